@@ -1,0 +1,238 @@
+"""Projected gradient descent with restarts, in L∞ and L2."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from isvs_jax.robustness.attacks._checks import (
+    Problem,
+    check_ball,
+    check_choice,
+    check_classes,
+    check_count,
+    check_problem,
+    is_concrete,
+)
+from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, look
+from isvs_jax.robustness.attacks._norms import project, steepest, uniform_in_ball
+
+LOSSES = ("cross_entropy", "margin", "dlr")
+KEEP = ("best", "last")
+
+
+class Best(NamedTuple):
+    """Of each example the worst image so far, its loss [B] and whether it is still correct."""
+
+    images: jax.Array
+    loss: jax.Array
+    correct: jax.Array
+
+
+def keep_worse(best: Best, images: jax.Array, verdict: Verdict) -> Best:
+    """Take over the images that fool where none did, or that raise the loss among equals."""
+    fools = best.correct & ~verdict.correct
+    better = fools | ((best.correct == verdict.correct) & (verdict.loss > best.loss))
+    return Best(
+        jnp.where(better[:, None, None, None], images, best.images),
+        jnp.where(better, verdict.loss, best.loss),
+        jnp.where(better, verdict.correct, best.correct),
+    )
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=(
+        "norm",
+        "loss",
+        "num_steps",
+        "restarts",
+        "random_start",
+        "keep",
+        "eot_samples",
+    ),
+)
+def _pgd(
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+    key: jax.Array,
+    epsilon: jax.Array,
+    step_size: jax.Array,
+    start: jax.Array | None,
+    norm: str,
+    loss: str,
+    num_steps: int,
+    restarts: int,
+    random_start: bool,
+    keep: str,
+    eot_samples: int | None,
+) -> jax.Array:
+    def view(x: jax.Array, restart: jax.Array | int, step: jax.Array | int) -> Verdict:
+        # The last index is the clean image, before all restarts.
+        look_key = jax.random.fold_in(key, restart * (num_steps + 1) + step)
+        return look(model, x, labels, labels, loss, look_key, eot_samples)
+
+    def one_step(
+        step: jax.Array, state: tuple[jax.Array, Best], restart: jax.Array
+    ) -> tuple[jax.Array, Best]:
+        x, best = state
+        verdict = view(x, restart, step)
+        moved = x + step_size * steepest(verdict.gradient, norm)
+        return project(moved, images, epsilon, norm), keep_worse(best, x, verdict)
+
+    def one_restart(restart: jax.Array, state: tuple[jax.Array, Best]) -> tuple[jax.Array, Best]:
+        begin = images if start is None else start
+        if random_start:
+            restart_keys = jax.vmap(lambda k: jax.random.fold_in(k, restart))(keys)
+            begin = uniform_in_ball(restart_keys, images, epsilon, norm)
+        walk = functools.partial(one_step, restart=restart)
+        x, best = jax.lax.fori_loop(0, num_steps, walk, (begin, state[1]))
+        return x, keep_worse(best, x, view(x, restart, num_steps))
+
+    clean = view(images, restarts, 0)
+    state = (images, Best(images, clean.loss, clean.correct))
+    last, best = jax.lax.fori_loop(0, restarts, one_restart, state)
+    return last if keep == "last" else best.images
+
+
+def check_reach(num_steps: int, step_size: Any, epsilon: Any) -> None:
+    """Refuse a walk whose steps, all in one direction, do not add up to epsilon."""
+    if not is_concrete(step_size, epsilon):
+        return
+    length, radius = float(step_size), float(epsilon)
+    if not length > 0.0 and radius > 0.0:
+        raise ValueError(f"step_size is {length}; it must be greater than 0.")
+    # The allowance lets step_size = epsilon / num_steps pass whatever way it was rounded.
+    if num_steps * length < radius * (1 - 1e-5):
+        raise ValueError(
+            f"num_steps × step_size = {num_steps} × {length:g} = {num_steps * length:g} is less "
+            f"than epsilon = {radius:g}: the run cannot reach the boundary of its ball. "
+            "Take more or longer steps (step_size=None takes 2.5 × epsilon / num_steps)."
+        )
+
+
+def _checked_start(
+    problem: Problem, start: Any, random_start: bool, restarts: int, norm: str
+) -> jax.Array | None:
+    if restarts > 1 and not random_start:
+        raise ValueError(
+            f"restarts is {restarts} with random_start=False: every restart would be the same run."
+        )
+    if start is None:
+        return None
+    if random_start:
+        raise ValueError("start is given; say random_start=False, or leave start away.")
+    start = jnp.asarray(start, problem.images.dtype)
+    if start.shape != problem.images.shape:
+        raise ValueError(f"start has shape {start.shape}; images has {problem.images.shape}.")
+    try:
+        check_ball(problem.images, start, problem.epsilon, norm)
+    except AssertionError as error:
+        raise ValueError(f"start must lie in the ball and the box: {error}") from None
+    return start
+
+
+def pgd(
+    logits_fn: LogitsFn,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    *,
+    epsilon: float | jax.Array,
+    norm: str = "linf",
+    loss: str = "cross_entropy",
+    num_steps: int = 40,
+    step_size: float | jax.Array | None = None,
+    restarts: int = 1,
+    random_start: bool = True,
+    start: jax.Array | None = None,
+    keep: str = "best",
+    gradient_fn: LogitsFn | None = None,
+    eot_samples: int | None = None,
+) -> jax.Array:
+    """Projected gradient ascent on the loss, the worst image over all steps and restarts kept.
+
+        x⁺ = Π(x + α·s(∇ₓ L(f(x), y)))
+
+    with s the sign (L∞) or the unit vector (L2) and Π the projection onto the ball of radius ε
+    around the image, then the box [0, 1]. Among the clean image and all iterates, that which fools
+    the model is kept before that which does not, and a larger loss before a smaller one.
+
+    Args:
+        logits_fn: the model, from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides
+            what fools it. The same function object compiles once; the arrays of a
+            `jax.tree_util.Partial` are traced.
+        images: float32 or float64 [B, H, W, C] in [0, 1].
+        labels: integers [B] in 0 to K − 1.
+        key: a PRNG key; each image draws from its own, by its place in the batch.
+        epsilon: radius of the ball, at least 0; may be traced.
+        norm: "linf" or "l2".
+        loss: "cross_entropy", "margin" or "dlr".
+        num_steps: steps of a restart (static).
+        step_size: α; default 2.5·ε/num_steps. From a random start the far side of the ball is 2ε
+            away, so num_steps × step_size should be 2ε or more; less than ε is refused.
+        restarts: independent random starts (static).
+        random_start: start uniformly in the ball, not at the image.
+        start: images of the ball to start from, with random_start=False.
+        keep: "best" as above, or "last" for the last iterate of the last restart, as in adversarial
+            training and in other libraries.
+        gradient_fn: differentiable function from images to logits to take gradients from; default
+            logits_fn.
+        eot_samples: None for a deterministic model. With an integer the functions take
+            (images, key), loss and gradient are means over that many keys, and an image fools the
+            model where at least half of the draws are wrong.
+
+    Returns:
+        Adversarial images, shape and dtype of images. An example whose logits are not finite counts
+        as misclassified.
+
+    Raises:
+        ValueError: for values, shapes or choices that are not as said above, and where
+            num_steps × step_size < epsilon.
+        TypeError: for integer images or labels that are not integers.
+        AssertionError: should the result leave the ball or the box.
+
+    >>> import jax, jax.numpy as jnp
+    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], axis=1)
+    >>> image = jnp.full((1, 4, 4, 1), 0.5)
+    >>> moved = pgd(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.1, num_steps=10)
+    >>> round(float(moved.mean()), 3)
+    0.4
+
+    References:
+        Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
+    """
+    check_choice("loss", loss, LOSSES)
+    check_choice("keep", keep, KEEP)
+    check_count("num_steps", num_steps)
+    check_count("restarts", restarts)
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
+    check_classes(loss, problem.num_classes)
+    start = _checked_start(problem, start, random_start, restarts, norm)
+    if step_size is None:
+        step_size = 2.5 * problem.epsilon / num_steps
+    check_reach(num_steps, step_size, problem.epsilon)
+    result = _pgd(
+        problem.model,
+        problem.images,
+        problem.labels,
+        problem.keys,
+        key,
+        problem.epsilon,
+        jnp.asarray(step_size, problem.images.dtype),
+        start,
+        norm,
+        loss,
+        num_steps,
+        restarts,
+        random_start,
+        keep,
+        eot_samples,
+    )
+    check_ball(problem.images, result, problem.epsilon, norm)
+    return result
