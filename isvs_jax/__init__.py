@@ -1,0 +1,26 @@
+"""Inverse scale space of images in JAX.
+
+An image is rebuilt along a path on the differences between its pixels: large-scale features first, fine scales and noise
+last. `scale_space` records the path, `smooth` gives one image of it, `SplitLBI` is the flow with `init` and `step` for
+those who drive it themselves.
+"""
+
+from isvs_jax._edges import Edges, difference, difference_adjoint
+from isvs_jax._flow import FlowState, SplitLBI
+from isvs_jax._regions import piecewise_constant
+from isvs_jax._scale_space import ScaleSpace, scale_space
+from isvs_jax._smooth import Stopped, smooth, smooth_until
+
+__all__ = [
+    "Edges",
+    "FlowState",
+    "ScaleSpace",
+    "SplitLBI",
+    "Stopped",
+    "difference",
+    "difference_adjoint",
+    "piecewise_constant",
+    "scale_space",
+    "smooth",
+    "smooth_until",
+]

@@ -1,0 +1,115 @@
+"""Differences between neighbouring pixels: the pixel graph, D and its adjoint.
+
+The pixel grid is a graph with four neighbours a pixel and no wrap-around. A field on its edges is an `Edges`: one array
+for the edges between columns, one for those between rows.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Edges(NamedTuple):
+    """A field on the edges of the pixel graph.
+
+    Attributes:
+        horizontal: Edges from column j to j + 1, shape [..., H, W-1, C].
+        vertical: Edges from row i to i + 1, shape [..., H-1, W, C].
+    """
+
+    horizontal: jax.Array
+    vertical: jax.Array
+
+
+def difference(image: jax.Array) -> Edges:
+    """Forward differences D of an image.
+
+    (Du)ₑ = u(head of e) − u(tail of e); ‖D‖² ≤ 8.
+
+    Args:
+        image: Array [..., H, W, C] of a floating dtype.
+
+    Returns:
+        Edges of shapes [..., H, W-1, C] and [..., H-1, W, C], the dtype of `image`.
+
+    Raises:
+        ValueError: `image` has fewer than three axes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> edges = difference(jnp.arange(6.0).reshape(2, 3, 1))
+        >>> edges.horizontal[..., 0].tolist(), edges.vertical[..., 0].tolist()
+        ([[1.0, 1.0], [1.0, 1.0]], [[3.0, 3.0, 3.0]])
+    """
+    image = jnp.asarray(image)
+    if image.ndim < 3:
+        raise ValueError(f"image has shape {image.shape}; it may be [..., H, W, C].")
+    return forward_differences(image, row_axis=-3, column_axis=-2)
+
+
+def difference_adjoint(edges: Edges) -> jax.Array:
+    """The adjoint Dᵀ of `difference`.
+
+    (Dᵀe)ᵢ = (sum of e over the edges that end at pixel i) − (sum over those that start there), so that
+    ⟨Du, e⟩ = ⟨u, Dᵀe⟩ for every u and e.
+
+    Args:
+        edges: `Edges` of shapes [..., H, W-1, C] and [..., H-1, W, C].
+
+    Returns:
+        Array [..., H, W, C].
+
+    Raises:
+        ValueError: The two fields do not belong to one image.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> edges = Edges(horizontal=jnp.ones((1, 2, 1)), vertical=jnp.ones((0, 3, 1)))
+        >>> difference_adjoint(edges)[0, :, 0].tolist()
+        [-1.0, 0.0, 1.0]
+    """
+    horizontal, vertical = jnp.asarray(edges[0]), jnp.asarray(edges[1])
+    check_edge_shapes(horizontal.shape, vertical.shape, "edges")
+    return forward_differences_adjoint(Edges(horizontal, vertical), row_axis=-3, column_axis=-2)
+
+
+def check_edge_shapes(horizontal: tuple[int, ...], vertical: tuple[int, ...], name: str) -> None:
+    """Raise a ValueError unless the shapes are [..., H, W-1, C] and [..., H-1, W, C]."""
+    fits = (
+        len(horizontal) >= 3
+        and len(horizontal) == len(vertical)
+        and horizontal[:-3] == vertical[:-3]
+        and horizontal[-3] == vertical[-3] + 1
+        and horizontal[-2] + 1 == vertical[-2]
+        and horizontal[-1] == vertical[-1]
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} has horizontal shape {horizontal} and vertical shape {vertical}; "
+            "they may be [..., H, W-1, C] and [..., H-1, W, C] of one image."
+        )
+
+
+def forward_differences(image: jax.Array, row_axis: int, column_axis: int) -> Edges:
+    """D of an image whose pixel axes are `row_axis` and `column_axis`."""
+    return Edges(_forward(image, column_axis), _forward(image, row_axis))
+
+
+def forward_differences_adjoint(edges: Edges, row_axis: int, column_axis: int) -> jax.Array:
+    """Dᵀ of a field on the edges of an image whose pixel axes are `row_axis` and `column_axis`."""
+    return _forward_adjoint(edges.horizontal, column_axis) + _forward_adjoint(edges.vertical, row_axis)
+
+
+# Slices and pads, never convolutions: a GPU may run those in TF32.
+def _forward(image: jax.Array, axis: int) -> jax.Array:
+    heads = [slice(None)] * image.ndim
+    tails = [slice(None)] * image.ndim
+    heads[axis], tails[axis] = slice(1, None), slice(None, -1)
+    return image[tuple(heads)] - image[tuple(tails)]
+
+
+def _forward_adjoint(edge: jax.Array, axis: int) -> jax.Array:
+    before, after = [(0, 0)] * edge.ndim, [(0, 0)] * edge.ndim
+    before[axis], after[axis] = (1, 0), (0, 1)
+    return jnp.pad(edge, before) - jnp.pad(edge, after)
