@@ -1,0 +1,80 @@
+"""Frost over an image, with textures made of noise in place of photographs.
+
+The originals cut their frost from five photographs (two of them the same). What is kept of those
+here is their statistics: mean colour, contrast, how much the mean differs from place to place, and
+the decay of the power spectrum at the scale of each table.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax.robustness.corruptions._operators import draw, linear_interpolation, select, separable
+from isvs_jax.robustness.corruptions.weather import grey
+
+# One row a photograph of the originals: mean red, green, blue; standard deviation within an image
+# and of the mean between images, all in grey levels.
+PHOTOGRAPHS = np.array(
+    [
+        [78, 149, 166, 15, 9],
+        [201, 205, 214, 20, 7],
+        [201, 205, 214, 20, 7],
+        [138, 153, 165, 26, 7],
+        [112, 123, 135, 34, 10],
+    ]
+)
+# Exponent β of the power spectrum |k|^−β of each. The originals shrink the photographs for small
+# images without smoothing, which leaves more of the fine detail.
+EXPONENTS = {
+    32: np.array([1.3, 0.7, 0.7, 0.4, 1.0]),
+    64: np.array([1.7, 1.3, 1.3, 0.9, 1.5]),
+    224: np.array([2.0, 1.6, 1.6, 1.2, 1.8]),
+}
+
+
+def texture(keys: jax.Array, height: int, width: int, exponent: jax.Array) -> jax.Array:
+    """Fractal noise with creases: octaves of which every one is a fold, |n|, of smooth noise.
+
+    An octave of wavelength 2^o has the amplitude 2^(o(β − 2)/2), which gives the spectrum |k|^−β.
+
+    Args:
+        keys: one PRNG key an image, [B].
+        height: in pixels.
+        width: in pixels.
+        exponent: β, [B].
+
+    Returns:
+        float32 [B, H, W, 1], mean 0 and standard deviation 1 in each image.
+    """
+    total = jnp.zeros((keys.shape[0], height, width, 1), jnp.float32)
+    for octave in range(max(min(height, width).bit_length() - 1, 1)):
+        spacing = 2**octave
+        grid = (height // spacing + 2, width // spacing + 2)
+        octave_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, octave)
+        nodes = draw(jax.random.normal, octave_keys, (*grid, 1), jnp.float32)
+        smooth = separable(
+            nodes,
+            linear_interpolation(jnp.arange(height, dtype=jnp.float32) / spacing, grid[0]),
+            linear_interpolation(jnp.arange(width, dtype=jnp.float32) / spacing, grid[1]),
+        )
+        amplitude = 2.0 ** (octave * (exponent.astype(jnp.float32) - 2) / 2)
+        total = total - amplitude[:, None, None, None] * jnp.abs(smooth)
+    total = total - total.mean((1, 2, 3), keepdims=True)
+    spread = total.std((1, 2, 3), keepdims=True)
+    return total / jnp.where(spread > 0, spread, 1)
+
+
+def frost(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray, *, table_size: int) -> jax.Array:
+    """c₀·x + c₁·frost, the frost a bluish texture like one of five photographs."""
+    _, height, width, _ = images.shape
+    weight, frost_weight = select(table, level, images.dtype)
+    kind_keys, drift_keys, texture_keys = jax.vmap(lambda key: jax.random.split(key, 3), 0, 1)(keys)
+    kind = jax.vmap(lambda key: jax.random.randint(key, (), 0, len(PHOTOGRAPHS)))(kind_keys)
+    look = jnp.asarray(PHOTOGRAPHS / 255, images.dtype)[kind][:, None, None, :]
+    exponent = jnp.asarray(EXPONENTS[table_size], images.dtype)[kind]
+    drift = draw(jax.random.normal, drift_keys, (1, 1, 1), images.dtype)
+    relief = texture(texture_keys, height, width, exponent).astype(images.dtype)
+    layer = jnp.clip(look[..., :3] + look[..., 4:] * drift + look[..., 3:4] * relief, 0, 1)
+    return weight * images + frost_weight * (layer if images.shape[-1] == 3 else grey(layer))
