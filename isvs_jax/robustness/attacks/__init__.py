@@ -1,6 +1,21 @@
 """Adversarial attacks on any function from images to logits."""
 
+from isvs_jax.robustness.attacks.apgd import apgd
+from isvs_jax.robustness.attacks.autoattack import AutoAttackResult, autoattack, autoattack_report
+from isvs_jax.robustness.attacks.fab import FabResult, fab, fab_minimal
 from isvs_jax.robustness.attacks.fgsm import fgsm
 from isvs_jax.robustness.attacks.pgd import pgd
+from isvs_jax.robustness.attacks.square import square
 
-__all__ = ["fgsm", "pgd"]
+__all__ = [
+    "AutoAttackResult",
+    "FabResult",
+    "apgd",
+    "autoattack",
+    "autoattack_report",
+    "fab",
+    "fab_minimal",
+    "fgsm",
+    "pgd",
+    "square",
+]

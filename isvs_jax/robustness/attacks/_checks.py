@@ -96,15 +96,11 @@ def check_epsilon(epsilon: Any, norm: str) -> None:
 def _image_keys(key: jax.Array, batch: int) -> jax.Array:
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if (key.shape if typed else key.shape[1:]) != () or (not typed and key.dtype != jnp.uint32):
-        raise ValueError(
-            f"key has shape {key.shape} and dtype {key.dtype}; it must be one jax.random.key."
-        )
+        raise ValueError(f"key has shape {key.shape} and dtype {key.dtype}; it must be one jax.random.key.")
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(batch))
 
 
-def _count_classes(
-    name: str, function: LogitsFn, images: jax.Array, extra: tuple[jax.Array, ...]
-) -> int:
+def _count_classes(name: str, function: LogitsFn, images: jax.Array, extra: tuple[jax.Array, ...]) -> int:
     logits = logits_of.eval_shape(function, images, *extra)
     shape = getattr(logits, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != images.shape[0]:
@@ -124,6 +120,18 @@ def check_classes(loss: str, num_classes: int) -> None:
             f"loss is {loss!r}, which needs at least {CLASSES_NEEDED[loss]} classes; logits_fn has "
             f"{num_classes}. With fewer use 'cross_entropy' or 'margin'."
         )
+
+
+def check_targets(num_targets: int | None, num_classes: int) -> int:
+    """How many target classes a targeted attack tries; by default 9, as AutoAttack does."""
+    if num_targets is None:
+        return min(9, num_classes - 1)
+    check_count("num_targets", num_targets)
+    if num_targets > num_classes - 1:
+        raise ValueError(
+            f"num_targets is {num_targets}; with {num_classes} classes it may be at most {num_classes - 1}."
+        )
+    return num_targets
 
 
 def check_problem(
@@ -154,8 +162,7 @@ def check_problem(
         surrogate_classes = _count_classes("gradient_fn", model.surrogate, images, extra)
         if surrogate_classes != num_classes:
             raise ValueError(
-                f"gradient_fn has {surrogate_classes} classes and logits_fn {num_classes}; "
-                "they must have the same."
+                f"gradient_fn has {surrogate_classes} classes and logits_fn {num_classes}; they must have the same."
             )
     labels = _checked_labels(labels, images.shape[0], num_classes)
     return Problem(model, images, labels, keys, jnp.asarray(epsilon, images.dtype), num_classes)
@@ -188,6 +195,4 @@ def check_ball(images: Any, adversarial: Any, epsilon: Any, norm: str) -> None:
             f"more than epsilon = {float(epsilon)!r}."
         )
     if not (moved.min() >= 0.0 and moved.max() <= 1.0):
-        raise AssertionError(
-            f"adversarial images have values from {moved.min()} to {moved.max()}, outside [0, 1]."
-        )
+        raise AssertionError(f"adversarial images have values from {moved.min()} to {moved.max()}, outside [0, 1].")

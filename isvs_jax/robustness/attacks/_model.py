@@ -73,9 +73,7 @@ def is_correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 def _safe_loss(loss: Loss, logits: jax.Array, labels: jax.Array, targets: jax.Array) -> jax.Array:
     finite = jnp.all(jnp.isfinite(logits), axis=1)
-    return jnp.where(
-        finite, loss(jnp.where(finite[:, None], logits, 0.0), labels, targets), jnp.inf
-    )
+    return jnp.where(finite, loss(jnp.where(finite[:, None], logits, 0.0), labels, targets), jnp.inf)
 
 
 def _once(

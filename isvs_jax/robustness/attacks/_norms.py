@@ -50,9 +50,7 @@ def steepest(gradients: jax.Array, norm: str) -> jax.Array:
     return scaled / jnp.where(length > 0, length, 1.0)
 
 
-def uniform_in_ball(
-    keys: jax.Array, centres: jax.Array, epsilon: jax.Array, norm: str
-) -> jax.Array:
+def uniform_in_ball(keys: jax.Array, centres: jax.Array, epsilon: jax.Array, norm: str) -> jax.Array:
     """One uniform point of the ball around each centre, clipped into the box; one key an image."""
     shape = centres.shape[1:]
 
@@ -67,9 +65,7 @@ def uniform_in_ball(
     return project(centres + epsilon * jax.vmap(draw)(keys), centres, epsilon, norm)
 
 
-def uniform_on_sphere(
-    keys: jax.Array, centres: jax.Array, epsilon: jax.Array, norm: str
-) -> jax.Array:
+def uniform_on_sphere(keys: jax.Array, centres: jax.Array, epsilon: jax.Array, norm: str) -> jax.Array:
     """One random point at distance epsilon from each centre, clipped into the box.
 
     The starts of APGD: uniform in the cube (L∞) or Gaussian (L2), stretched to the boundary.

@@ -85,8 +85,6 @@ def fgsm(
     check_choice("loss", loss, LOSSES)
     problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
     check_classes(loss, problem.num_classes)
-    result = _fgsm(
-        problem.model, problem.images, problem.labels, key, problem.epsilon, norm, loss, eot_samples
-    )
+    result = _fgsm(problem.model, problem.images, problem.labels, key, problem.epsilon, norm, loss, eot_samples)
     check_ball(problem.images, result, problem.epsilon, norm)
     return result

@@ -77,9 +77,7 @@ def _pgd(
         look_key = jax.random.fold_in(key, restart * (num_steps + 1) + step)
         return look(model, x, labels, labels, loss, look_key, eot_samples)
 
-    def one_step(
-        step: jax.Array, state: tuple[jax.Array, Best], restart: jax.Array
-    ) -> tuple[jax.Array, Best]:
+    def one_step(step: jax.Array, state: tuple[jax.Array, Best], restart: jax.Array) -> tuple[jax.Array, Best]:
         x, best = state
         verdict = view(x, restart, step)
         moved = x + step_size * steepest(verdict.gradient, norm)
@@ -116,13 +114,9 @@ def check_reach(num_steps: int, step_size: Any, epsilon: Any) -> None:
         )
 
 
-def _checked_start(
-    problem: Problem, start: Any, random_start: bool, restarts: int, norm: str
-) -> jax.Array | None:
+def _checked_start(problem: Problem, start: Any, random_start: bool, restarts: int, norm: str) -> jax.Array | None:
     if restarts > 1 and not random_start:
-        raise ValueError(
-            f"restarts is {restarts} with random_start=False: every restart would be the same run."
-        )
+        raise ValueError(f"restarts is {restarts} with random_start=False: every restart would be the same run.")
     if start is None:
         return None
     if random_start:

@@ -1,0 +1,330 @@
+"""Auto-PGD: gradient ascent that chooses its own step size, untargeted and targeted."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax.robustness.attacks._checks import (
+    check_ball,
+    check_choice,
+    check_classes,
+    check_count,
+    check_problem,
+    check_targets,
+)
+from isvs_jax.robustness.attacks._losses import LOSSES
+from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, is_correct, look
+from isvs_jax.robustness.attacks._norms import project, steepest, uniform_on_sphere
+
+# The constants of the paper: first window, its decrease and its least length as shares of the
+# steps; the share of rising steps below which the step size is halved; the weight of momentum.
+_FIRST_WINDOW, _WINDOW_DECREASE, _LEAST_WINDOW = 0.22, 0.03, 0.06
+_RISING_SHARE = 0.75
+_MOMENTUM = 0.25
+
+
+def checkpoints(num_steps: int) -> np.ndarray:
+    """After which steps the step size is looked at, as the length of the window that ends there.
+
+    Returns integers [num_steps]: 0 between checkpoints. The windows shrink from 22% of the steps by
+    3% each, down to 6%.
+    """
+    window = max(int(_FIRST_WINDOW * num_steps), 1)
+    lengths = np.zeros(num_steps, np.int32)
+    end = window
+    while end <= num_steps:
+        lengths[end - 1] = window
+        window = max(
+            window - max(int(_WINDOW_DECREASE * num_steps), 1),
+            max(int(_LEAST_WINDOW * num_steps), 1),
+        )
+        end += window
+    return lengths
+
+
+class Point(NamedTuple):
+    """An iterate with its loss [B] and gradient."""
+
+    images: jax.Array
+    loss: jax.Array
+    gradient: jax.Array
+
+
+class State(NamedTuple):
+    """What a run carries from step to step."""
+
+    step: jax.Array
+    current: Point
+    previous: jax.Array  # the iterate before the current one, for momentum
+    best: Point  # highest loss so far
+    step_size: jax.Array  # [B]
+    rises: jax.Array  # [B], steps of this window on which the loss rose
+    reduced: jax.Array  # [B], whether the last checkpoint halved the step size
+    best_at_check: jax.Array  # [B], the highest loss at the last checkpoint
+    found: jax.Array  # the first image that fooled the model
+    solved: jax.Array  # [B]
+
+
+def _select(mask: jax.Array, yes: Point, no: Point) -> Point:
+    wide = mask[:, None, None, None]
+    return Point(
+        jnp.where(wide, yes.images, no.images),
+        jnp.where(mask, yes.loss, no.loss),
+        jnp.where(wide, yes.gradient, no.gradient),
+    )
+
+
+def _propose(state: State, images: jax.Array, epsilon: jax.Array, norm: str) -> jax.Array:
+    """Take a projected gradient step, mixed with the last movement and projected again."""
+    x = state.current.images
+    step = state.step_size[:, None, None, None] * steepest(state.current.gradient, norm)
+    target = project(x + step, images, epsilon, norm)
+    momentum = jnp.where(state.step > 0, _MOMENTUM, 0.0).astype(x.dtype)
+    mixed = x + (1 - momentum) * (target - x) + momentum * (x - state.previous)
+    return project(mixed, images, epsilon, norm)
+
+
+def _adapt(state: State, window: jax.Array) -> State:
+    """At a checkpoint halve the step size of examples that stall, and send them to their best.
+
+    An example stalls where the loss rose on no more than 75% of the steps of the window, or where
+    neither the step size nor the best loss changed since the last checkpoint.
+    """
+    at_check = window > 0
+    oscillates = state.rises <= _RISING_SHARE * window
+    stuck = ~state.reduced & (state.best_at_check >= state.best.loss)
+    halve = at_check & (oscillates | stuck)
+    # The loss of the last iterate, not of the best one, is what the next step is compared with.
+    restarted = _select(halve, state.best, state.current)._replace(loss=state.current.loss)
+    return state._replace(
+        current=restarted,
+        step_size=jnp.where(halve, state.step_size / 2, state.step_size),
+        rises=jnp.where(at_check, 0, state.rises),
+        reduced=jnp.where(at_check, halve, state.reduced),
+        best_at_check=jnp.where(at_check, state.best.loss, state.best_at_check),
+    )
+
+
+def _start(begin: jax.Array, verdict: Verdict, active: jax.Array, epsilon: jax.Array, loss: str) -> State:
+    point = Point(begin, verdict.loss, verdict.gradient)
+    batch = begin.shape[0]
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        current=point,
+        previous=begin,
+        best=point,
+        step_size=jnp.full(batch, 2.0, begin.dtype) * epsilon,
+        rises=jnp.zeros(batch, jnp.int32),
+        # Nothing is stuck at the first checkpoint: there is none before it to compare with.
+        reduced=jnp.ones(batch, bool),
+        best_at_check=verdict.loss,
+        found=begin,
+        solved=~active | ~verdict.correct,
+    )
+
+
+def apgd_run(
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    targets: jax.Array,
+    keys: jax.Array,
+    key: jax.Array,
+    epsilon: jax.Array,
+    active: jax.Array,
+    norm: str,
+    loss: str,
+    num_steps: int,
+    eot_samples: int | None,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """One run from one random start, until every active example is solved or the steps are spent.
+
+    Returns the images (the first that fooled, else that of the highest loss), their success [B]
+    among the active, and the highest loss [B].
+    """
+    windows = jnp.asarray(checkpoints(num_steps))
+
+    def view(x: jax.Array, step: jax.Array | int) -> Verdict:
+        step_key = jax.random.fold_in(key, step)
+        return look(model, x, labels, targets, loss, step_key, eot_samples)
+
+    def advance(state: State) -> State:
+        x = _propose(state, images, epsilon, norm)
+        verdict = view(x, state.step + 1)
+        new = Point(x, verdict.loss, verdict.gradient)
+        newly = ~verdict.correct & ~state.solved
+        moved = state._replace(
+            current=new,
+            previous=state.current.images,
+            best=_select(new.loss > state.best.loss, new, state.best),
+            rises=state.rises + (new.loss > state.current.loss),
+            found=jnp.where(newly[:, None, None, None], x, state.found),
+            solved=state.solved | newly,
+        )
+        return _adapt(moved, windows[state.step])._replace(step=state.step + 1)
+
+    begin = uniform_on_sphere(keys, images, epsilon, norm)
+    state = _start(begin, view(begin, 0), active, epsilon, loss)
+    state = jax.lax.while_loop(lambda s: (s.step < num_steps) & ~jnp.all(s.solved), advance, state)
+    succeeded = state.solved & active
+    wide = succeeded[:, None, None, None]
+    return jnp.where(wide, state.found, state.best.images), succeeded, state.best.loss
+
+
+_STATIC = ("norm", "loss", "num_steps", "restarts", "runs", "eot_samples")
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def apgd_runs(
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+    key: jax.Array,
+    epsilon: jax.Array,
+    active: jax.Array,
+    first: jax.Array | int,
+    norm: str,
+    loss: str,
+    num_steps: int,
+    restarts: int,
+    runs: int,
+    eot_samples: int | None,
+) -> jax.Array:
+    """Runs first, first + 1, ..., each on the active examples that no run before it solved.
+
+    Run r is restart r mod restarts; with a targeted loss its target is the class of rank
+    r // restarts + 2 among the logits of the clean image.
+    """
+    extra = () if eot_samples is None else (jax.random.fold_in(key, 0),)
+    logits = model.judge(images, *extra)
+    order = jnp.argsort(-logits, axis=1)
+
+    def one(run: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        kept, unsolved, highest = carry
+        rank = run // restarts + 1
+        targets = jnp.take(order, rank, axis=1) if loss == "targeted_dlr" else labels
+        run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(keys)
+        x, solved, reached = apgd_run(
+            model,
+            images,
+            labels,
+            targets,
+            run_keys,
+            jax.random.fold_in(key, run + 1),
+            epsilon,
+            unsolved,
+            norm,
+            loss,
+            num_steps,
+            eot_samples,
+        )
+        better = unsolved & (solved | (reached > highest))
+        kept = jnp.where(better[:, None, None, None], x, kept)
+        return kept, unsolved & ~solved, jnp.where(better, reached, highest)
+
+    lowest = jnp.full(labels.shape, -jnp.inf, images.dtype)
+    begin = (images, active & is_correct(logits, labels), lowest)
+    return jax.lax.fori_loop(first, first + runs, one, begin)[0]
+
+
+def apgd(
+    logits_fn: LogitsFn,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    *,
+    epsilon: float | jax.Array,
+    norm: str = "linf",
+    loss: str = "cross_entropy",
+    num_steps: int = 100,
+    restarts: int = 1,
+    num_targets: int | None = None,
+    gradient_fn: LogitsFn | None = None,
+    eot_samples: int | None = None,
+) -> jax.Array:
+    """Auto-PGD of Croce and Hein: momentum, and a step size halved where the loss stalls.
+
+        z = Π(x_k + η s(∇L(x_k)));    x_{k+1} = Π(x_k + ¾(z − x_k) + ¼(x_k − x_{k−1}))
+
+    with s and Π as in `pgd` and η = 2ε at first. At checkpoints, fixed shares of the steps, η is
+    halved and the run goes back to its best image, for each example by itself, where the loss rose
+    on no more than 75% of the steps since the last checkpoint or where nothing improved.
+    `loss="cross_entropy"` is APGD-CE, `"dlr"` APGD-DLR, `"targeted_dlr"` APGD-T: one run for each
+    of the num_targets classes that follow in the logits of the clean image.
+
+    An example that is solved is frozen and no longer counted; a run ends when all are. The batch
+    keeps its shape, so a step costs the same while one example is left.
+
+    Args:
+        logits_fn: the model, from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides
+            what fools it. The same function object compiles once; the arrays of a
+            `jax.tree_util.Partial` are traced.
+        images: float32 or float64 [B, H, W, C] in [0, 1].
+        labels: integers [B] in 0 to K − 1.
+        key: a PRNG key; each image draws from its own, by its place in the batch.
+        epsilon: radius of the ball, at least 0; may be traced.
+        norm: "linf" or "l2".
+        loss: "cross_entropy", "margin", "dlr" (three classes or more) or "targeted_dlr" (four).
+        num_steps: steps of a run (static).
+        restarts: random starts, of each target where there are targets (static).
+        num_targets: for "targeted_dlr"; default 9, or K − 1 where that is less.
+        gradient_fn: differentiable function from images to logits to take gradients from; default
+            logits_fn. The loss that steers the step size stays that of logits_fn.
+        eot_samples: None for a deterministic model. With an integer the functions take
+            (images, key) and loss and gradient are means over that many keys.
+
+    Returns:
+        Adversarial images, shape and dtype of images: the first that fooled the model, else that of
+        the highest loss; the clean image where it is misclassified already. Logits that are not
+        finite count as misclassified.
+
+    Raises:
+        ValueError: for values, shapes or choices that are not as said above.
+        TypeError: for integer images or labels that are not integers.
+        AssertionError: should the result leave the ball or the box.
+
+    >>> import jax, jax.numpy as jnp
+    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
+    >>> image = jnp.full((1, 4, 4, 1), 0.5)
+    >>> moved = apgd(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.1)
+    >>> bool(logits_fn(moved).argmax() == 1)
+    True
+
+    References:
+        Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
+        parameter-free attacks", ICML 2020.
+    """
+    check_choice("loss", loss, LOSSES)
+    check_count("num_steps", num_steps)
+    check_count("restarts", restarts)
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
+    check_classes(loss, problem.num_classes)
+    runs = restarts
+    if loss == "targeted_dlr":
+        runs = restarts * check_targets(num_targets, problem.num_classes)
+    elif num_targets is not None:
+        raise ValueError(f"num_targets is {num_targets} but loss {loss!r} has no targets.")
+    result = apgd_runs(
+        problem.model,
+        problem.images,
+        problem.labels,
+        problem.keys,
+        key,
+        problem.epsilon,
+        jnp.ones(problem.labels.shape, bool),
+        0,
+        norm,
+        loss,
+        num_steps,
+        restarts,
+        runs,
+        eot_samples,
+    )
+    check_ball(problem.images, result, problem.epsilon, norm)
+    return result

@@ -1,0 +1,323 @@
+"""Fast adaptive boundary attack, targeted: the nearest image that is classified otherwise."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from isvs_jax.robustness.attacks._checks import (
+    Problem,
+    check_ball,
+    check_count,
+    check_problem,
+    check_targets,
+)
+from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
+from isvs_jax.robustness.attacks._norms import project, size, uniform_on_sphere
+
+# The constants of the paper: most weight of the clean image in a step, overshoot of the boundary,
+# and how far a step goes back towards the clean image after a success.
+_MOST_CLEAN, _OVERSHOOT, _BACKWARD = 0.1, 1.05, 0.9
+
+
+class FabResult(NamedTuple):
+    """The nearest misclassified images [B, H, W, C] found and their distances [B].
+
+    The distance is 0 where the clean image is misclassified and infinite where nothing was found
+    (the image is then the clean one).
+    """
+
+    images: jax.Array
+    distance: jax.Array
+
+
+def project_onto_hyperplane(points: jax.Array, normals: jax.Array, offsets: jax.Array, norm: str) -> jax.Array:
+    """Shortest d with ⟨normal, d⟩ = −offset and point + d in [0, 1]; all the way if none reaches.
+
+    Towards the hyperplane entry i moves by min(λ uᵢ, roomᵢ), u = 1 for L∞ and |w| for L2, where
+    λ ≥ 0 solves Σ |wᵢ| min(λ uᵢ, roomᵢ) = |offset|. The left side is concave and piecewise linear
+    in λ, so Newton's method from 0 climbs to the root in a few steps, without sorting.
+
+    Args:
+        points: [B, N] in [0, 1].
+        normals: w, [B, N].
+        offsets: ⟨w, z⟩ − b at the points, [B].
+        norm: "linf" or "l2".
+
+    Returns:
+        d, [B, N].
+    """
+    largest = jnp.max(jnp.abs(normals), axis=1)
+    scale = jnp.where(largest > 0, largest, 1.0)
+    # Signed so that every offset is to be lowered: entries move against w.
+    w = normals / scale[:, None] * jnp.where(offsets >= 0, 1.0, -1.0)[:, None]
+    goal = jnp.abs(offsets) / scale
+    weight = jnp.abs(w)
+    room = jnp.where(w > 0, points, 1 - points) * (weight > 0)
+    rate = (weight > 0).astype(w.dtype) if norm == "linf" else weight
+
+    def newton(
+        state: tuple[jax.Array, jax.Array, jax.Array],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        level, _, count = state
+        free = level[:, None] * rate < room
+        slope = jnp.sum(jnp.where(free, weight * rate, 0.0), axis=1)
+        filled = jnp.sum(jnp.where(free, 0.0, weight * room), axis=1)
+        new = jnp.where(slope > 0, (goal - filled) / jnp.where(slope > 0, slope, 1.0), level)
+        new = jnp.maximum(new, level)
+        return new, jnp.any(new > level), count + 1
+
+    begin = (jnp.zeros_like(goal), jnp.array(True), jnp.zeros((), jnp.int32))
+    # Ten steps are usual; the bound is for rounding that never settles.
+    level = jax.lax.while_loop(lambda s: s[1] & (s[2] < 50), newton, begin)[0]
+    out_of_reach = jnp.sum(weight * room, axis=1) <= goal
+    length = jnp.where(out_of_reach[:, None], room, jnp.minimum(level[:, None] * rate, room))
+    return -jnp.sign(w) * length
+
+
+class State(NamedTuple):
+    """What a run carries: the iterate, the nearest success and its distance [B]."""
+
+    step: jax.Array
+    current: jax.Array
+    nearest: jax.Array
+    distance: jax.Array
+
+
+def _advance(
+    state: State,
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    targets: jax.Array,
+    norm: str,
+) -> State:
+    """Step onto the linearised boundary from the iterate and from the clean image, and mix both."""
+    batch = images.shape[0]
+    rows = jnp.arange(batch)
+
+    def lead(x: jax.Array, function: LogitsFn) -> tuple[jax.Array, jax.Array]:
+        logits = function(x)
+        leads = logits[rows, targets] - logits[rows, labels]
+        return jnp.sum(leads), leads
+
+    gradient, leads = jax.grad(lead, has_aux=True)(state.current, model.surrogate or model.judge)
+    if model.surrogate is not None:
+        leads = lead(state.current, model.judge)[1]
+    usable = jnp.isfinite(leads) & jnp.all(jnp.isfinite(gradient), axis=(1, 2, 3))
+    leads = jnp.where(usable, leads, 0.0)
+    normal = jnp.where(usable[:, None], gradient.reshape(batch, -1), 0.0)
+    x, clean = state.current.reshape(batch, -1), images.reshape(batch, -1)
+
+    both = project_onto_hyperplane(
+        jnp.concatenate([x, clean]),
+        jnp.concatenate([normal, normal]),
+        jnp.concatenate([leads, leads + jnp.sum(normal * (clean - x), axis=1)]),
+        norm,
+    )
+    lengths = jnp.maximum(size(both, norm), 1e-8)
+    weight = jnp.minimum(lengths[:batch] / (lengths[:batch] + lengths[batch:]), _MOST_CLEAN)[:, None]
+    moved = (1 - weight) * (x + _OVERSHOOT * both[:batch])
+    moved = jnp.clip(moved + weight * (clean + _OVERSHOOT * both[batch:]), 0.0, 1.0)
+    moved = moved.reshape(images.shape)
+
+    fooled = ~is_correct(model.judge(moved), labels)
+    distance = size(moved - images, norm)
+    nearer = fooled & (distance < state.distance)
+    backward = images + _BACKWARD * (moved - images)
+    return State(
+        state.step + 1,
+        jnp.where(fooled[:, None, None, None], backward, moved),
+        jnp.where(nearer[:, None, None, None], moved, state.nearest),
+        jnp.where(nearer, distance, state.distance),
+    )
+
+
+_STATIC = ("norm", "num_steps", "restarts", "runs")
+
+
+@functools.partial(jax.jit, static_argnames=_STATIC)
+def fab_runs(
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+    epsilon: jax.Array,
+    stop_at: jax.Array,
+    active: jax.Array,
+    first: jax.Array | int,
+    norm: str,
+    num_steps: int,
+    restarts: int,
+    runs: int,
+) -> FabResult:
+    """Runs first, first + 1, ..., until every active example is nearer than stop_at.
+
+    Run r is restart r mod restarts towards the class of rank r // restarts + 2 among the logits of
+    the clean image. The first restart starts at the image, the others at random within epsilon / 2.
+    """
+    logits = model.judge(images)
+    order = jnp.argsort(-logits, axis=1)
+    correct = is_correct(logits, labels)
+
+    def one(run: jax.Array, best: FabResult) -> FabResult:
+        targets = jnp.take(order, run // restarts + 1, axis=1)
+        run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(keys)
+        aside = uniform_on_sphere(run_keys, images, epsilon / 2, norm)
+        begin = jnp.where(run % restarts == 0, images, aside)
+        advance = functools.partial(_advance, model=model, images=images, labels=labels, targets=targets, norm=norm)
+        state = jax.lax.while_loop(
+            lambda s: (s.step < num_steps) & jnp.any(active & (s.distance > stop_at)),
+            advance,
+            State(jnp.zeros((), jnp.int32), begin, *best),
+        )
+        return FabResult(state.nearest, state.distance)
+
+    distance = jnp.where(correct, jnp.inf, 0.0).astype(images.dtype)
+    return jax.lax.fori_loop(first, first + runs, one, FabResult(images, distance))
+
+
+def _run(
+    problem: Problem,
+    stop_at: Any,
+    norm: str,
+    num_steps: int,
+    restarts: int,
+    num_targets: int | None,
+) -> FabResult:
+    check_count("num_steps", num_steps)
+    check_count("restarts", restarts)
+    runs = restarts * check_targets(num_targets, problem.num_classes)
+    active = jnp.ones(problem.labels.shape, bool)
+    return fab_runs(
+        problem.model,
+        problem.images,
+        problem.labels,
+        problem.keys,
+        problem.epsilon,
+        jnp.asarray(stop_at, problem.images.dtype),
+        active,
+        0,
+        norm,
+        num_steps,
+        restarts,
+        runs,
+    )
+
+
+def fab_minimal(
+    logits_fn: LogitsFn,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    *,
+    epsilon: float | jax.Array = 0.0,
+    norm: str = "linf",
+    num_steps: int = 100,
+    restarts: int = 1,
+    num_targets: int | None = None,
+    gradient_fn: LogitsFn | None = None,
+) -> FabResult:
+    """The nearest misclassified image that FAB-T finds, whatever its distance.
+
+    Args:
+        logits_fn: as in `fab`.
+        images: as in `fab`.
+        labels: as in `fab`.
+        key: as in `fab`.
+        epsilon: twice the distance from which the second and later restarts start; nothing else.
+        norm: "linf" or "l2".
+        num_steps: steps of a run (static).
+        restarts: starts of each target (static).
+        num_targets: default 9, or K − 1 where that is less.
+        gradient_fn: as in `fab`.
+
+    Returns:
+        FabResult(images, distance). The images may lie outside every ball that an attack is held to.
+
+    Raises:
+        ValueError: as in `fab`.
+        TypeError: as in `fab`.
+
+    >>> import jax, jax.numpy as jnp
+    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.8 - x.mean((1, 2, 3))], axis=1)
+    >>> image = jnp.full((1, 4, 4, 1), 0.5)
+    >>> found = fab_minimal(logits_fn, image, jnp.array([0]), jax.random.key(0))
+    >>> round(float(found.distance[0]), 2)
+    0.1
+
+    References:
+        Croce, Hein, "Minimally distorted adversarial examples with a fast adaptive boundary
+        attack", ICML 2020.
+    """
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn)
+    return _run(problem, -1.0, norm, num_steps, restarts, num_targets)
+
+
+def fab(
+    logits_fn: LogitsFn,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    *,
+    epsilon: float | jax.Array,
+    norm: str = "linf",
+    num_steps: int = 100,
+    restarts: int = 1,
+    num_targets: int | None = None,
+    gradient_fn: LogitsFn | None = None,
+) -> jax.Array:
+    """FAB-T of Croce and Hein: walk along the decision boundary towards the clean image.
+
+    The boundary between the label y and a target t is linearised at the iterate,
+    {z : (f_t − f_y)(x) + ⟨∇(f_t − f_y)(x), z − x⟩ = 0}. The iterate x and the clean image x₀ are
+    projected onto it within the box, overshot by 5% and mixed, with a weight of x₀ of at most 0.1;
+    after a success the iterate goes 10% of the way back to x₀. The nearest success counts. It
+    minimises the distance, so that it does not need ε but to know when to stop.
+
+    Args:
+        logits_fn: the model, from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides
+            what fools it. The same function object compiles once; the arrays of a
+            `jax.tree_util.Partial` are traced.
+        images: float32 or float64 [B, H, W, C] in [0, 1].
+        labels: integers [B] in 0 to K − 1.
+        key: a PRNG key; only restarts beyond the first draw from it.
+        epsilon: radius of the ball, at least 0; may be traced.
+        norm: "linf" or "l2".
+        num_steps: steps of a run (static).
+        restarts: starts of each target (static).
+        num_targets: classes to try, in the order of the clean logits; default 9, or K − 1 where
+            that is less.
+        gradient_fn: differentiable function from images to logits to take gradients from; default
+            logits_fn.
+
+    Returns:
+        Adversarial images, shape and dtype of images: the nearest misclassified image, projected
+        into the ball where it lies outside (it then may not fool the model); the clean image where
+        it is misclassified already or nothing was found. Logits that are not finite count as
+        misclassified.
+
+    Raises:
+        ValueError: for values, shapes or choices that are not as said above.
+        TypeError: for integer images or labels that are not integers.
+        AssertionError: should the result leave the ball or the box.
+
+    >>> import jax, jax.numpy as jnp
+    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.8 - x.mean((1, 2, 3))], axis=1)
+    >>> image = jnp.full((1, 4, 4, 1), 0.5)
+    >>> moved = fab(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.12)
+    >>> bool(logits_fn(moved).argmax() == 1)
+    True
+
+    References:
+        Croce, Hein, "Minimally distorted adversarial examples with a fast adaptive boundary
+        attack", ICML 2020.
+    """
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn)
+    found = _run(problem, problem.epsilon, norm, num_steps, restarts, num_targets)
+    result = project(found.images, problem.images, problem.epsilon, norm)
+    check_ball(problem.images, result, problem.epsilon, norm)
+    return result
