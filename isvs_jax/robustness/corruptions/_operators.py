@@ -6,7 +6,7 @@ all severities at once; a traced severity then picks its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -46,9 +46,7 @@ def gaussian_weights(sigma: float, truncate: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def gaussian_matrices(
-    sigmas: Sequence[float], size: int, *, truncate: float = 4.0, mode: str = "nearest"
-) -> np.ndarray:
+def gaussian_matrices(sigmas: np.ndarray, size: int, *, truncate: float = 4.0, mode: str = "nearest") -> np.ndarray:
     """Gaussian blur of a line of pixels, one matrix a sigma.
 
     Args:
@@ -105,7 +103,7 @@ def select(table: np.ndarray, level: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return jnp.asarray(table, dtype)[level]
 
 
-def gaussian_filter(images: jax.Array, level: jax.Array, sigmas: Sequence[float]) -> jax.Array:
+def gaussian_filter(images: jax.Array, level: jax.Array, sigmas: np.ndarray) -> jax.Array:
     """Blur of [B, H, W, C] as `skimage.filters.gaussian` does it (edge pixels repeated)."""
     _, height, width, _ = images.shape
     rows = select(gaussian_matrices(sigmas, height), level, images.dtype)
@@ -121,7 +119,13 @@ def floor_to_grey_level(images: jax.Array) -> jax.Array:
     return jnp.floor(255 * images + 2**-10) / 255
 
 
-def draw(sample, keys: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype, **limits) -> jax.Array:
+def draw(
+    sample: Callable[..., jax.Array],
+    keys: jax.Array,
+    shape: tuple[int, ...],
+    dtype: jnp.dtype,
+    **limits: float,
+) -> jax.Array:
     """One random array an image: [B] keys -> [B, *shape].
 
     Drawn in float32 whatever `dtype` is, so that float64 runs see the same noise as float32 ones.

@@ -1,10 +1,9 @@
 """JPEG compression: the baseline codec without its entropy coding, which loses nothing.
 
-The steps and roundings are those of libjpeg with Pillow's defaults: YCbCr of JFIF rounded to
-integers, colour at half size in both directions (4:2:0), the quantisation tables of Annex K scaled
-by the quality, and the triangular ("fancy") upsampling of the colour. The cosine transforms are
-floating-point, where libjpeg's are fixed-point, so a coefficient on the border between two
-quantisation steps can fall on the other side.
+The steps, their order and their roundings are those of libjpeg with Pillow's defaults, in 32-bit
+integers throughout: YCbCr of JFIF, colour at half size in both directions (4:2:0), the accurate
+integer cosine transforms of Loeffler, Ligtenberg and Moschytz, the quantisation tables of Annex K
+scaled by the quality, and the triangular ("fancy") upsampling of the colour.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.corruptions._operators import HIGHEST, select
+from isvs_jax.robustness.corruptions._operators import select
 
 LUMINANCE = np.array(
     [
@@ -47,16 +46,59 @@ def quantisation_tables(quality: float) -> np.ndarray:
     return np.clip((np.stack([LUMINANCE, CHROMINANCE]) * scale + 50) // 100, 1, 255)
 
 
-def cosine_basis() -> np.ndarray:
-    """Orthonormal DCT-II of eight points, one frequency a row: float64 [8, 8]."""
-    frequency = np.arange(8)[:, None]
-    basis = np.cos(np.pi * (np.arange(8) + 0.5) * frequency / 8) / 2
-    basis[0] /= np.sqrt(2)
-    return basis
+def _descale(values: jax.Array, bits: int) -> jax.Array:
+    """Nearest integer to values / 2^bits, halves up."""
+    return (values + (1 << bits >> 1)) >> bits
 
 
-def _round(values: jax.Array) -> jax.Array:
-    return jnp.floor(values + 0.5)
+def _fixed(value: float) -> int:
+    """A constant of the cosine transforms in 13 fractional bits."""
+    return round(value * (1 << 13))
+
+
+def _odd_part(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[jax.Array, ...]:
+    """The rotations of the four odd frequencies, the same in both directions."""
+    shared = (a + b + c + d) * _fixed(1.175875602)
+    ac = (a + c) * -_fixed(1.961570560) + shared
+    bd = (b + d) * -_fixed(0.390180644) + shared
+    ad = (a + d) * -_fixed(0.899976223)
+    bc = (b + c) * -_fixed(2.562915447)
+    return (
+        a * _fixed(0.298631336) + ad + ac,
+        b * _fixed(2.053119869) + bc + bd,
+        c * _fixed(3.072711026) + bc + ac,
+        d * _fixed(1.501321110) + ad + bd,
+    )
+
+
+def _forward(lines: jax.Array, bits: int, first: bool) -> jax.Array:
+    """Cosine transform over the leading axis of eight; `bits` are those to take off."""
+    sums = lines[:4] + lines[:3:-1]
+    differences = lines[:4] - lines[:3:-1]
+    even, odd = sums[:2] + sums[:1:-1], sums[:2] - sums[:1:-1]
+    low, high = even[0] + even[1], even[0] - even[1]
+    if first:
+        low, high = low << 2, high << 2
+    else:
+        low, high = _descale(low, 2), _descale(high, 2)
+    shared = (odd[0] + odd[1]) * _fixed(0.541196100)
+    two = shared + odd[0] * _fixed(0.765366865)
+    six = shared - odd[1] * _fixed(1.847759065)
+    seven, five, three, one = _odd_part(*differences[::-1])
+    one, two, three, five, six, seven = (_descale(value, bits) for value in (one, two, three, five, six, seven))
+    return jnp.stack([low, one, two, three, high, five, six, seven])
+
+
+def _inverse(lines: jax.Array, bits: int) -> jax.Array:
+    """Inverse cosine transform over the leading axis of eight; `bits` are those to take off."""
+    zero, one, two, three, four, five, six, seven = lines
+    shared = (two + six) * _fixed(0.541196100)
+    rotated_six = shared - six * _fixed(1.847759065)
+    rotated_two = shared + two * _fixed(0.765366865)
+    low, high = (zero + four) << 13, (zero - four) << 13
+    even = jnp.stack([low + rotated_two, high + rotated_six, high - rotated_six, low - rotated_two])
+    odd = jnp.stack(_odd_part(seven, five, three, one)[::-1])
+    return _descale(jnp.concatenate([even + odd, (even - odd)[::-1]]), bits)
 
 
 def _pad(plane: jax.Array, multiple: int) -> jax.Array:
@@ -69,15 +111,16 @@ def _code_plane(plane: jax.Array, steps: jax.Array) -> jax.Array:
     """Code and decode one plane of grey levels [B, H, W] with quantisation steps [8, 8]."""
     batch, height, width = plane.shape
     padded = _pad(plane, 8)
-    blocks = padded.reshape(batch, padded.shape[1] // 8, 8, padded.shape[2] // 8, 8) - 128
-    basis = jnp.asarray(cosine_basis(), plane.dtype)
-    coefficients = jnp.einsum("ui,brisj,vj->brusv", basis, blocks, basis, precision=HIGHEST)
-    steps = steps[:, None, :]
-    magnitude = jnp.floor(jnp.abs(coefficients) / steps + 0.5)  # halves away from zero
-    coefficients = jnp.sign(coefficients) * magnitude * steps
-    blocks = jnp.einsum("ui,brusv,vj->brisj", basis, coefficients, basis, precision=HIGHEST)
-    decoded = jnp.clip(_round(blocks) + 128, 0, 255).reshape(padded.shape)
-    return decoded[:, :height, :width]
+    down, across = padded.shape[1] // 8, padded.shape[2] // 8
+    # The axes of a block lead: [column, row, B, blocks down, blocks across].
+    blocks = padded.reshape(batch, down, 8, across, 8).transpose(4, 2, 0, 1, 3) - 128
+    columns = _forward(blocks, 13 - 2, first=True).swapaxes(0, 1)
+    coefficients = _forward(columns, 13 + 2, first=False)  # [row, column, ...], 8 times too large
+    steps = steps[:, :, None, None, None]
+    quantised = jnp.sign(coefficients) * ((jnp.abs(coefficients) + 4 * steps) // (8 * steps))
+    rows = _inverse(quantised * steps, 13 - 2).swapaxes(0, 1)
+    decoded = jnp.clip(_inverse(rows, 13 + 2 + 3) + 128, 0, 255)
+    return decoded.transpose(2, 3, 1, 4, 0).reshape(padded.shape)[:, :height, :width]
 
 
 def _halve(plane: jax.Array) -> jax.Array:
@@ -86,8 +129,8 @@ def _halve(plane: jax.Array) -> jax.Array:
     down, right = plane.shape[1] % 2, -plane.shape[2] % 16
     plane = jnp.pad(plane, ((0, 0), (0, down), (0, right)), mode="edge")
     total = plane[:, 0::2, 0::2] + plane[:, 0::2, 1::2] + plane[:, 1::2, 0::2] + plane[:, 1::2, 1::2]
-    bias = 1 + np.arange(total.shape[2]) % 2
-    return jnp.floor((total + bias) / 4)
+    bias = 1 + np.arange(total.shape[2], dtype=np.int32) % 2
+    return (total + bias) >> 2
 
 
 def _double(plane: jax.Array) -> jax.Array:
@@ -97,8 +140,8 @@ def _double(plane: jax.Array) -> jax.Array:
     near = 3 * plane
     rows = jnp.stack([near + tall[:, :-2], near + tall[:, 2:]], 2).reshape(batch, 2 * height, width)
     wide = jnp.pad(rows, ((0, 0), (0, 0), (1, 1)), mode="edge")
-    left = jnp.floor((3 * rows + wide[:, :, :-2] + 8) / 16)
-    right = jnp.floor((3 * rows + wide[:, :, 2:] + 7) / 16)
+    left = (3 * rows + wide[:, :, :-2] + 8) >> 4
+    right = (3 * rows + wide[:, :, 2:] + 7) >> 4
     return jnp.stack([left, right], 3).reshape(batch, 2 * height, 2 * width)
 
 
@@ -112,29 +155,29 @@ def code(images: jax.Array, steps: jax.Array) -> jax.Array:
     Returns:
         [B, H, W, C], multiples of 1/255 in [0, 1].
     """
-    levels = _round(255 * images)
+    levels = jnp.floor(255 * images + 0.5).astype(jnp.int32)
     if images.shape[-1] == 1:
-        return _code_plane(levels[..., 0], steps[0])[..., None] / 255
+        coded = _code_plane(levels[..., 0], steps[0])[..., None]
+        return coded.astype(images.dtype) / 255
     _, height, width, _ = images.shape
     red, green, blue = levels[..., 0], levels[..., 1], levels[..., 2]
-    luma = _round(0.299 * red + 0.587 * green + 0.114 * blue)
-    # libjpeg's table rounds the halves of Cb and Cr down, by one part in 65,536.
-    half = 128.5 - 2**-16
-    cb = jnp.floor(-0.168735892 * red - 0.331264108 * green + 0.5 * blue + half)
-    cr = jnp.floor(0.5 * red - 0.418687589 * green - 0.081312411 * blue + half)
+    luma = _descale(19595 * red + 38470 * green + 7471 * blue, 16)
+    half = (128 << 16) + (1 << 15) - 1  # one less than a half: halves go down here
+    cb = (-11059 * red - 21709 * green + 32768 * blue + half) >> 16
+    cr = (32768 * red - 27439 * green - 5329 * blue + half) >> 16
 
     luma = _code_plane(luma, steps[0])
     # The decoder upsamples the real pixels, not the padding.
     real = (slice(None), slice(0, (height + 1) // 2), slice(0, (width + 1) // 2))
     cb, cr = (_double(_code_plane(_halve(plane), steps[1])[real])[:, :height, :width] - 128 for plane in (cb, cr))
-    red = luma + _round(1.402 * cr)
-    green = luma + _round(-0.344136286 * cb - 0.714136286 * cr)
-    blue = luma + _round(1.772 * cb)
-    return jnp.clip(jnp.stack([red, green, blue], -1), 0, 255) / 255
+    red = luma + _descale(91881 * cr, 16)
+    green = luma + _descale(-22554 * cb - 46802 * cr, 16)
+    blue = luma + _descale(116130 * cb, 16)
+    return jnp.clip(jnp.stack([red, green, blue], -1), 0, 255).astype(images.dtype) / 255
 
 
 def jpeg_compression(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
     """The image after JPEG of quality c."""
     del keys
     steps = np.stack([quantisation_tables(quality) for quality in table[:, 0]])
-    return code(images, select(steps, level, images.dtype))
+    return code(images, select(steps, level, jnp.int32))
