@@ -5,17 +5,35 @@ from isvs_jax.robustness.attacks.autoattack import AutoAttackResult, autoattack,
 from isvs_jax.robustness.attacks.fab import FabResult, fab, fab_minimal
 from isvs_jax.robustness.attacks.fgsm import fgsm
 from isvs_jax.robustness.attacks.pgd import pgd
+from isvs_jax.robustness.attacks.sanity import (
+    DoublingCheck,
+    EpsilonCurve,
+    Reach,
+    curve_warnings,
+    doubling_check,
+    epsilon_curve,
+    full_radius,
+    step_reach,
+)
 from isvs_jax.robustness.attacks.square import square
 
 __all__ = [
     "AutoAttackResult",
+    "DoublingCheck",
+    "EpsilonCurve",
     "FabResult",
+    "Reach",
     "apgd",
     "autoattack",
     "autoattack_report",
+    "curve_warnings",
+    "doubling_check",
+    "epsilon_curve",
     "fab",
     "fab_minimal",
     "fgsm",
+    "full_radius",
     "pgd",
     "square",
+    "step_reach",
 ]
