@@ -1,8 +1,8 @@
 """Inverse scale space of images in JAX.
 
-An image is rebuilt along a path on the differences between its pixels: large-scale features first, fine scales and noise
-last. `scale_space` records the path, `smooth` gives one image of it, `SplitLBI` is the flow with `init` and `step` for
-those who drive it themselves.
+An image is rebuilt along a path on the differences between its pixels: large-scale features first,
+fine scales and noise last. `scale_space` records the path, `smooth` gives one image of it, `SplitLBI`
+is the flow, with `init` and `step` for those who drive it themselves.
 """
 
 from isvs_jax._edges import Edges, difference, difference_adjoint

@@ -66,6 +66,32 @@ def as_image(image: ArrayLike, name: str = "image") -> jax.Array:
     return jnp.asarray(image)
 
 
+def as_numbers(value: ArrayLike, name: str) -> jax.Array | np.ndarray:
+    """`value` as an array: of float64 NumPy where it can be seen, as a JAX array where some of it is traced.
+
+    Raises:
+        TypeError: It holds something that is no real number.
+    """
+    if isinstance(value, (jax.Array, np.ndarray)):
+        numeric = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
+        if not numeric:
+            raise TypeError(f"{name} has dtype {value.dtype}; it may hold real numbers.")
+        return value if isinstance(value, jax.core.Tracer) else np.asarray(value, np.float64)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+        return jnp.asarray(value)
+    if isinstance(value, (str, bytes, bool)) or value is None:
+        raise TypeError(f"{name} is {value!r}; it may hold real numbers.")
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; it may hold real numbers.") from None
+
+
+def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:
+    """The dtype in which an image is computed: float64 where it came so, else float32."""
+    return jnp.dtype(jnp.float64 if dtype == jnp.float64 else jnp.float32)
+
+
 def check_num_steps(num_steps: object) -> None:
     """Raise unless `num_steps` is None or a positive Python integer."""
     if num_steps is None:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from isvs_jax import _cosine
-from isvs_jax._checks import ArrayLike, as_image, check_choice, check_positive, concrete
+from isvs_jax._checks import ArrayLike, as_image, check_choice, check_positive, compute_dtype, concrete
 from isvs_jax._edges import Edges, forward_differences, forward_differences_adjoint
 from isvs_jax._shrinkage import PENALTIES, Penalty, shrink, support
 
@@ -163,8 +163,7 @@ class SplitLBI:
 
 def to_planar(image: jax.Array) -> jax.Array:
     """[..., H, W, C] of any floating dtype to [..., C, H, W] in float32, or float64 where it came so."""
-    dtype = jnp.float64 if image.dtype == jnp.float64 else jnp.float32
-    return jnp.moveaxis(image.astype(dtype), -1, -3)
+    return jnp.moveaxis(image.astype(compute_dtype(image.dtype)), -1, -3)
 
 
 def planar_init(solver: SplitLBI, planar: jax.Array) -> FlowState:

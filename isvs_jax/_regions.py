@@ -1,9 +1,12 @@
 """Regions of an image: the connected components outside a support, and the projection onto images constant on them."""
 
+from functools import partial
+from math import prod
+
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image
+from isvs_jax._checks import ArrayLike, as_image, compute_dtype
 from isvs_jax._edges import Edges, check_edge_shapes
 
 
@@ -29,19 +32,24 @@ def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
         >>> import jax.numpy as jnp
         >>> image = jnp.array([0.0, 0.2, 0.9, 1.1]).reshape(1, 4, 1)
         >>> support = Edges(jnp.array([False, True, False]).reshape(1, 3, 1), jnp.zeros((0, 4, 1), bool))
-        >>> piecewise_constant(image, support)[0, :, 0].round(3).tolist()
-        [0.10000000149011612, 0.10000000149011612, 1.0, 1.0]
+        >>> print(piecewise_constant(image, support)[0, :, 0])
+        [0.1 0.1 1.  1. ]
     """
     image = as_image(image)
-    support = Edges(jnp.asarray(support[0]), jnp.asarray(support[1]))
     leading = _check_support(image, support)
-    height, width, channels = image.shape[-3:]
-    shared = support.horizontal.shape[-1] == 1
-    full = jnp.broadcast_to(image, (*leading, height, width, channels))
-    compute = full.astype(jnp.promote_types(image.dtype, jnp.float32))
-    joined = [jnp.broadcast_to(~edge, (*leading, *edge.shape[-3:])).reshape(-1, *edge.shape[-3:]) for edge in support]
-    values = compute.reshape(-1, height, width, channels)
-    if shared:
+    support = Edges(jnp.asarray(support[0]), jnp.asarray(support[1]))
+    return _project(image, support, leading=leading)
+
+
+@partial(jax.jit, static_argnames="leading")
+def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
+    number = prod(leading)
+    full = jnp.broadcast_to(image, (*leading, *image.shape[-3:]))
+    values = full.astype(compute_dtype(image.dtype)).reshape(number, *image.shape[-3:])
+    joined = [
+        jnp.broadcast_to(~edge, (*leading, *edge.shape[-3:])).reshape(number, *edge.shape[-3:]) for edge in support
+    ]
+    if support.horizontal.shape[-1] == 1:
         means = jax.vmap(_component_means)(values, joined[0][..., 0], joined[1][..., 0])
     else:
         per_channel = jax.vmap(_component_means, in_axes=-1, out_axes=-1)
@@ -109,7 +117,7 @@ def _component_means(image: jax.Array, horizontal: jax.Array, vertical: jax.Arra
 
 def _check_support(image: jax.Array, support: Edges) -> tuple[int, ...]:
     """The broadcast leading axes of image and support."""
-    horizontal, vertical = support.horizontal, support.vertical
+    horizontal, vertical = support
     if horizontal.dtype != bool or vertical.dtype != bool:
         raise TypeError(f"support has dtypes {horizontal.dtype} and {vertical.dtype}; both may be bool only.")
     check_edge_shapes(horizontal.shape, vertical.shape, "support")

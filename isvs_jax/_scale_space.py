@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, check_times, concrete
+from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_times, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
 from isvs_jax._schedule import Schedule, scan_steps, schedule, within_bound
@@ -71,9 +71,10 @@ def scale_space(
         Burger, Gilboa, Osher, Xu, "Nonlinear inverse scale space methods", Commun. Math. Sci. 4 (2006).
     """
     image = as_image(image)
+    times = as_numbers(times, "times")
     _check_shape_and_order(times)
     steps = schedule(times[-1], solver, num_steps)
-    return _record(image, jnp.asarray(times), solver, steps.step_size, num_steps=steps.num_steps)
+    return _record(image, times, solver, steps.step_size, num_steps=steps.num_steps)
 
 
 def _check_shape_and_order(times: ArrayLike) -> None:
@@ -97,10 +98,10 @@ def _record(
     start = planar_init(solver, planar)
     # Each time is reached from the last grid point before it, in one shorter step.
     grid = jnp.arange(num_steps, dtype=planar.dtype) * alpha
-    before = jnp.maximum(jnp.sum(grid < times[:, None], axis=1) - 1, 0)
+    before = jnp.maximum(jnp.sum(grid < times[:, None], axis=1, dtype=jnp.int32) - 1, 0)
     kept = _grid_states(solver, planar, start, times, alpha, before, num_steps)
     remaining = jnp.maximum(times - grid[before], 0)
-    slots = jnp.minimum(jnp.arange(times.size), _slot(times, grid[before]))
+    slots = jnp.minimum(jnp.arange(times.size, dtype=jnp.int32), _slot(times, grid[before]))
     states = jax.vmap(lambda slot, size: planar_step(solver, planar, _at(kept, slot), size))(slots, remaining)
     later = jnp.diff(times, prepend=-jnp.ones((), times.dtype)) > 0
     stable = within_bound(times, Schedule(num_steps, alpha), solver) & later
@@ -117,23 +118,25 @@ def _grid_states(
     before: jax.Array,
     num_steps: int,
 ) -> FlowState:
-    """For every time the state at the last grid point before it, stacked; entry k serves all times in one grid interval.
+    """For every time the state at the last grid point before it, stacked; an entry may serve several times.
 
     Every step writes its state into the slot of the first time still ahead, so that the last writer is the grid point
     just before that time. Slots never written keep the start.
     """
     kept = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], times.size, axis=0), start)
+
+    def advance(state: FlowState, index: jax.Array) -> FlowState:
+        last = before[-1].astype(index.dtype)
+        return planar_step(solver, planar, state, jnp.where(index <= last, alpha, 0))
+
     if times.size == 1:
         # The state at the end is the only one asked for.
-        def only(state: FlowState, index: jax.Array) -> FlowState:
-            return planar_step(solver, planar, state, jnp.where(index <= before[-1], alpha, 0))
-
-        state = scan_steps(only, start, (1, num_steps), planar.dtype)
+        state = scan_steps(advance, start, (1, num_steps), planar.dtype)
         return jax.tree.map(lambda leaf: leaf[None], state)
 
     def body(carry: tuple[FlowState, FlowState], index: jax.Array) -> tuple[FlowState, FlowState]:
         state, kept = carry
-        state = planar_step(solver, planar, state, jnp.where(index <= before[-1], alpha, 0))
+        state = advance(state, index)
         slot = jnp.minimum(_slot(times, index * alpha), times.size - 1)
         kept = jax.tree.map(
             lambda stack, leaf: jax.lax.dynamic_update_index_in_dim(stack, leaf, slot, 0),
@@ -147,7 +150,7 @@ def _grid_states(
 
 def _slot(times: jax.Array, moment: jax.Array) -> jax.Array:
     """How many of the times have come at a moment (or moments)."""
-    return jnp.sum(times <= jnp.asarray(moment)[..., None], axis=-1)
+    return jnp.sum(times <= jnp.asarray(moment)[..., None], axis=-1, dtype=jnp.int32)
 
 
 def _at(stack: FlowState, index: jax.Array) -> FlowState:

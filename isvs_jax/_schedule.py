@@ -109,8 +109,8 @@ def _require_seen(values: dict[str, ArrayLike]) -> None:
     hidden = [name for name, value in values.items() if concrete(value) is None]
     if hidden:
         raise ValueError(
-            f"num_steps is None, but {' and '.join(hidden)} is traced (inside jit, vmap or grad), so the number of steps "
-            "cannot be derived: give num_steps as a Python integer."
+            f"num_steps is None, but {' and '.join(hidden)} is traced (inside jit, vmap or grad), so the number of "
+            "steps cannot be derived: give num_steps as a Python integer."
         )
 
 

@@ -60,4 +60,5 @@ def _sum_of_pixel(squares: Edges) -> Edges:
 def _factor(square: jax.Array) -> jax.Array:
     # The inner `where` keeps the root away from 0, whose infinite slope would make the unused branch's gradient NaN.
     inside = square > 1
-    return jnp.where(inside, 1 - 1 / jnp.sqrt(jnp.where(inside, square, 1)), 0)
+    # 0 · square instead of 0: a NaN makes its whole group NaN, not one channel of it.
+    return jnp.where(inside, 1 - 1 / jnp.sqrt(jnp.where(inside, square, 1)), 0 * square)

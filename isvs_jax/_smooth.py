@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, check_choice, concrete
+from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
 from isvs_jax._regions import piecewise_constant
@@ -76,15 +76,16 @@ def smooth(
     """
     image = as_image(image)
     check_choice(output, OUTPUTS, "output")
+    time = as_numbers(time, "time")
     _check_per_image(time, image, "time")
     steps = schedule(time, solver, num_steps, name="time")
-    return _smooth(image, jnp.asarray(time), solver, steps.step_size, num_steps=steps.num_steps, output=output)
+    return _smooth(image, time, solver, steps.step_size, num_steps=steps.num_steps, output=output)
 
 
 def smooth_until(
     image: ArrayLike,
     fraction: ArrayLike,
-    max_time: float = 64.0,
+    max_time: ArrayLike = 64.0,
     solver: SplitLBI = SplitLBI(),
     output: Output = "dense",
     *,
@@ -119,6 +120,7 @@ def smooth_until(
     """
     image = as_image(image)
     check_choice(output, OUTPUTS, "output")
+    fraction, max_time = as_numbers(fraction, "fraction"), as_numbers(max_time, "max_time")
     _check_per_image(fraction, image, "fraction")
     seen = concrete(fraction)
     if seen is not None and not ((seen >= 0) & (seen <= 1)).all():
@@ -128,8 +130,8 @@ def smooth_until(
     steps = schedule(max_time, solver, num_steps, name="max_time")
     return _smooth_until(
         image,
-        jnp.asarray(fraction),
-        jnp.asarray(max_time),
+        fraction,
+        max_time,
         solver,
         steps.step_size,
         num_steps=steps.num_steps,
@@ -187,22 +189,22 @@ def _smooth_until(
     wanted = fraction.astype(planar.dtype)
 
     def body(state: FlowState, index: jax.Array) -> FlowState:
-        ahead = support_fraction(solver.support(state)) < wanted
+        ahead = support_fraction(solver.support(state), planar.dtype) < wanted
         size = jnp.where(ahead, jnp.clip(max_time - index * alpha, 0, alpha), 0)
         return planar_step(solver, planar, state, size)
 
     state = scan_steps(body, planar_init(solver, planar), (0, num_steps), planar.dtype)
-    share = support_fraction(solver.support(state))
+    share = support_fraction(solver.support(state), planar.dtype)
     stable = within_bound(max_time, Schedule(num_steps, alpha), solver)
     return Stopped(_output(image, solver, state, output), state.time, share, (share >= wanted) & stable)
 
 
-def support_fraction(support: Edges) -> jax.Array:
+def support_fraction(support: Edges, dtype: jnp.dtype) -> jax.Array:
     """The share of edges in a support, per image; 1 where an image has no edges."""
     axes = (-3, -2, -1)
     entered = support.horizontal.sum(axes, dtype=jnp.int32) + support.vertical.sum(axes, dtype=jnp.int32)
     total = prod(support.horizontal.shape[-3:]) + prod(support.vertical.shape[-3:])
-    return entered / total if total else jnp.ones_like(entered, dtype=float)
+    return entered.astype(dtype) / total if total else jnp.ones_like(entered, dtype=dtype)
 
 
 def _output(image: jax.Array, solver: SplitLBI, state: FlowState, output: Output) -> jax.Array:

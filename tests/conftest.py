@@ -1,0 +1,23 @@
+"""Eight CPU devices for every test, and strictness where a test asks for it."""
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture
+def strict_dtypes() -> Iterator[None]:
+    """No dtype is promoted in silence."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """float64 exists."""
+    with jax.enable_x64(True):
+        yield
