@@ -1,0 +1,52 @@
+# make demo     train and test two small classifiers on real images; results/demo/ holds the report
+# make test     the whole test suite
+# make lint     style and types
+# make wheel    build the wheel, install it in an empty environment, use it
+# make bench    speed of the solver against the textbook scheme
+# make clean    remove the environment and what was built
+#
+# Options:  make demo DATA=tfds:cifar10 ARGS="--seed 1"     make test ARGS="-k smooth"     PYTHON=python3.12
+
+PYTHON ?= python3
+DATA ?= digits
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint wheel bench clean
+
+demo: $(VENV)/.train
+	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(VENV)/.test
+	rm -rf build/wheel build/empty
+	$(BIN)/python -m build --wheel --outdir build/wheel . > build.log 2>&1 || { cat build.log; exit 1; }
+	rm -f build.log
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/pip install -q --disable-pip-version-check build/wheel/*.whl
+	cd build && empty/bin/python -c "import jax.numpy as jnp, isvs_jax; print(isvs_jax.smooth(jnp.eye(8)[..., None], 1.0).shape)"
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/solver.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist
+
+# An environment holds what one extra of pyproject.toml asks for, and is brought up to date when that file changes.
+$(VENV)/.%: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[$*]"
+	touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "isvs_jax needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip
