@@ -101,9 +101,15 @@ def corrupt(
     """
     images, severity, indices = _check(images, name, severity, indices)
     table_size = _table_size(parameters, images.shape)
-    if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)
-    return _corrupt(images, severity, key, indices, name=name, table_size=table_size, quantize=quantize)
+    return _corrupt(
+        images,
+        severity,
+        _typed_key(key),
+        indices,
+        name=name,
+        table_size=table_size,
+        quantize=bool(quantize),
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("name", "table_size", "quantize"))
@@ -124,7 +130,7 @@ def _corrupt(
     level = severity - 1
     if name in _QUANTIZING:
         corrupted = _QUANTIZING[name](wide, keys, level, table, quantize=quantize)
-    elif name == "frost":  # the scale of its textures has a table too
+    elif name == "frost":  # the spectrum of its textures depends on the table
         corrupted = frost.frost(wide, keys, level, table, table_size=table_size)
     else:
         corrupted = _PLAIN[name](wide, keys, level, table)
@@ -147,16 +153,15 @@ def _check(
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:]:
         raise ValueError(f"images must have shape [B, H, W, C] with C = 1 or 3; got {tuple(images.shape)}")
     if not isinstance(images, jax.core.Tracer) and images.size:
-        low, high = float(images.min()), float(images.max())
+        with jax.ensure_compile_time_eval():  # the images may be known while a caller is traced
+            low, high = float(images.min()), float(images.max())
         if not (low >= -1e-6 and high <= 1 + 1e-6):
             raise ValueError(f"images must lie in [0, 1]; got values from {low} to {high}")
-    severity = jnp.asarray(severity)
-    if not jnp.issubdtype(severity.dtype, jnp.integer) or severity.ndim:
-        raise TypeError(
-            f"severity must be one integer 1 to {NUM_SEVERITIES}; got {severity.dtype} of shape {severity.shape}"
-        )
-    if not isinstance(severity, jax.core.Tracer) and not 1 <= int(severity) <= NUM_SEVERITIES:
-        raise ValueError(f"severity must be 1 to {NUM_SEVERITIES}; got {int(severity)}")
+    level = severity if isinstance(severity, jax.core.Tracer) else np.asarray(severity)
+    if not jnp.issubdtype(level.dtype, jnp.integer) or level.ndim:
+        raise TypeError(f"severity must be one integer 1 to {NUM_SEVERITIES}; got {level.dtype} of shape {level.shape}")
+    if not isinstance(level, jax.core.Tracer) and not 1 <= int(level) <= NUM_SEVERITIES:
+        raise ValueError(f"severity must be 1 to {NUM_SEVERITIES}; got {int(level)}")
     indices = jnp.arange(images.shape[0]) if indices is None else jnp.asarray(indices)
     if not jnp.issubdtype(indices.dtype, jnp.integer):
         raise TypeError(f"indices must be integers; got {indices.dtype}")
@@ -164,7 +169,19 @@ def _check(
         raise ValueError(
             f"indices must have one number for each of the {images.shape[0]} images; got shape {tuple(indices.shape)}"
         )
-    return images, severity.astype(jnp.int32), indices.astype(jnp.int32)
+    return images, jnp.asarray(level, jnp.int32), indices.astype(jnp.int32)
+
+
+def _typed_key(key: jax.Array) -> jax.Array:
+    if not isinstance(key, (jax.Array, np.ndarray)):
+        raise TypeError(f"key must be a PRNG key, as of jax.random.key(0); got {type(key).__name__}")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.dtype != np.uint32:
+            raise TypeError(f"key must be a PRNG key, as of jax.random.key(0); got an array of {key.dtype}")
+        key = jax.random.wrap_key_data(key)
+    if key.shape:
+        raise ValueError(f"key must be one PRNG key; got keys of shape {tuple(key.shape)}")
+    return key
 
 
 def _table_size(parameters: str | int, shape: tuple[int, ...]) -> int:

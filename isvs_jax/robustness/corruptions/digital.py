@@ -137,10 +137,12 @@ def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, tabl
     """A random affine map, then a smooth random displacement of every pixel, both bilinear."""
     _, height, width, _ = images.shape
     amplitude, _, reach = select(table, level, images.dtype)
-    corner_keys, row_keys, column_keys = jax.vmap(lambda key: jax.random.split(key, 3), 0, 1)(keys)
+    # One draw for the corners and both displacements: every draw is compiled by itself.
+    uniform = draw(jax.random.uniform, keys, (6 + 2 * height * width,), images.dtype, minval=-1.0)
+    moves = uniform[:, :6].reshape(-1, 3, 2)
+    fields = uniform[:, 6:].reshape(-1, height, width, 2)
 
     corners = affine_triangle(height, width)
-    moves = draw(jax.random.uniform, corner_keys, (3, 2), images.dtype, minval=-1.0)
     moved = jnp.asarray(corners, images.dtype) + reach * moves
     # Rows (x, y, 1) of the corners times A are the moved corners; pixels are read through A⁻¹.
     homogeneous = np.linalg.inv(np.concatenate([corners, np.ones((3, 1))], 1))
@@ -162,8 +164,5 @@ def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, tabl
         for n in (height, width)
     )
 
-    def displacement(axis_keys: jax.Array) -> jax.Array:
-        field = draw(jax.random.uniform, axis_keys, (height, width, 1), images.dtype, minval=-1.0)
-        return amplitude * separable(field, blur_rows, blur_columns)[..., 0]
-
-    return bilinear(warped, row + displacement(row_keys), column + displacement(column_keys), "reflect")
+    displacement = amplitude * separable(fields, blur_rows, blur_columns)
+    return bilinear(warped, row + displacement[..., 0], column + displacement[..., 1], "reflect")

@@ -48,12 +48,15 @@ def texture(keys: jax.Array, height: int, width: int, exponent: jax.Array) -> ja
     Returns:
         float32 [B, H, W, 1], mean 0 and standard deviation 1 in each image.
     """
+    octaves = range(max(min(height, width).bit_length() - 1, 1))
+    grids = [(height // 2**octave + 2, width // 2**octave + 2) for octave in octaves]
+    # One draw for all octaves: every draw is compiled by itself.
+    ends = np.cumsum([rows * columns for rows, columns in grids])
+    normal = draw(jax.random.normal, keys, (int(ends[-1]),), jnp.float32)
     total = jnp.zeros((keys.shape[0], height, width, 1), jnp.float32)
-    for octave in range(max(min(height, width).bit_length() - 1, 1)):
+    for octave, grid, end in zip(octaves, grids, ends, strict=True):
         spacing = 2**octave
-        grid = (height // spacing + 2, width // spacing + 2)
-        octave_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, octave)
-        nodes = draw(jax.random.normal, octave_keys, (*grid, 1), jnp.float32)
+        nodes = normal[:, end - grid[0] * grid[1] : end].reshape(-1, *grid, 1)
         smooth = separable(
             nodes,
             linear_interpolation(jnp.arange(height, dtype=jnp.float32) / spacing, grid[0]),

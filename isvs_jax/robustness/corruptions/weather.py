@@ -54,13 +54,13 @@ def plasma(key: jax.Array, size: int, decay: jax.Array) -> jax.Array:
     Returns:
         float32 [size, size].
     """
+    # One draw for all levels: every draw is compiled by itself.
+    uniform = jax.random.uniform(key, (size * size - 1,), minval=-1.0)
     corners = jnp.zeros((1, 1), jnp.float32)
     wibble = jnp.asarray(100.0, jnp.float32)
-    for level in range(size.bit_length() - 1):  # shapes double, so this loop cannot be a scan
+    for _ in range(size.bit_length() - 1):  # shapes double, so this loop cannot be a scan
         n = corners.shape[0]
-        shape = (3, n, n)
-        noise = jax.random.uniform(jax.random.fold_in(key, level), shape, minval=-1.0)
-        noise = wibble**2 * noise
+        noise = wibble**2 * uniform[n * n - 1 : 4 * n * n - 1].reshape(3, n, n)
         pairs = corners + jnp.roll(corners, -1, 0)
         centres = (pairs + jnp.roll(pairs, -1, 1)) / 4 + noise[0]
         across = centres + jnp.roll(centres, 1, 0) + corners + jnp.roll(corners, -1, 1)

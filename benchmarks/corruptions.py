@@ -1,0 +1,171 @@
+"""Our corruptions beside imagecorruptions on the same images and CPU: time, and equality where it is due.
+
+    pip install imagecorruptions
+    JAX_PLATFORMS=cpu python benchmarks/corruptions.py --images 1000 --reference-images 10
+
+Both sides run the ImageNet parameters, the only ones imagecorruptions has, on 32×32 images, and return
+uint8. imagecorruptions takes one image at a time, so its time for all images is that for `--reference-images` times
+their ratio. It does not run on current NumPy, SciPy, scikit-image and setuptools; what they removed is put back here
+and its own code is left as it is.
+"""
+
+import argparse
+import importlib.util
+import io
+import os
+import platform
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from isvs_jax.robustness import CORRUPTIONS, VALIDATION_CORRUPTIONS, corrupt
+
+SEVERITIES = range(1, 6)
+# Those whose result does not depend on random numbers.
+FORMULAS = ("defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression")
+FORMULAS += ("gaussian_blur", "saturate")
+
+
+def load_imagecorruptions() -> types.ModuleType:
+    """Import the package after putting back the four names that its dependencies have dropped."""
+    spec = importlib.util.find_spec("imagecorruptions")
+    if spec is None or spec.origin is None:
+        sys.exit("imagecorruptions is missing: pip install imagecorruptions")
+    folder = Path(spec.origin).parent
+    if importlib.util.find_spec("pkg_resources") is None:
+        resources = types.ModuleType("pkg_resources")
+        resources.resource_filename = lambda _, name: str(folder / name)  # type: ignore[attr-defined]
+        sys.modules["pkg_resources"] = resources
+    if importlib.util.find_spec("scipy.ndimage.interpolation") is None:
+        sys.modules["scipy.ndimage.interpolation"] = importlib.import_module("scipy.ndimage")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        original = importlib.import_module("imagecorruptions.corruptions")
+    if not hasattr(np, "float_"):
+        np.float64 = np.float64  # type: ignore[attr-defined]
+    gaussian = original.gaussian
+
+    def gaussian_with_channels(image: np.ndarray, sigma: float, multichannel: bool = False, **options) -> np.ndarray:
+        return gaussian(image, sigma=sigma, channel_axis=-1 if multichannel else None, **options)
+
+    original.gaussian = gaussian_with_channels
+    return original
+
+
+def cifar_images(count: int) -> np.ndarray:
+    """Test images of CIFAR-10, uint8 [count, 32, 32, 3], from $ISVS_JAX_DATA or ../shared/data."""
+    folder = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
+    tiles = sorted(folder.glob("test_*.webp"))
+    if not tiles:
+        sys.exit(f"no CIFAR-10 tiles in {folder}: set ISVS_JAX_DATA")
+    blocks = [np.asarray(Image.open(tile).convert("RGB")).reshape(50, 32, 50, 32, 3) for tile in tiles]
+    images = np.concatenate([block.transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3) for block in blocks])
+    return images[:count]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def ours(name: str, images: np.ndarray, key: jax.Array) -> tuple[float, float, list[np.ndarray]]:
+    """Seconds of the five severities, seconds of compiling on top, and the results as uint8."""
+    results: list[np.ndarray] = []
+
+    def all_severities() -> None:
+        results.clear()
+        for severity in SEVERITIES:
+            floats = jnp.asarray(images / np.float32(255))
+            output = corrupt(floats, name, severity, key, parameters=224, quantize=True)
+            results.append(np.asarray(jnp.round(255 * output).astype(jnp.uint8)))
+
+    first = seconds(all_severities)
+    run = min(seconds(all_severities) for _ in range(2))
+    return run, max(first - run, 0.0), results
+
+
+def theirs(function: Callable, images: np.ndarray) -> tuple[float, list[np.ndarray]]:
+    """Seconds of the five severities and the results as uint8."""
+    pictures = [Image.fromarray(image) for image in images]
+    function(pictures[0], 1)  # imports and caches
+    results: list[np.ndarray] = []
+    taken = seconds(
+        lambda: results.extend(
+            np.stack([np.uint8(function(picture, severity)) for picture in pictures]) for severity in SEVERITIES
+        )
+    )
+    return taken, results
+
+
+def compare_jpeg(images: np.ndarray, key: jax.Array) -> None:
+    """The codec on device against Pillow, as a host callback would call it, at the CIFAR qualities."""
+
+    def pillow(quality: int) -> np.ndarray:
+        decoded = []
+        for image in images:
+            stream = io.BytesIO()
+            Image.fromarray(image).save(stream, "JPEG", quality=quality)
+            decoded.append(np.asarray(Image.open(stream)))
+        return np.stack(decoded)
+
+    floats = jnp.asarray(images / np.float32(255))
+    print("\n| JPEG | quality | device, s | Pillow, s | largest difference |\n|---|---|---|---|---|")
+    corrupt(floats, "jpeg_compression", 1, key, parameters=32).block_until_ready()
+    for severity, quality in zip(SEVERITIES, (80, 65, 58, 50, 40), strict=True):
+        start = time.perf_counter()
+        coded = np.asarray(corrupt(floats, "jpeg_compression", severity, key, parameters=32))
+        device = time.perf_counter() - start
+        start = time.perf_counter()
+        expected = pillow(quality)
+        host = time.perf_counter() - start
+        difference = np.abs(np.round(255 * coded) - expected).max()
+        print(f"| severity {severity} | {quality} | {device:.3f} | {host:.3f} | {difference:.0f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--reference-images", type=int, default=10, help="images that imagecorruptions is timed on")
+    arguments = parser.parse_args()
+    original = load_imagecorruptions()
+    images = cifar_images(arguments.images)
+    few = images[: arguments.reference_images]
+    key = jax.random.key(0)
+    np.random.seed(0)  # noqa: NPY002, the original draws from the global generator
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {jax.devices()}, jax {jax.__version__}"
+    )
+    print(f"{len(images)} images of 32×32×3, five severities each; imagecorruptions timed on {len(few)}\n")
+    print("| corruption | ours, s | compiling, s | imagecorruptions, s | ratio | largest difference |")
+    print("|---|---|---|---|---|---|")
+    totals = np.zeros(3)
+    for name in CORRUPTIONS + VALIDATION_CORRUPTIONS:
+        run, compiling, results = ours(name, images, key)
+        taken, expected = theirs(getattr(original, name), few)
+        taken *= len(images) / len(few)
+        difference = ""
+        if name in FORMULAS:
+            differences = [np.abs(a[: len(few)].astype(int) - b).max() for a, b in zip(results, expected, strict=True)]
+            difference = f"{max(differences)}"
+        if name in CORRUPTIONS:
+            totals += run, compiling, taken
+        print(f"| {name} | {run:.2f} | {compiling:.2f} | {taken:.1f} | {taken / run:.0f} | {difference} |", flush=True)
+    run, compiling, taken = totals
+    print(f"| **the 15 of the test** | {run:.1f} | {compiling:.1f} | {taken:.0f} | {taken / run:.0f} | |")
+    print(
+        f"\nCompiling included: {run + compiling:.1f} s against {taken:.0f} s, {taken / (run + compiling):.0f} times."
+    )
+    compare_jpeg(images, key)
+
+
+if __name__ == "__main__":
+    main()
