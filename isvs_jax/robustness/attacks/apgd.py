@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from isvs_jax.robustness.attacks._checks import (
     check_problem,
     check_targets,
 )
+from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._losses import LOSSES
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, is_correct, look
 from isvs_jax.robustness.attacks._norms import project, steepest, uniform_on_sphere
@@ -70,6 +71,44 @@ class State(NamedTuple):
     solved: jax.Array  # [B]
 
 
+class Settings(NamedTuple):
+    """What is static: changing any of it compiles again."""
+
+    norm: str
+    loss: str
+    num_steps: int
+    restarts: int
+    eot_samples: int | None
+
+
+class Setup(NamedTuple):
+    """What all runs share; order: the classes of each clean image by falling logit, [B, K]."""
+
+    model: Model
+    images: jax.Array
+    labels: jax.Array
+    keys: jax.Array
+    key: jax.Array
+    epsilon: jax.Array
+    order: jax.Array
+
+
+class Context(NamedTuple):
+    """What the steps of one run share."""
+
+    setup: Setup
+    targets: jax.Array
+    key: jax.Array
+
+
+class Found(NamedTuple):
+    """What the runs so far found: images, which [B] they did not solve, and the highest loss [B]."""
+
+    images: jax.Array
+    unsolved: jax.Array
+    loss: jax.Array
+
+
 def _select(mask: jax.Array, yes: Point, no: Point) -> Point:
     wide = mask[:, None, None, None]
     return Point(
@@ -79,14 +118,14 @@ def _select(mask: jax.Array, yes: Point, no: Point) -> Point:
     )
 
 
-def _propose(state: State, images: jax.Array, epsilon: jax.Array, norm: str) -> jax.Array:
+def _propose(state: State, setup: Setup, norm: str) -> jax.Array:
     """Take a projected gradient step, mixed with the last movement and projected again."""
     x = state.current.images
     step = state.step_size[:, None, None, None] * steepest(state.current.gradient, norm)
-    target = project(x + step, images, epsilon, norm)
+    target = project(x + step, setup.images, setup.epsilon, norm)
     momentum = jnp.where(state.step > 0, _MOMENTUM, 0.0).astype(x.dtype)
     mixed = x + (1 - momentum) * (target - x) + momentum * (x - state.previous)
-    return project(mixed, images, epsilon, norm)
+    return project(mixed, setup.images, setup.epsilon, norm)
 
 
 def _adapt(state: State, window: jax.Array) -> State:
@@ -110,127 +149,128 @@ def _adapt(state: State, window: jax.Array) -> State:
     )
 
 
-def _start(begin: jax.Array, verdict: Verdict, active: jax.Array, epsilon: jax.Array, loss: str) -> State:
-    point = Point(begin, verdict.loss, verdict.gradient)
-    batch = begin.shape[0]
-    return State(
+def _view(x: jax.Array, step: jax.Array | int, context: Context, settings: Settings) -> Verdict:
+    setup, step_key = context.setup, jax.random.fold_in(context.key, step)
+    return look(setup.model, x, setup.labels, context.targets, settings.loss, step_key, settings.eot_samples)
+
+
+def _advance(state: State, context: Context, settings: Settings) -> State:
+    """Make one step of every example."""
+    x = _propose(state, context.setup, settings.norm)
+    verdict = _view(x, state.step + 1, context, settings)
+    new = Point(x, verdict.loss, verdict.gradient)
+    newly = ~verdict.correct & ~state.solved
+    moved = state._replace(
+        current=new,
+        previous=state.current.images,
+        best=_select(new.loss > state.best.loss, new, state.best),
+        rises=state.rises + (new.loss > state.current.loss),
+        found=jnp.where(newly[:, None, None, None], x, state.found),
+        solved=state.solved | newly,
+    )
+    window = jnp.asarray(checkpoints(settings.num_steps))[state.step]
+    return _adapt(moved, window)._replace(step=state.step + 1)
+
+
+def _unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
+    return (state.step < settings.num_steps) & ~jnp.all(state.solved)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _prepare(
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+    key: jax.Array,
+    epsilon: jax.Array,
+    active: jax.Array,
+    settings: Settings,
+) -> tuple[Setup, Found]:
+    extra = () if settings.eot_samples is None else (jax.random.fold_in(key, 0),)
+    logits = model.judge(images, *extra)
+    order = jnp.argsort(-logits, axis=1)
+    lowest = jnp.full(labels.shape, -jnp.inf, images.dtype)
+    found = Found(images, active & is_correct(logits, labels), lowest)
+    return Setup(model, images, labels, keys, key, epsilon, order), found
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _begin(run: jax.Array, found: Found, setup: Setup, settings: Settings) -> tuple[State, Context]:
+    """Start run number `run` at random, towards its target where there is one."""
+    rank = run // settings.restarts + 1
+    targeted = settings.loss == "targeted_dlr"
+    targets = jnp.take(setup.order, rank, axis=1) if targeted else setup.labels
+    context = Context(setup, targets, jax.random.fold_in(setup.key, run + 1))
+    run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(setup.keys)
+    begin = uniform_on_sphere(run_keys, setup.images, setup.epsilon, settings.norm)
+    verdict = _view(begin, 0, context, settings)
+    point, batch = Point(begin, verdict.loss, verdict.gradient), begin.shape[0]
+    state = State(
         step=jnp.zeros((), jnp.int32),
         current=point,
         previous=begin,
         best=point,
-        step_size=jnp.full(batch, 2.0, begin.dtype) * epsilon,
+        step_size=jnp.full(batch, 2.0, begin.dtype) * setup.epsilon,
         rises=jnp.zeros(batch, jnp.int32),
         # Nothing is stuck at the first checkpoint: there is none before it to compare with.
         reduced=jnp.ones(batch, bool),
         best_at_check=verdict.loss,
         found=begin,
-        solved=~active | ~verdict.correct,
+        solved=~found.unsolved | ~verdict.correct,
+    )
+    return state, context
+
+
+@jax.jit
+def _finish(state: State, found: Found) -> Found:
+    """Take over what the run solved, and where it did not, the image of the highest loss."""
+    solved = state.solved & found.unsolved
+    better = solved | (found.unsolved & (state.best.loss > found.loss))
+    images = jnp.where(solved[:, None, None, None], state.found, state.best.images)
+    return Found(
+        jnp.where(better[:, None, None, None], images, found.images),
+        found.unsolved & ~solved,
+        jnp.where(better, state.best.loss, found.loss),
     )
 
 
-def apgd_run(
-    model: Model,
-    images: jax.Array,
-    labels: jax.Array,
-    targets: jax.Array,
-    keys: jax.Array,
-    key: jax.Array,
-    epsilon: jax.Array,
-    active: jax.Array,
-    norm: str,
-    loss: str,
-    num_steps: int,
-    eot_samples: int | None,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """One run from one random start, until every active example is solved or the steps are spent.
+def _runs(loops: Loops, problem: tuple[Any, ...], first: jax.Array | int, runs: int, settings: Settings) -> jax.Array:
+    setup, found = _prepare(*problem, settings=settings)
 
-    Returns the images (the first that fooled, else that of the highest loss), their success [B]
-    among the active, and the highest loss [B].
-    """
-    windows = jnp.asarray(checkpoints(num_steps))
+    def one(run: jax.Array, found: Found) -> Found:
+        state, context = _begin(run, found, setup, settings=settings)
+        return _finish(loops.steps(_advance, _unfinished, state, context, settings), found)
 
-    def view(x: jax.Array, step: jax.Array | int) -> Verdict:
-        step_key = jax.random.fold_in(key, step)
-        return look(model, x, labels, targets, loss, step_key, eot_samples)
-
-    def advance(state: State) -> State:
-        x = _propose(state, images, epsilon, norm)
-        verdict = view(x, state.step + 1)
-        new = Point(x, verdict.loss, verdict.gradient)
-        newly = ~verdict.correct & ~state.solved
-        moved = state._replace(
-            current=new,
-            previous=state.current.images,
-            best=_select(new.loss > state.best.loss, new, state.best),
-            rises=state.rises + (new.loss > state.current.loss),
-            found=jnp.where(newly[:, None, None, None], x, state.found),
-            solved=state.solved | newly,
-        )
-        return _adapt(moved, windows[state.step])._replace(step=state.step + 1)
-
-    begin = uniform_on_sphere(keys, images, epsilon, norm)
-    state = _start(begin, view(begin, 0), active, epsilon, loss)
-    state = jax.lax.while_loop(lambda s: (s.step < num_steps) & ~jnp.all(s.solved), advance, state)
-    succeeded = state.solved & active
-    wide = succeeded[:, None, None, None]
-    return jnp.where(wide, state.found, state.best.images), succeeded, state.best.loss
+    return loops.repeat(first, runs, one, found).images
 
 
-_STATIC = ("norm", "loss", "num_steps", "restarts", "runs", "eot_samples")
+_runs_on_device = jax.jit(functools.partial(_runs, DEVICE), static_argnums=(2, 3))
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
 def apgd_runs(
-    model: Model,
-    images: jax.Array,
-    labels: jax.Array,
-    keys: jax.Array,
-    key: jax.Array,
-    epsilon: jax.Array,
-    active: jax.Array,
+    problem: tuple[Model, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
     first: jax.Array | int,
-    norm: str,
-    loss: str,
-    num_steps: int,
-    restarts: int,
     runs: int,
-    eot_samples: int | None,
+    settings: Settings,
 ) -> jax.Array:
     """Runs first, first + 1, ..., each on the active examples that no run before it solved.
 
     Run r is restart r mod restarts; with a targeted loss its target is the class of rank
     r // restarts + 2 among the logits of the clean image.
+
+    Args:
+        problem: model, images, labels, one key an image, one key for the batch, epsilon, active.
+        first: number of the first run.
+        runs: how many.
+        settings: what is static.
+
+    Returns:
+        Images: of each active example the first that fooled, else that of the highest loss.
     """
-    extra = () if eot_samples is None else (jax.random.fold_in(key, 0),)
-    logits = model.judge(images, *extra)
-    order = jnp.argsort(-logits, axis=1)
-
-    def one(run: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
-        kept, unsolved, highest = carry
-        rank = run // restarts + 1
-        targets = jnp.take(order, rank, axis=1) if loss == "targeted_dlr" else labels
-        run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(keys)
-        x, solved, reached = apgd_run(
-            model,
-            images,
-            labels,
-            targets,
-            run_keys,
-            jax.random.fold_in(key, run + 1),
-            epsilon,
-            unsolved,
-            norm,
-            loss,
-            num_steps,
-            eot_samples,
-        )
-        better = unsolved & (solved | (reached > highest))
-        kept = jnp.where(better[:, None, None, None], x, kept)
-        return kept, unsolved & ~solved, jnp.where(better, reached, highest)
-
-    lowest = jnp.full(labels.shape, -jnp.inf, images.dtype)
-    begin = (images, active & is_correct(logits, labels), lowest)
-    return jax.lax.fori_loop(first, first + runs, one, begin)[0]
+    if belongs_on_host(problem, first):
+        return _runs(HOST, problem, first, runs, settings)
+    return _runs_on_device(problem, first, runs, settings)
 
 
 def apgd(
@@ -310,21 +350,12 @@ def apgd(
         runs = restarts * check_targets(num_targets, problem.num_classes)
     elif num_targets is not None:
         raise ValueError(f"num_targets is {num_targets} but loss {loss!r} has no targets.")
+    active = jnp.ones(problem.labels.shape, bool)
     result = apgd_runs(
-        problem.model,
-        problem.images,
-        problem.labels,
-        problem.keys,
-        key,
-        problem.epsilon,
-        jnp.ones(problem.labels.shape, bool),
+        (problem.model, problem.images, problem.labels, problem.keys, key, problem.epsilon, active),
         0,
-        norm,
-        loss,
-        num_steps,
-        restarts,
         runs,
-        eot_samples,
+        Settings(norm, loss, num_steps, restarts, eot_samples),
     )
     check_ball(problem.images, result, problem.epsilon, norm)
     return result

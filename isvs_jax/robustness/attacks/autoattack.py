@@ -21,7 +21,9 @@ from isvs_jax.robustness.attacks._checks import (
 )
 from isvs_jax.robustness.attacks._model import LogitsFn, is_correct, logits_of, look
 from isvs_jax.robustness.attacks._norms import project
+from isvs_jax.robustness.attacks.apgd import Settings as ApgdSettings
 from isvs_jax.robustness.attacks.apgd import apgd_runs
+from isvs_jax.robustness.attacks.fab import Settings as FabSettings
 from isvs_jax.robustness.attacks.fab import fab_runs
 from isvs_jax.robustness.attacks.square import check_square_size, square_run
 
@@ -83,12 +85,14 @@ def _run_attack(
     # From the image's own key, so that neither batch_size nor its neighbours matter.
     keys = jax.vmap(lambda k: jax.random.fold_in(k, number))(problem.keys[rows])
     model, epsilon, norm = problem.model, problem.epsilon, settings.norm
+    given = (model, images, labels, keys)
     if attack in _APGD_LOSS:
-        loss, steps, eot = _APGD_LOSS[attack], settings.num_steps, settings.eot_samples
-        return apgd_runs(model, images, labels, keys, key, epsilon, active, run, norm, loss, steps, 1, 1, eot)
+        loss, eot = _APGD_LOSS[attack], settings.eot_samples
+        how = ApgdSettings(norm, loss, settings.num_steps, 1, eot)
+        return apgd_runs((*given, key, epsilon, active), run, 1, how)
     if attack == "fab-t":
-        steps = settings.num_steps
-        found = fab_runs(model, images, labels, keys, epsilon, epsilon, active, run, norm, steps, 1, 1)
+        problem_given = (*given, epsilon, epsilon, active)
+        found = fab_runs(problem_given, run, 1, FabSettings(norm, settings.num_steps, 1))
         return project(found.images, images, epsilon, norm)
     return square_run(model, images, labels, keys, epsilon, active, norm, settings.num_queries, 0.8, False)[0]
 

@@ -15,6 +15,7 @@ from isvs_jax.robustness.attacks._checks import (
     check_problem,
     check_targets,
 )
+from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
 from isvs_jax.robustness.attacks._norms import project, size, uniform_on_sphere
 
@@ -78,6 +79,34 @@ def project_onto_hyperplane(points: jax.Array, normals: jax.Array, offsets: jax.
     return -jnp.sign(w) * length
 
 
+class Settings(NamedTuple):
+    """What is static: changing any of it compiles again."""
+
+    norm: str
+    num_steps: int
+    restarts: int
+
+
+class Setup(NamedTuple):
+    """What all runs share; order: the classes of each clean image by falling logit, [B, K]."""
+
+    model: Model
+    images: jax.Array
+    labels: jax.Array
+    keys: jax.Array
+    epsilon: jax.Array
+    stop_at: jax.Array
+    active: jax.Array
+    order: jax.Array
+
+
+class Context(NamedTuple):
+    """What the steps of one run share."""
+
+    setup: Setup
+    targets: jax.Array
+
+
 class State(NamedTuple):
     """What a run carries: the iterate, the nearest success and its distance [B]."""
 
@@ -87,47 +116,50 @@ class State(NamedTuple):
     distance: jax.Array
 
 
-def _advance(
-    state: State,
-    model: Model,
-    images: jax.Array,
-    labels: jax.Array,
-    targets: jax.Array,
-    norm: str,
-) -> State:
-    """Step onto the linearised boundary from the iterate and from the clean image, and mix both."""
-    batch = images.shape[0]
-    rows = jnp.arange(batch)
+def _linearise(x: jax.Array, context: Context) -> tuple[jax.Array, jax.Array]:
+    """The target's lead over the label at x, [B], and its gradient, [B, N]; zero if not finite."""
+    setup, rows = context.setup, jnp.arange(x.shape[0])
 
     def lead(x: jax.Array, function: LogitsFn) -> tuple[jax.Array, jax.Array]:
         logits = function(x)
-        leads = logits[rows, targets] - logits[rows, labels]
+        leads = logits[rows, context.targets] - logits[rows, setup.labels]
         return jnp.sum(leads), leads
 
-    gradient, leads = jax.grad(lead, has_aux=True)(state.current, model.surrogate or model.judge)
-    if model.surrogate is not None:
-        leads = lead(state.current, model.judge)[1]
+    gradient, leads = jax.grad(lead, has_aux=True)(x, setup.model.surrogate or setup.model.judge)
+    if setup.model.surrogate is not None:
+        leads = lead(x, setup.model.judge)[1]
     usable = jnp.isfinite(leads) & jnp.all(jnp.isfinite(gradient), axis=(1, 2, 3))
-    leads = jnp.where(usable, leads, 0.0)
-    normal = jnp.where(usable[:, None], gradient.reshape(batch, -1), 0.0)
-    x, clean = state.current.reshape(batch, -1), images.reshape(batch, -1)
+    normal = jnp.where(usable[:, None], gradient.reshape(x.shape[0], -1), 0.0)
+    return jnp.where(usable, leads, 0.0), normal
 
+
+def _towards_boundary(x: jax.Array, context: Context, norm: str) -> jax.Array:
+    """Project the iterate and the clean image onto the linearised boundary, and mix both."""
+    images, batch = context.setup.images, x.shape[0]
+    leads, normal = _linearise(x, context)
+    flat, clean = x.reshape(batch, -1), images.reshape(batch, -1)
     both = project_onto_hyperplane(
-        jnp.concatenate([x, clean]),
+        jnp.concatenate([flat, clean]),
         jnp.concatenate([normal, normal]),
-        jnp.concatenate([leads, leads + jnp.sum(normal * (clean - x), axis=1)]),
+        jnp.concatenate([leads, leads + jnp.sum(normal * (clean - flat), axis=1)]),
         norm,
     )
     lengths = jnp.maximum(size(both, norm), 1e-8)
-    weight = jnp.minimum(lengths[:batch] / (lengths[:batch] + lengths[batch:]), _MOST_CLEAN)[:, None]
-    moved = (1 - weight) * (x + _OVERSHOOT * both[:batch])
-    moved = jnp.clip(moved + weight * (clean + _OVERSHOOT * both[batch:]), 0.0, 1.0)
-    moved = moved.reshape(images.shape)
+    share = lengths[:batch] / (lengths[:batch] + lengths[batch:])
+    weight = jnp.minimum(share, _MOST_CLEAN)[:, None]
+    moved = (1 - weight) * (flat + _OVERSHOOT * both[:batch])
+    moved = moved + weight * (clean + _OVERSHOOT * both[batch:])
+    return jnp.clip(moved, 0.0, 1.0).reshape(x.shape)
 
-    fooled = ~is_correct(model.judge(moved), labels)
-    distance = size(moved - images, norm)
+
+def _advance(state: State, context: Context, settings: Settings) -> State:
+    """Make one step of every example; after a success go back towards the clean image."""
+    setup = context.setup
+    moved = _towards_boundary(state.current, context, settings.norm)
+    fooled = ~is_correct(setup.model.judge(moved), setup.labels)
+    distance = size(moved - setup.images, settings.norm)
     nearer = fooled & (distance < state.distance)
-    backward = images + _BACKWARD * (moved - images)
+    backward = setup.images + _BACKWARD * (moved - setup.images)
     return State(
         state.step + 1,
         jnp.where(fooled[:, None, None, None], backward, moved),
@@ -136,11 +168,13 @@ def _advance(
     )
 
 
-_STATIC = ("norm", "num_steps", "restarts", "runs")
+def _unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
+    setup = context.setup
+    return (state.step < settings.num_steps) & jnp.any(setup.active & (state.distance > setup.stop_at))
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
-def fab_runs(
+@jax.jit
+def _prepare(
     model: Model,
     images: jax.Array,
     labels: jax.Array,
@@ -148,36 +182,58 @@ def fab_runs(
     epsilon: jax.Array,
     stop_at: jax.Array,
     active: jax.Array,
-    first: jax.Array | int,
-    norm: str,
-    num_steps: int,
-    restarts: int,
-    runs: int,
-) -> FabResult:
-    """Runs first, first + 1, ..., until every active example is nearer than stop_at.
-
-    Run r is restart r mod restarts towards the class of rank r // restarts + 2 among the logits of
-    the clean image. The first restart starts at the image, the others at random within epsilon / 2.
-    """
+) -> tuple[Setup, FabResult]:
     logits = model.judge(images)
     order = jnp.argsort(-logits, axis=1)
-    correct = is_correct(logits, labels)
+    distance = jnp.where(is_correct(logits, labels), jnp.inf, 0.0).astype(images.dtype)
+    setup = Setup(model, images, labels, keys, epsilon, stop_at, active, order)
+    return setup, FabResult(images, distance)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _begin(run: jax.Array, best: FabResult, setup: Setup, settings: Settings) -> tuple[State, Context]:
+    """The first restart of a target starts at the image, the others at random within epsilon / 2."""
+    targets = jnp.take(setup.order, run // settings.restarts + 1, axis=1)
+    run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(setup.keys)
+    aside = uniform_on_sphere(run_keys, setup.images, setup.epsilon / 2, settings.norm)
+    begin = jnp.where(run % settings.restarts == 0, setup.images, aside)
+    return State(jnp.zeros((), jnp.int32), begin, *best), Context(setup, targets)
+
+
+def _runs(loops: Loops, problem: tuple[Any, ...], first: jax.Array | int, runs: int, settings: Settings) -> FabResult:
+    setup, best = _prepare(*problem)
 
     def one(run: jax.Array, best: FabResult) -> FabResult:
-        targets = jnp.take(order, run // restarts + 1, axis=1)
-        run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(keys)
-        aside = uniform_on_sphere(run_keys, images, epsilon / 2, norm)
-        begin = jnp.where(run % restarts == 0, images, aside)
-        advance = functools.partial(_advance, model=model, images=images, labels=labels, targets=targets, norm=norm)
-        state = jax.lax.while_loop(
-            lambda s: (s.step < num_steps) & jnp.any(active & (s.distance > stop_at)),
-            advance,
-            State(jnp.zeros((), jnp.int32), begin, *best),
-        )
+        state, context = _begin(run, best, setup, settings=settings)
+        state = loops.steps(_advance, _unfinished, state, context, settings)
         return FabResult(state.nearest, state.distance)
 
-    distance = jnp.where(correct, jnp.inf, 0.0).astype(images.dtype)
-    return jax.lax.fori_loop(first, first + runs, one, FabResult(images, distance))
+    return loops.repeat(first, runs, one, best)
+
+
+_runs_on_device = jax.jit(functools.partial(_runs, DEVICE), static_argnums=(2, 3))
+
+
+def fab_runs(
+    problem: tuple[Model, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
+    first: jax.Array | int,
+    runs: int,
+    settings: Settings,
+) -> FabResult:
+    """Runs first, first + 1, ..., until every active example is no farther than stop_at.
+
+    Run r is restart r mod restarts towards the class of rank r // restarts + 2 among the logits of
+    the clean image.
+
+    Args:
+        problem: model, images, labels, one key an image, epsilon, stop_at, active.
+        first: number of the first run.
+        runs: how many.
+        settings: what is static.
+    """
+    if belongs_on_host(problem, first):
+        return _runs(HOST, problem, first, runs, settings)
+    return _runs_on_device(problem, first, runs, settings)
 
 
 def _run(
@@ -191,21 +247,9 @@ def _run(
     check_count("num_steps", num_steps)
     check_count("restarts", restarts)
     runs = restarts * check_targets(num_targets, problem.num_classes)
-    active = jnp.ones(problem.labels.shape, bool)
-    return fab_runs(
-        problem.model,
-        problem.images,
-        problem.labels,
-        problem.keys,
-        problem.epsilon,
-        jnp.asarray(stop_at, problem.images.dtype),
-        active,
-        0,
-        norm,
-        num_steps,
-        restarts,
-        runs,
-    )
+    given = (problem.model, problem.images, problem.labels, problem.keys, problem.epsilon)
+    stop, active = jnp.asarray(stop_at, problem.images.dtype), jnp.ones(problem.labels.shape, bool)
+    return fab_runs((*given, stop, active), 0, runs, Settings(norm, num_steps, restarts))
 
 
 def fab_minimal(

@@ -17,6 +17,7 @@ from isvs_jax.robustness.attacks._checks import (
     check_problem,
     is_concrete,
 )
+from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, look
 from isvs_jax.robustness.attacks._norms import project, steepest, uniform_in_ball
 
@@ -43,59 +44,99 @@ def keep_worse(best: Best, images: jax.Array, verdict: Verdict) -> Best:
     )
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=(
-        "norm",
-        "loss",
-        "num_steps",
-        "restarts",
-        "random_start",
-        "keep",
-        "eot_samples",
-    ),
-)
-def _pgd(
-    model: Model,
-    images: jax.Array,
-    labels: jax.Array,
-    keys: jax.Array,
-    key: jax.Array,
-    epsilon: jax.Array,
-    step_size: jax.Array,
-    start: jax.Array | None,
-    norm: str,
-    loss: str,
-    num_steps: int,
-    restarts: int,
-    random_start: bool,
-    keep: str,
-    eot_samples: int | None,
-) -> jax.Array:
-    def view(x: jax.Array, restart: jax.Array | int, step: jax.Array | int) -> Verdict:
-        # The last index is the clean image, before all restarts.
-        look_key = jax.random.fold_in(key, restart * (num_steps + 1) + step)
-        return look(model, x, labels, labels, loss, look_key, eot_samples)
+class Settings(NamedTuple):
+    """What is static: changing any of it compiles again."""
 
-    def one_step(step: jax.Array, state: tuple[jax.Array, Best], restart: jax.Array) -> tuple[jax.Array, Best]:
-        x, best = state
-        verdict = view(x, restart, step)
-        moved = x + step_size * steepest(verdict.gradient, norm)
-        return project(moved, images, epsilon, norm), keep_worse(best, x, verdict)
+    norm: str
+    loss: str
+    num_steps: int
+    random_start: bool
+    eot_samples: int | None
 
-    def one_restart(restart: jax.Array, state: tuple[jax.Array, Best]) -> tuple[jax.Array, Best]:
-        begin = images if start is None else start
-        if random_start:
-            restart_keys = jax.vmap(lambda k: jax.random.fold_in(k, restart))(keys)
-            begin = uniform_in_ball(restart_keys, images, epsilon, norm)
-        walk = functools.partial(one_step, restart=restart)
-        x, best = jax.lax.fori_loop(0, num_steps, walk, (begin, state[1]))
-        return x, keep_worse(best, x, view(x, restart, num_steps))
 
-    clean = view(images, restarts, 0)
-    state = (images, Best(images, clean.loss, clean.correct))
-    last, best = jax.lax.fori_loop(0, restarts, one_restart, state)
-    return last if keep == "last" else best.images
+class Setup(NamedTuple):
+    """What all restarts share; start is None where a restart begins at the image or at random."""
+
+    model: Model
+    images: jax.Array
+    labels: jax.Array
+    keys: jax.Array
+    key: jax.Array
+    epsilon: jax.Array
+    step_size: jax.Array
+    start: jax.Array | None
+
+
+class Context(NamedTuple):
+    """What the steps of one restart share."""
+
+    setup: Setup
+    key: jax.Array
+
+
+class State(NamedTuple):
+    """What a restart carries from step to step."""
+
+    step: jax.Array
+    images: jax.Array
+    best: Best
+
+
+def _view(x: jax.Array, step: jax.Array | int, context: Context, settings: Settings) -> Verdict:
+    setup, step_key = context.setup, jax.random.fold_in(context.key, step)
+    labels = setup.labels
+    return look(setup.model, x, labels, labels, settings.loss, step_key, settings.eot_samples)
+
+
+def _advance(state: State, context: Context, settings: Settings) -> State:
+    setup, x = context.setup, state.images
+    verdict = _view(x, state.step, context, settings)
+    moved = x + setup.step_size * steepest(verdict.gradient, settings.norm)
+    return State(
+        state.step + 1,
+        project(moved, setup.images, setup.epsilon, settings.norm),
+        keep_worse(state.best, x, verdict),
+    )
+
+
+def _unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
+    return state.step < settings.num_steps
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _prepare(setup: Setup, settings: Settings) -> State:
+    clean = _view(setup.images, 0, Context(setup, setup.key), settings)
+    best = Best(setup.images, clean.loss, clean.correct)
+    return State(jnp.zeros((), jnp.int32), setup.images, best)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _begin(restart: jax.Array, state: State, setup: Setup, settings: Settings) -> tuple[State, Context]:
+    begin = setup.images if setup.start is None else setup.start
+    if settings.random_start:
+        restart_keys = jax.vmap(lambda k: jax.random.fold_in(k, restart))(setup.keys)
+        begin = uniform_in_ball(restart_keys, setup.images, setup.epsilon, settings.norm)
+    context = Context(setup, jax.random.fold_in(setup.key, restart + 1))
+    return State(jnp.zeros((), jnp.int32), begin, state.best), context
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _finish(state: State, context: Context, settings: Settings) -> State:
+    """Look at the last iterate, too."""
+    verdict = _view(state.images, settings.num_steps, context, settings)
+    return state._replace(best=keep_worse(state.best, state.images, verdict))
+
+
+def _restarts(loops: Loops, setup: Setup, restarts: int, settings: Settings) -> State:
+    def one(restart: jax.Array, state: State) -> State:
+        state, context = _begin(restart, state, setup, settings=settings)
+        state = loops.steps(_advance, _unfinished, state, context, settings)
+        return _finish(state, context, settings=settings)
+
+    return loops.repeat(0, restarts, one, _prepare(setup, settings=settings))
+
+
+_restarts_on_device = jax.jit(functools.partial(_restarts, DEVICE), static_argnums=(1, 2))
 
 
 def check_reach(num_steps: int, step_size: Any, epsilon: Any) -> None:
@@ -211,7 +252,7 @@ def pgd(
     if step_size is None:
         step_size = 2.5 * problem.epsilon / num_steps
     check_reach(num_steps, step_size, problem.epsilon)
-    result = _pgd(
+    setup = Setup(
         problem.model,
         problem.images,
         problem.labels,
@@ -220,13 +261,12 @@ def pgd(
         problem.epsilon,
         jnp.asarray(step_size, problem.images.dtype),
         start,
-        norm,
-        loss,
-        num_steps,
-        restarts,
-        random_start,
-        keep,
-        eot_samples,
     )
+    settings = Settings(norm, loss, num_steps, random_start, eot_samples)
+    if belongs_on_host(setup):
+        state = _restarts(HOST, setup, restarts, settings)
+    else:
+        state = _restarts_on_device(setup, restarts, settings)
+    result = state.images if keep == "last" else state.best.images
     check_ball(problem.images, result, problem.epsilon, norm)
     return result
