@@ -49,8 +49,7 @@ def load_imagecorruptions() -> types.ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         original = importlib.import_module("imagecorruptions.corruptions")
-    if not hasattr(np, "float_"):
-        np.float64 = np.float64  # type: ignore[attr-defined]
+    vars(np).setdefault("float_", np.float64)
     gaussian = original.gaussian
 
     def gaussian_with_channels(image: np.ndarray, sigma: float, multichannel: bool = False, **options) -> np.ndarray:
@@ -140,7 +139,7 @@ def main() -> None:
     images = cifar_images(arguments.images)
     few = images[: arguments.reference_images]
     key = jax.random.key(0)
-    np.random.seed(0)  # noqa: NPY002, the original draws from the global generator
+    np.random.seed(0)  # noqa: NPY002 - the original draws from the global generator
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {jax.devices()}, jax {jax.__version__}"
     )

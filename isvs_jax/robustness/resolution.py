@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax.robustness.corruptions._checks import check_images
 from isvs_jax.robustness.corruptions._operators import HIGHEST
 from isvs_jax.robustness.corruptions.jpeg import code, quantisation_tables
 
@@ -69,7 +70,7 @@ def low_resolution(
 
     Raises:
         TypeError: images that are not floating-point, a factor or quality that is no integer.
-        ValueError: a shape, factor, interpolation or quality that does not exist.
+        ValueError: images of another shape or range; a factor, interpolation or quality that does not exist.
 
     Example:
         >>> import jax.numpy as jnp
@@ -77,11 +78,7 @@ def low_resolution(
         >>> float(low_resolution(stripes, 2).std())
         0.0
     """
-    images = jnp.asarray(images)
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise TypeError(f"images must be floating-point in [0, 1]; got {images.dtype} (divide uint8 by 255)")
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(f"images must have shape [B, H, W, C] with C = 1 or 3; got {tuple(images.shape)}")
+    images = check_images(images)
     if not isinstance(factor, (int, np.integer)) or isinstance(factor, bool):
         raise TypeError(f"factor must be a whole number; got {factor!r}")
     if factor < 1 or images.shape[1] % factor or images.shape[2] % factor:

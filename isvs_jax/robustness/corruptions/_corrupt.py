@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax.robustness.corruptions import blur, digital, frost, jpeg, noise, spatter, weather
+from isvs_jax.robustness.corruptions._checks import check_images
 from isvs_jax.robustness.corruptions._operators import floor_to_grey_level
 from isvs_jax.robustness.corruptions._tables import (
     CATEGORIES,
@@ -145,18 +146,9 @@ def _check(
     images: jax.Array, name: str, severity: int | jax.Array, indices: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Refuse what cannot be corrupted; the severity and the indices as int32 arrays."""
-    images = jnp.asarray(images)
     if name not in CATEGORIES:
         raise ValueError(f"name must be one of {', '.join(CATEGORIES)}; got {name!r}")
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise TypeError(f"images must be floating-point in [0, 1]; got {images.dtype} (divide uint8 by 255)")
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:]:
-        raise ValueError(f"images must have shape [B, H, W, C] with C = 1 or 3; got {tuple(images.shape)}")
-    if not isinstance(images, jax.core.Tracer) and images.size:
-        with jax.ensure_compile_time_eval():  # the images may be known while a caller is traced
-            low, high = float(images.min()), float(images.max())
-        if not (low >= -1e-6 and high <= 1 + 1e-6):
-            raise ValueError(f"images must lie in [0, 1]; got values from {low} to {high}")
+    images = check_images(images)
     level = severity if isinstance(severity, jax.core.Tracer) else np.asarray(severity)
     if not jnp.issubdtype(level.dtype, jnp.integer) or level.ndim:
         raise TypeError(f"severity must be one integer 1 to {NUM_SEVERITIES}; got {level.dtype} of shape {level.shape}")

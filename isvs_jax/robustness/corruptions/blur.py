@@ -69,8 +69,28 @@ def defocus_blur(images: jax.Array, keys: jax.Array, level: jax.Array, table: np
     rows = border_index(np.arange(-reach, height + reach), height, "mirror")
     columns = border_index(np.arange(-reach, width + reach), width, "mirror")
     padded = planes[:, :, rows][:, :, :, columns]
-    blurred = jax.lax.conv_general_dilated(padded, kernel[None, None], (1, 1), "VALID", precision=HIGHEST)
+    blurred = _correlate(padded[:, 0], kernel)
     return blurred.reshape(batch, channels, height, width).transpose(0, 2, 3, 1)
+
+
+def _correlate(planes: jax.Array, kernel: jax.Array, block: int = 4) -> jax.Array:
+    """Correlation of [N, H + K − 1, W + K − 1] with [K, K], to [N, H, W].
+
+    A block of pixels is computed at once, as the channels of a strided convolution: with one
+    channel in and out, XLA's convolution on a CPU is ten times slower.
+    """
+    number, height, width = planes.shape
+    height, width = height - kernel.shape[0] + 1, width - kernel.shape[1] + 1
+    down, right = -height % block, -width % block
+    padded = jnp.pad(planes, ((0, 0), (0, down), (0, right)))[:, None]
+    shifts = range(block)
+    kernels = [jnp.pad(kernel, ((i, block - 1 - i), (j, block - 1 - j))) for i in shifts for j in shifts]
+    blocks = jax.lax.conv_general_dilated(
+        padded, jnp.stack(kernels)[:, None], (block, block), "VALID", precision=HIGHEST
+    )
+    blocks = blocks.reshape(number, block, block, (height + down) // block, (width + right) // block)
+    pixels = blocks.transpose(0, 3, 1, 4, 2).reshape(number, height + down, width + right)
+    return pixels[:, :height, :width]
 
 
 def _shuffle_sources(key: jax.Array, height: int, width: int, reach: jax.Array) -> jax.Array:
