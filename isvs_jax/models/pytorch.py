@@ -1,0 +1,127 @@
+"""Weights trained in PyTorch as variables of a Flax `ResNet`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax.models.classifier import Variables
+from isvs_jax.models.resnet import ResNet
+
+# Names of Flax's leaves and what PyTorch calls them: of a convolution or a dense layer, of a normalisation.
+_LAYER = {"kernel": "weight", "bias": "bias"}
+_NORMALISATION = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+
+
+def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The arrays of a PyTorch checkpoint by name (needs torch; nothing but arrays is unpickled).
+
+    A checkpoint that holds the state dict under "state_dict" is understood, and the "module." that DataParallel puts
+    before every name is taken away.
+
+    Args:
+        path: A file that torch.save wrote.
+
+    Returns:
+        The state dict, as NumPy arrays.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ModuleNotFoundError: PyTorch is not installed; the message says how to get it.
+        ValueError: The file holds no state dict.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file {path}; path may be a checkpoint written by torch.save.")
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path} is read by PyTorch, which is not installed: pip install torch (its CPU version will do)",
+            name="torch",
+        ) from error
+    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
+        raise ValueError(f"{path} holds {type(loaded).__name__}; it may hold a state dict, from names to tensors.")
+    return {name.removeprefix("module."): tensor.numpy() for name, tensor in loaded.items()}
+
+
+def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> Variables:
+    """The variables of a `ResNet` from a PyTorch state dict of the same architecture.
+
+    Names as in the CIFAR ResNets that are in use: conv1, bn1, layer1.0.conv1, ..., linear. Kernels are turned from
+    [out, in, height, width] to [height, width, in, out]; nothing else is changed, so the logits are the same.
+
+    Args:
+        state_dict: Arrays by PyTorch's names, as `read_state_dict` returns them.
+        model: The network that they belong to; its depth and number of classes are checked.
+
+    Returns:
+        {"params": ..., "batch_stats": ...} of float32.
+
+    Raises:
+        ValueError: A name is missing or left over, or a shape differs: the first few are listed.
+
+    Example:
+        >>> import flax
+        >>> model = ResNet(depth=8)
+        >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+        >>> again = import_resnet(export_names(variables), model)
+        >>> jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), variables, again))
+        True
+    """
+    channels = len(model.mean) if len(model.mean) > 1 else _input_channels(state_dict)
+    expected = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32))
+    given = {name: array for name, array in state_dict.items() if not name.endswith("num_batches_tracked")}
+    used, problems = set(), []
+
+    def leaf(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> jax.Array:
+        name = _pytorch_name(path)
+        used.add(name)
+        if name not in given:
+            problems.append(f"{name} is missing")
+            return jnp.zeros(())
+        array = _turned(np.asarray(given[name]))
+        if array.shape != shape.shape:
+            problems.append(f"{name} has shape {given[name].shape}, turned {array.shape}, not {shape.shape}")
+        return jnp.asarray(array, jnp.float32)
+
+    variables = jax.tree_util.tree_map_with_path(leaf, expected)
+    problems += [f"{name} has no place" for name in sorted(set(given) - used)]
+    if problems:
+        raise ValueError(
+            f"state_dict is not that of a ResNet of depth {model.depth} with {model.num_classes} classes and shortcuts "
+            f"without parameters: {'; '.join(problems[:4])}{f' and {len(problems) - 4} more' * (len(problems) > 4)}."
+        )
+    return variables
+
+
+def export_names(variables: Variables) -> dict[str, np.ndarray]:
+    """The arrays of a `ResNet`'s variables by PyTorch's names and in its layout: the inverse of `import_resnet`."""
+    leaves = jax.tree_util.tree_flatten_with_path(variables)[0]
+    return {_pytorch_name(path): _turned_back(np.asarray(array)) for path, array in leaves}
+
+
+def _pytorch_name(path: tuple[Any, ...]) -> str:
+    """`params/layer1_0/conv1/kernel` is `layer1.0.conv1.weight`."""
+    _, *modules, last = (entry.key for entry in path)
+    names = _NORMALISATION if modules[-1].startswith("bn") else _LAYER
+    return ".".join([*(module.replace("_", ".") for module in modules), names[last]])
+
+
+def _turned(array: np.ndarray) -> np.ndarray:
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+
+
+def _turned_back(array: np.ndarray) -> np.ndarray:
+    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+
+
+def _input_channels(state_dict: Mapping[str, np.ndarray]) -> int:
+    kernel = state_dict.get("conv1.weight")
+    return 3 if kernel is None or np.ndim(kernel) != 4 else int(kernel.shape[1])
