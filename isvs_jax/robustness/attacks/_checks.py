@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -97,6 +98,11 @@ def _image_keys(key: jax.Array, batch: int) -> jax.Array:
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if (key.shape if typed else key.shape[1:]) != () or (not typed and key.dtype != jnp.uint32):
         raise ValueError(f"key has shape {key.shape} and dtype {key.dtype}; it must be one jax.random.key.")
+    return _fold_each(key, batch)
+
+
+@functools.partial(jax.jit, static_argnames="batch")
+def _fold_each(key: jax.Array, batch: int) -> jax.Array:
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(batch))
 
 

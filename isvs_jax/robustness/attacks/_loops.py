@@ -47,8 +47,13 @@ def _one_step(
     return state, unfinished(state, context, settings)
 
 
+@functools.partial(jax.jit, static_argnames=("unfinished", "settings"))
+def _any_left(unfinished: Unfinished, state: Any, context: Any, settings: Any) -> jax.Array:
+    return unfinished(state, context, settings)
+
+
 def _host_steps(advance: Advance, unfinished: Unfinished, state: Any, context: Any, settings: Any) -> Any:
-    more = bool(unfinished(state, context, settings))
+    more = bool(_any_left(unfinished, state, context, settings))
     while more:
         state, unsettled = _one_step(advance, unfinished, state, context, settings)
         more = bool(unsettled)

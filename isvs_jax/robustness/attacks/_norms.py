@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -80,3 +83,17 @@ def uniform_on_sphere(keys: jax.Array, centres: jax.Array, epsilon: jax.Array, n
         return point / jnp.sqrt(jnp.sum(point**2))
 
     return project(centres + epsilon * jax.vmap(draw)(keys), centres, epsilon, norm)
+
+
+@functools.partial(jax.jit, static_argnames=("draw", "norm"))
+def start_of_run(
+    draw: Callable[..., jax.Array],
+    keys: jax.Array,
+    run: jax.Array,
+    centres: jax.Array,
+    epsilon: jax.Array,
+    norm: str,
+) -> jax.Array:
+    """Random starts of run number `run`; compiled by itself, so that all attacks share it."""
+    run_keys = jax.vmap(lambda key: jax.random.fold_in(key, run))(keys)
+    return draw(run_keys, centres, epsilon, norm)

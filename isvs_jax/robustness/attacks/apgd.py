@@ -20,7 +20,7 @@ from isvs_jax.robustness.attacks._checks import (
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._losses import LOSSES
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, is_correct, look
-from isvs_jax.robustness.attacks._norms import project, steepest, uniform_on_sphere
+from isvs_jax.robustness.attacks._norms import project, start_of_run, steepest, uniform_on_sphere
 
 # The constants of the paper: first window, its decrease and its least length as shares of the
 # steps; the share of rising steps below which the step size is halved; the weight of momentum.
@@ -196,14 +196,12 @@ def _prepare(
 
 
 @functools.partial(jax.jit, static_argnames="settings")
-def _begin(run: jax.Array, found: Found, setup: Setup, settings: Settings) -> tuple[State, Context]:
-    """Start run number `run` at random, towards its target where there is one."""
+def _begin(run: jax.Array, begin: jax.Array, found: Found, setup: Setup, settings: Settings) -> tuple[State, Context]:
+    """Look at the start of run number `run`, and choose its target where there is one."""
     rank = run // settings.restarts + 1
     targeted = settings.loss == "targeted_dlr"
     targets = jnp.take(setup.order, rank, axis=1) if targeted else setup.labels
     context = Context(setup, targets, jax.random.fold_in(setup.key, run + 1))
-    run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(setup.keys)
-    begin = uniform_on_sphere(run_keys, setup.images, setup.epsilon, settings.norm)
     verdict = _view(begin, 0, context, settings)
     point, batch = Point(begin, verdict.loss, verdict.gradient), begin.shape[0]
     state = State(
@@ -239,7 +237,8 @@ def _runs(loops: Loops, problem: tuple[Any, ...], first: jax.Array | int, runs: 
     setup, found = _prepare(*problem, settings=settings)
 
     def one(run: jax.Array, found: Found) -> Found:
-        state, context = _begin(run, found, setup, settings=settings)
+        begin = start_of_run(uniform_on_sphere, setup.keys, run, setup.images, setup.epsilon, norm=settings.norm)
+        state, context = _begin(run, begin, found, setup, settings=settings)
         return _finish(loops.steps(_advance, _unfinished, state, context, settings), found)
 
     return loops.repeat(first, runs, one, found).images

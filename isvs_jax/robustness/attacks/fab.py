@@ -17,7 +17,7 @@ from isvs_jax.robustness.attacks._checks import (
 )
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
-from isvs_jax.robustness.attacks._norms import project, size, uniform_on_sphere
+from isvs_jax.robustness.attacks._norms import project, size, start_of_run, uniform_on_sphere
 
 # The constants of the paper: most weight of the clean image in a step, overshoot of the boundary,
 # and how far a step goes back towards the clean image after a success.
@@ -190,13 +190,14 @@ def _prepare(
     return setup, FabResult(images, distance)
 
 
-@functools.partial(jax.jit, static_argnames="settings")
 def _begin(run: jax.Array, best: FabResult, setup: Setup, settings: Settings) -> tuple[State, Context]:
     """The first restart of a target starts at the image, the others at random within epsilon / 2."""
     targets = jnp.take(setup.order, run // settings.restarts + 1, axis=1)
-    run_keys = jax.vmap(lambda k: jax.random.fold_in(k, run))(setup.keys)
-    aside = uniform_on_sphere(run_keys, setup.images, setup.epsilon / 2, settings.norm)
-    begin = jnp.where(run % settings.restarts == 0, setup.images, aside)
+    begin = setup.images
+    if settings.restarts > 1:
+        half = setup.epsilon / 2
+        aside = start_of_run(uniform_on_sphere, setup.keys, run, begin, half, norm=settings.norm)
+        begin = jnp.where(run % settings.restarts == 0, begin, aside)
     return State(jnp.zeros((), jnp.int32), begin, *best), Context(setup, targets)
 
 
@@ -204,7 +205,7 @@ def _runs(loops: Loops, problem: tuple[Any, ...], first: jax.Array | int, runs: 
     setup, best = _prepare(*problem)
 
     def one(run: jax.Array, best: FabResult) -> FabResult:
-        state, context = _begin(run, best, setup, settings=settings)
+        state, context = _begin(run, best, setup, settings)
         state = loops.steps(_advance, _unfinished, state, context, settings)
         return FabResult(state.nearest, state.distance)
 

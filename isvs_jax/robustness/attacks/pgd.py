@@ -19,7 +19,7 @@ from isvs_jax.robustness.attacks._checks import (
 )
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, look
-from isvs_jax.robustness.attacks._norms import project, steepest, uniform_in_ball
+from isvs_jax.robustness.attacks._norms import project, start_of_run, steepest, uniform_in_ball
 
 LOSSES = ("cross_entropy", "margin", "dlr")
 KEEP = ("best", "last")
@@ -110,12 +110,10 @@ def _prepare(setup: Setup, settings: Settings) -> State:
     return State(jnp.zeros((), jnp.int32), setup.images, best)
 
 
-@functools.partial(jax.jit, static_argnames="settings")
 def _begin(restart: jax.Array, state: State, setup: Setup, settings: Settings) -> tuple[State, Context]:
     begin = setup.images if setup.start is None else setup.start
     if settings.random_start:
-        restart_keys = jax.vmap(lambda k: jax.random.fold_in(k, restart))(setup.keys)
-        begin = uniform_in_ball(restart_keys, setup.images, setup.epsilon, settings.norm)
+        begin = start_of_run(uniform_in_ball, setup.keys, restart, setup.images, setup.epsilon, norm=settings.norm)
     context = Context(setup, jax.random.fold_in(setup.key, restart + 1))
     return State(jnp.zeros((), jnp.int32), begin, state.best), context
 
@@ -129,7 +127,7 @@ def _finish(state: State, context: Context, settings: Settings) -> State:
 
 def _restarts(loops: Loops, setup: Setup, restarts: int, settings: Settings) -> State:
     def one(restart: jax.Array, state: State) -> State:
-        state, context = _begin(restart, state, setup, settings=settings)
+        state, context = _begin(restart, state, setup, settings)
         state = loops.steps(_advance, _unfinished, state, context, settings)
         return _finish(state, context, settings=settings)
 
