@@ -12,12 +12,22 @@ from isvs_jax.robustness.attacks import (
     pgd,
     square,
 )
+from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
 from isvs_jax.robustness.corruptions import (
     CATEGORIES,
     CORRUPTIONS,
     VALIDATION_CORRUPTIONS,
     corrupt,
 )
+from isvs_jax.robustness.defences import (
+    WAYS,
+    Defence,
+    DefenceResult,
+    attack_defence,
+    defended,
+    smoothing_defence,
+)
+from isvs_jax.robustness.hard_stop import HardStop, hard_stop
 from isvs_jax.robustness.official import (
     CorruptedImages,
     list_imagenet_c,
@@ -39,23 +49,33 @@ __all__ = [
     "INTERPOLATIONS",
     "RESOLUTIONS",
     "VALIDATION_CORRUPTIONS",
+    "WAYS",
     "AutoAttackResult",
     "CorruptedImages",
+    "Defence",
+    "DefenceResult",
     "FabResult",
+    "HardStop",
     "Resolution",
     "apgd",
+    "attack_defence",
     "autoattack",
     "autoattack_report",
     "chance_corrected",
     "corrupt",
+    "defended",
     "fab",
     "fab_minimal",
     "fgsm",
+    "hard_stop",
     "list_imagenet_c",
     "load_cifar_c",
     "load_imagenet_c",
     "load_tfds",
     "low_resolution",
     "pgd",
+    "rounding_defence",
+    "smoothing_defence",
     "square",
+    "total_variation_defence",
 ]
