@@ -51,7 +51,7 @@ def test_fine_stripes_are_averaged_unless_nearest():
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.floats(0, 1, width=32), st.sampled_from(RESOLUTIONS))
+@given(st.floats(0, 1, width=32), st.sampled_from(RESOLUTIONS[:4]))
 def test_a_flat_image_stays_flat(value, setting):
     flat = jnp.full((1, 16, 16, 3), value, jnp.float32)
     output = low_resolution(flat, **setting._asdict())
