@@ -1,0 +1,48 @@
+"""Evaluate a model and report it: corruptions, attacks, low resolution, calibration, with intervals and warnings."""
+
+from isvs_jax.robustness.report.document import combined_markdown, markdown, read_report, write_report
+from isvs_jax.robustness.report.environment import parameters_hash
+from isvs_jax.robustness.report.evaluate import CURVE, EPSILONS, evaluate
+from isvs_jax.robustness.report.figures import bars, epsilon_curves, heat_map
+from isvs_jax.robustness.report.metrics import (
+    expected_calibration_error,
+    mean_corruption_error,
+    relative_corruption_error,
+    student_interval,
+    wilson,
+)
+from isvs_jax.robustness.report.normaliser import Normaliser, normaliser_of, read_normaliser
+from isvs_jax.robustness.report.results import AttackResult, Cell, Curve, Doubling, Report, ResolutionCell
+from isvs_jax.robustness.report.summary import Combined, Statistic, combine, summary
+
+__all__ = [
+    "CURVE",
+    "EPSILONS",
+    "AttackResult",
+    "Cell",
+    "Combined",
+    "Curve",
+    "Doubling",
+    "Normaliser",
+    "Report",
+    "ResolutionCell",
+    "Statistic",
+    "bars",
+    "combine",
+    "combined_markdown",
+    "epsilon_curves",
+    "evaluate",
+    "expected_calibration_error",
+    "heat_map",
+    "markdown",
+    "mean_corruption_error",
+    "normaliser_of",
+    "parameters_hash",
+    "read_normaliser",
+    "read_report",
+    "relative_corruption_error",
+    "student_interval",
+    "summary",
+    "wilson",
+    "write_report",
+]

@@ -1,0 +1,97 @@
+"""What a report was made with: versions, machine, command, date, and hashes of what went in."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+_PACKAGES = ("isvs_jax", "jax", "jaxlib", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+
+
+def hardware(devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Platform, kind and number of the devices that were used, and the machine around them."""
+    return {
+        "platform": devices[0].platform,
+        "device_kind": devices[0].device_kind,
+        "device_count": len(devices),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(),
+    }
+
+
+def command_line() -> str:
+    """The command that runs."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        # Python puts the file's path where `-m` was said.
+        return shlex.join(["python", "-m", "isvs_jax.robustness", *sys.argv[1:]])
+    return shlex.join([Path(sys.executable).name, *sys.argv])
+
+
+def commit() -> str:
+    """The commit of the checkout that the package is in, with "-dirty" where files differ; "unknown" elsewhere."""
+    folder = Path(__file__).parent
+    arguments = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def today() -> str:
+    """The date in UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def parameters_hash(tree: Any) -> str:
+    """SHA-256 of a pytree of arrays: of their places, shapes, dtypes and bytes.
+
+    >>> parameters_hash({"w": np.zeros(3)}) == parameters_hash({"w": np.zeros(4)})
+    False
+    """
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def data_hash(images: np.ndarray, labels: np.ndarray) -> str:
+    """SHA-256 of images and labels."""
+    return parameters_hash((images, labels))
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -1,0 +1,132 @@
+"""Pictures of reports (they need matplotlib); every function returns a Figure and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isvs_jax.robustness.report.results import Report
+from isvs_jax.robustness.report.summary import norm_name, summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Colours that people with colour-blindness tell apart (Okabe and Ito).
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+_TITLE: dict[str, Any] = {"fontsize": 10, "loc": "left"}
+
+
+def heat_map(report: Report) -> Figure:
+    """Accuracy by corruption and severity, with the numbers in the cells.
+
+    Raises:
+        ValueError: the report holds no corruptions.
+    """
+    if not report.corruptions:
+        raise ValueError(f"the report {report.name!r} holds no corruptions; a heat map shows them.")
+    names, severities = list(report.corruptions), report.severities
+    values = np.full((len(names), len(severities)), np.nan)
+    for row, name in enumerate(names):
+        for severity, cell in report.corruptions[name].items():
+            values[row, severities.index(severity)] = 100 * cell.accuracy
+    figure = _figure((1.2 + 0.75 * len(severities) + 1.6, 1.3 + 0.3 * len(names)))
+    axes = figure.subplots()
+    shown = axes.imshow(values, cmap="viridis", vmin=0, vmax=100, aspect="auto")
+    for row, column in np.argwhere(np.isfinite(values)):
+        value = values[row, column]
+        axes.text(
+            column, row, f"{value:.0f}", ha="center", va="center", color="black" if value > 55 else "white", size=8
+        )
+    axes.set_xticks(range(len(severities)), [str(severity) for severity in severities])
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=9)
+    axes.set_xlabel("severity")
+    axes.set_title(
+        f"{report.name}: accuracy in % ({report.source});\nclean {100 * report.clean.accuracy:.1f}, mean "
+        f"{100 * report.mean_accuracy(names):.1f}",
+        **_TITLE,
+    )
+    figure.colorbar(shown, ax=axes, label="accuracy in %")
+    return figure
+
+
+def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
+    """Accuracy under attack against ε, a line a model, with 95% intervals and the level of chance.
+
+    Raises:
+        ValueError: none of the reports holds a curve in this norm.
+    """
+    found = [(report, curve) for report in reports for curve in report.curves if curve.norm == norm]
+    if not found:
+        raise ValueError(f"none of the {len(reports)} reports holds a curve for norm {norm!r}.")
+    figure = _figure((6.0, 3.8))
+    axes = figure.subplots()
+    unit, label = (255.0, "ε in 255ths") if norm == "linf" else (1.0, "ε")
+    for (report, curve), colour in zip(found, _cycled(len(found)), strict=True):
+        heights = 100 * np.array([cell.accuracy for cell in curve.cells])
+        ends = 100 * np.array([cell.interval for cell in curve.cells])
+        reach = np.maximum(np.abs(ends.T - heights), 0)
+        name = f"{report.name} ({curve.attack}, {curve.cells[0].count} images)"
+        places = unit * np.array(curve.epsilons)
+        axes.errorbar(places, heights, reach, marker="o", markersize=4, capsize=3, color=colour, label=name)
+    smallest = min(curve.epsilons[1] for _, curve in found if len(curve.epsilons) > 1)
+    axes.set_xscale("symlog", linthresh=unit * smallest)
+    ticks = sorted({unit * epsilon for _, curve in found for epsilon in curve.epsilons})
+    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.axhline(100 * found[0][1].chance, color="0.5", linestyle="--", linewidth=1, label="chance")
+    axes.set(xlabel=label, ylabel="accuracy in %", ylim=(0, 100))
+    axes.set_title(f"Accuracy under attack, {norm_name(norm)}", **_TITLE)
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def bars(reports: Sequence[Report]) -> Figure:
+    """Models side by side: clean, the means, fog, contrast and whatever robust accuracies all of them have.
+
+    Raises:
+        ValueError: no reports, or reports of different tests, which are no comparison.
+    """
+    if not reports:
+        raise ValueError("reports is empty; bars compare one or more.")
+    for what, values in (
+        ("sources", {report.source for report in reports}),
+        ("corruptions", {(tuple(report.corruptions), report.severities) for report in reports}),
+        ("data", {report.made.get("data") for report in reports}),
+    ):
+        if len(values) > 1:
+            raise ValueError(f"the reports are of different {what}; bars side by side would compare what cannot be.")
+    figures = [{figure.label: figure for figure in summary(report) if "ECE" not in figure.label} for report in reports]
+    labels = [label for label in figures[0] if all(label in other for other in figures)]
+    figure = _figure((max(6.0, 0.28 * len(labels) * (len(reports) + 1)), 4.2))
+    axes = figure.subplots()
+    width = 0.84 / len(reports)
+    for index, (report, entries, colour) in enumerate(zip(reports, figures, _cycled(len(reports)), strict=True)):
+        places = np.arange(len(labels)) + (index - (len(reports) - 1) / 2) * width
+        heights = 100 * np.array([entries[label].value for label in labels])
+        ends = 100 * np.array([entries[label].interval or (entries[label].value,) * 2 for label in labels])
+        reach = np.maximum(np.abs(ends.T - heights), 0)
+        errors = {"elinewidth": 0.8, "capsize": 2}
+        axes.bar(places, heights, width, yerr=reach, error_kw=errors, color=colour, label=report.name)
+    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
+    axes.set(ylabel="accuracy in %", ylim=(0, 100))
+    axes.set_title(f"{reports[0].source} corruptions, {reports[0].count} images; 95% intervals over examples", **_TITLE)
+    axes.legend(fontsize=8, loc="upper right")
+    axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def _figure(size: tuple[float, float]) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "pictures are drawn by matplotlib, which is not installed: pip install matplotlib", name="matplotlib"
+        ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def _cycled(count: int) -> list[str]:
+    return [_COLOURS[index % len(_COLOURS)] for index in range(count)]

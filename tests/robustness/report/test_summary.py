@@ -1,0 +1,122 @@
+"""Means, normalisers and several trainings, by hand."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from isvs_jax.robustness.report import Cell, Report, combine, combined_markdown, normaliser_of, read_normaliser, summary
+from isvs_jax.robustness.report.results import packed
+from isvs_jax.robustness.report.summary import radius
+
+DATA = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[4] / "shared" / "data"))
+
+
+def made(name: str, table: dict[str, list[int]], clean: int = 9) -> Report:
+    """A report of ten images with so many right at severities 1 and 2."""
+
+    def cell(right: int) -> Cell:
+        return Cell(packed(np.arange(10) < right), 10, 0.1)
+
+    corruptions = {corruption: {s: cell(n) for s, n in enumerate(row, 1)} for corruption, row in table.items()}
+    return Report(name, "", "regenerated", 10, (8, 8, 3), 5, cell(clean), corruptions, made={"parameters": name})
+
+
+TABLE = {"gaussian_noise": [8, 6], "fog": [7, 5], "snow": [9, 3], "contrast": [4, 2]}
+
+
+def test_means_by_hand() -> None:
+    values = {entry.label: entry.value for entry in summary(made("a", TABLE))}
+    assert values["clean"] == 0.9
+    assert values["all corruptions"] == pytest.approx(44 / 80)
+    assert values["noise"] == pytest.approx(0.7)
+    assert values["weather"] == pytest.approx(24 / 40)
+    assert values["digital"] == pytest.approx(0.3)
+    assert values["fog"] == pytest.approx(0.6)
+    assert values["contrast"] == pytest.approx(0.3)
+
+
+def test_interval_of_a_mean_counts_images_not_cells() -> None:
+    report = made("a", {"fog": [6, 6], "snow": [6, 6]})
+    low, high = report.mean_accuracy_interval(["fog", "snow"])  # type: ignore[misc]
+    shares = np.repeat([1.0, 0.0], [6, 4])
+    reach = stats.norm.ppf(0.975) * shares.std(ddof=1) / np.sqrt(10)
+    np.testing.assert_allclose([low, high], [0.6 - reach, 0.6 + reach])
+
+
+def test_another_report_normalises() -> None:
+    report, reference = made("a", TABLE), made("b", {name: [5, 5] for name in TABLE}, clean=8)
+    values = {entry.label: entry.value for entry in summary(report, normaliser_of(reference))}
+    assert values["mCE"] == pytest.approx(np.mean([0.3, 0.4, 0.4, 0.7]) / 0.5)
+    assert values["relative mCE"] == pytest.approx(np.mean([0.2, 0.3, 0.3, 0.6]) / 0.3)
+
+
+def test_tables_normalise(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(
+        json.dumps({"name": "net", "errors": {"fog": [0.1, 0.2, 0.3, 0.4, 0.5], "snow": 0.2}})
+    )
+    table = read_normaliser(tmp_path / "t.json")
+    assert table.name == "net"
+    assert table.errors == pytest.approx({"fog": 0.3, "snow": 0.2})
+    assert table.clean_error is None
+    rows = [",fog,fog,snow,snow", ",1,2,1,2", "One,0.9,0.7,0.8,0.6", "", "Two,0.5,0.5,0.5,0.5"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    (tmp_path / "One.json").write_text('{"clean_acc": "95.5"}')
+    one = read_normaliser(tmp_path / "t.csv", "One")
+    assert one.errors == pytest.approx({"fog": 0.2, "snow": 0.3})
+    assert one.severities == (1, 2)
+    assert one.clean_error == pytest.approx(0.045)
+    assert read_normaliser(tmp_path / "t.csv", "Two").clean_error is None
+    with pytest.raises(ValueError, match="rows for One, Two"):
+        read_normaliser(tmp_path / "t.csv")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_normaliser(tmp_path / "none.csv")
+
+
+def test_robustbench_s_table_has_its_published_mean() -> None:
+    file = DATA / "anchors/robustbench/model_info/cifar10/corruptions/unaggregated_results.csv"
+    if not file.is_file():
+        pytest.skip(f"RobustBench's table is not at {file}")
+    standard = read_normaliser(file, "Standard")
+    assert len(standard.errors) == 15
+    assert 100 * (1 - np.mean(list(standard.errors.values()))) == pytest.approx(73.46, abs=0.005)
+    assert standard.clean_error == pytest.approx(0.0522)
+
+
+def test_trainings_are_combined() -> None:
+    reports = [made("a", TABLE), made("b", TABLE | {"fog": [9, 9]}), made("c", TABLE | {"fog": [4, 2]})]
+    combined = combine(reports, "method")
+    assert combined.count == 3
+    fog = next(entry for entry in combined.figures if entry.label == "fog")
+    assert fog.value == pytest.approx((0.6 + 0.9 + 0.3) / 3)
+    theirs = stats.t.interval(0.95, 2, 0.6, stats.sem([0.6, 0.9, 0.3]))
+    np.testing.assert_allclose(fog.interval, theirs, rtol=1e-9)
+    snow = next(entry for entry in combined.figures if entry.label == "snow")
+    assert snow.interval == (pytest.approx(0.6), pytest.approx(0.6))
+    assert "3 trainings" in combined_markdown(combined)
+
+
+def test_what_cannot_be_combined_is_refused() -> None:
+    report = made("a", TABLE)
+    with pytest.raises(ValueError, match="two or more"):
+        combine([report], "method")
+    with pytest.raises(ValueError, match="same parameters"):
+        combine([report, report], "method")
+    for changes, said in (
+        ({"source": "official"}, "source of the corrupted images"),
+        ({"settings": {"quantize": True}}, "the setting quantize"),
+        ({"made": {"data": "x"}}, "the data"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            combine([report, dataclasses.replace(report, **changes)], "method")
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "text"), [(8 / 255, "8/255"), (0.25 / 255, "0.25/255"), (0.5, "0.5"), (0.03, "0.03"), (0.0, "0")]
+)
+def test_radii_are_written_as_people_write_them(epsilon: float, text: str) -> None:
+    assert radius(epsilon) == text
