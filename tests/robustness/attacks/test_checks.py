@@ -1,0 +1,100 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from isvs_jax.robustness.attacks import apgd, autoattack, fab, fgsm, pgd, square
+
+ATTACKS = (fgsm, pgd, apgd, fab, square, autoattack)
+KEY = jax.random.key(0)
+
+BAD = {
+    "epsilon is -0.1": {"epsilon": -0.1},
+    "epsilon is nan": {"epsilon": float("nan")},
+    r"epsilon is 8\.0.*8/255": {"epsilon": 8},
+    "epsilon has shape": {"epsilon": np.ones(3)},
+    "norm is 'l1'.*'linf', 'l2'": {"norm": "l1"},
+    "images has shape": {"images": np.zeros((5, 5, 3), np.float32)},
+    "no axis of it may be empty": {"images": np.zeros((0, 5, 5, 3), np.float32)},
+    r"values from 0\.0 to 255\.0": {"images": np.linspace(0, 255, 900, dtype=np.float32)},
+    "divide integer images by 255": {"images": np.zeros((12, 5, 5, 3), np.uint8)},
+    "half precision": {"images": np.zeros((12, 5, 5, 3), np.float16)},
+    "values from nan": {"images": np.full((12, 5, 5, 3), np.nan, np.float32)},
+    "labels has values from 0 to 5": {"labels": np.arange(12) % 6},
+    "labels has values from -1": {"labels": np.arange(12) % 5 - 1},
+    "labels has shape": {"labels": np.zeros(11, int)},
+    "labels has dtype float": {"labels": np.zeros(12)},
+    "logits_fn returned shape": {"logits_fn": lambda x: x.mean()},
+    "must be a function": {"logits_fn": 3},
+    "key has shape": {"key": jax.random.split(KEY, 2)},
+    "needs at least 2 classes": {"logits_fn": lambda x: x.reshape(len(x), -1)[:, :1]},
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.__name__)
+@pytest.mark.parametrize("sentence", BAD)
+def test_bad_inputs_are_refused_with_a_sentence(case, attack, sentence):
+    given = {**case._asdict(), "key": KEY, "epsilon": 0.03, **BAD[sentence]}
+    if given["images"].shape == (900,):
+        given["images"] = given["images"].reshape(12, 5, 5, 3)
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        attack(**given)
+
+
+@pytest.mark.parametrize("attack", [fgsm, pgd, apgd], ids=lambda a: a.__name__)
+def test_losses_ask_for_classes_enough(case, attack):
+    common = (case.logits_fn, case.images, case.labels, KEY)
+    with pytest.raises(ValueError, match=r"loss is 'dice'; it may be one of 'cross_entropy'"):
+        attack(*common, epsilon=0.1, loss="dice")
+
+    def two(images):
+        return case.logits_fn(images)[:, :2]
+
+    with pytest.raises(ValueError, match="needs at least 3 classes; logits_fn has 2"):
+        attack(two, case.images, case.labels % 2, KEY, epsilon=0.1, loss="dlr")
+
+
+def test_apgd_and_square_and_autoattack_refuse_what_only_they_take(case):
+    common = (case.logits_fn, case.images, case.labels, KEY)
+    with pytest.raises(ValueError, match="num_targets is 5; with 5 classes"):
+        apgd(*common, epsilon=0.1, loss="targeted_dlr", num_targets=5)
+    with pytest.raises(ValueError, match="has no targets"):
+        apgd(*common, epsilon=0.1, num_targets=3)
+    with pytest.raises(ValueError, match="num_steps is 0"):
+        apgd(*common, epsilon=0.1, num_steps=0)
+    with pytest.raises(TypeError, match=r"num_steps is 2\.5"):
+        apgd(*common, epsilon=0.1, num_steps=2.5)
+    with pytest.raises(ValueError, match="share is 0"):
+        square(*common, epsilon=0.1, share=0.0)
+    with pytest.raises(ValueError, match="at least 3 × 3"):
+        square(
+            lambda x: x.reshape(-1, 4), np.zeros((1, 2, 2, 1), np.float32), np.array([0]), KEY,
+            epsilon=0.1, norm="l2",
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="version is 'plus'"):
+        autoattack(*common, epsilon=0.1, version="plus")
+
+    def three(images):
+        return case.logits_fn(images)[:, :3]
+
+    with pytest.raises(ValueError, match=r"apgd-t cannot run.*apgd-margin"):
+        autoattack(three, case.images, case.labels % 3, KEY, epsilon=0.1)
+    with pytest.raises(TypeError, match="cannot be traced"):
+        jax.jit(functools.partial(autoattack, case.logits_fn, epsilon=0.1))(case.images, case.labels, KEY)
+
+
+def test_gradient_fn_is_checked_too(case):
+    common = (case.logits_fn, case.images, case.labels, KEY)
+    with pytest.raises(ValueError, match="gradient_fn has 4 classes and logits_fn 5"):
+        pgd(*common, epsilon=0.1, gradient_fn=lambda x: case.logits_fn(x)[:, :4])
+    with pytest.raises(TypeError, match="gradient_fn is 'x'"):
+        pgd(*common, epsilon=0.1, gradient_fn="x")
+
+
+def test_old_and_new_keys_are_the_same(case):
+    common = (case.logits_fn, case.images, case.labels)
+    new = pgd(*common, jax.random.key(5), epsilon=0.03, num_steps=3)
+    old = pgd(*common, jax.random.PRNGKey(5), epsilon=0.03, num_steps=3)
+    assert jnp.array_equal(new, old)
