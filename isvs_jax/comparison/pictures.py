@@ -72,4 +72,4 @@ def draw_accuracies(results: Results, settings: Settings, contestants: list[str]
     how = "test images" if not settings.validation else "held-out training images"
     axes.set_title(f"Trained on raw images and along the path, {how} of {results.values['data']['name']}")
     figure.legend(loc="outside lower center", ncols=min(len(contestants), 3), frameon=False)
-    figure.savefig(file, dpi=130)
+    figure.savefig(file, dpi=110)

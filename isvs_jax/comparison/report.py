@@ -94,8 +94,8 @@ def _reading(results: Results, settings: Settings, smoothed: bool) -> str:
         )
     if smoothed:
         parts.append(
-            f"- **smoothed**: the same network, its input smoothed to {settings.test_view} at test time too, a method "
-            "of its own. Its PGD rows are the worst case, example by example, of three attacks: the gradient "
+            f"- **smoothed**: the same network, its input smoothed to {settings.smoothed_view()} at test time too, "
+            "a method of its own. Its PGD rows are the worst case, example by example, of three attacks: the gradient "
             "through the unrolled flow, the identity in the backward pass, and images made against the network "
             "without smoothing."
         )

@@ -148,7 +148,7 @@ def _train_all(
         logits = models.logits_fn(model, state.variables)
         contestants.append(Contestant(name, logits, logits))
         if config.inputs.way != "raw":
-            view = View.parse(settings.test_view)
+            view = settings.smoothed_view()
             smoothed = smoothed_logits(logits, view, _solver(settings))
             contestants.append(Contestant(f"{name}, smoothed", smoothed, logits, view))
     return contestants

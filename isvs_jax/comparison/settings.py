@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from isvs_jax.robustness import CORRUPTIONS, VALIDATION_CORRUPTIONS
 from isvs_jax.training import Augmentation, Inputs, OptimizerConfig, TrainConfig, View
 from isvs_jax.training.inputs import Way
 
@@ -22,7 +23,7 @@ class Settings:
     """At most so many training images, drawn at random."""
     limit_test: int | None = None
     """At most so many test images, drawn at random."""
-    limit_attack: int = 200
+    limit_attack: int = 100
     """At most so many of the test images are attacked."""
     validation: bool = False
     """Put the test images aside and test on a fifth of the training images: for choosing settings."""
@@ -45,8 +46,9 @@ class Settings:
     """Share of raw images among its inputs, for the way "random"."""
     noise: float = 0.0
     """Above 0: train both classifiers a second time with Gaussian noise, its standard deviation uniform up to this."""
-    test_view: str = "dense:8"
-    """The smoothed image that the classifiers trained along the path are tested on besides the raw one."""
+    test_view: str | None = None
+    """The smoothed image that the classifiers trained along the path are tested on besides the raw one; by default
+    dense:4 for the digits, else dense:8."""
     kappa: float = 5.0
     """kappa of the flow."""
     nu: float = 0.1
@@ -66,7 +68,7 @@ class Settings:
     factors: tuple[int, ...] = (2, 4)
     """Low resolution: the images are made so many times smaller and enlarged again."""
     epsilons: tuple[float, ...] | None = None
-    """Radii of the L-infinity attack in units of 1/255; by default 8 16 32 for the digits, else 1 2 4."""
+    """Radii of the L-infinity attack in units of 1/255; by default 4 8 16 for the digits, else 1 2 4."""
     attack_steps: int = 20
     """Steps of the attack."""
     seed: int = 0
@@ -81,9 +83,15 @@ class Settings:
             raise ValueError(f"severities is {self.severities}; each may be 1 to 5.")
         if not all(epsilon > 0 for epsilon in self.attack_epsilons):
             raise ValueError(f"epsilons is {self.epsilons}; each may be a positive number of 255ths.")
+        if not all(factor >= 1 for factor in self.factors):
+            raise ValueError(f"factors is {self.factors}; each may be 1 or more.")
+        for name in self.corruptions:
+            if name not in (*CORRUPTIONS, *VALIDATION_CORRUPTIONS):
+                known = ", ".join((*CORRUPTIONS, *VALIDATION_CORRUPTIONS))
+                raise ValueError(f"corruptions names {name!r}; it may name {known}.")
         if self.way == "raw":
             raise ValueError("way is 'raw', but the second classifier uses the path; it may be one of the other ways.")
-        View.parse(self.test_view)
+        self.smoothed_view()
         self.path_inputs()
 
     @property
@@ -96,12 +104,16 @@ class Settings:
         """Radii of the attack, in units of 1/255."""
         if self.epsilons is not None:
             return self.epsilons
-        return (8, 16, 32) if self.on_digits else (1, 2, 4)
+        return (4, 8, 16) if self.on_digits else (1, 2, 4)
 
     @property
     def channels(self) -> int:
         """Channels of the first layer of the network."""
         return self.width or (8 if self.on_digits else 16)
+
+    def smoothed_view(self) -> View:
+        """What the input is smoothed to at test time, where it is."""
+        return View.parse(self.test_view or ("dense:4" if self.on_digits else "dense:8"))
 
     def path_inputs(self) -> Inputs:
         """How the second classifier uses the path."""
