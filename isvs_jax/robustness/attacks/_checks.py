@@ -58,7 +58,9 @@ def _checked_images(images: Any) -> jax.Array:
             "(divide integer images by 255; half precision cannot hold a perturbation of 1/255)."
         )
     if is_concrete(array):
-        low, high = float(array.min()), float(array.max())
+        # NumPy, since under jit even the sum of two concrete JAX arrays is traced.
+        values = np.asarray(array)
+        low, high = float(values.min()), float(values.max())
         if not (low >= 0.0 and high <= 1.0):
             raise ValueError(f"images has values from {low} to {high}; they must lie in [0, 1].")
     return jnp.asarray(array)
@@ -70,9 +72,13 @@ def _checked_labels(labels: Any, batch: int, num_classes: int) -> jax.Array:
         raise ValueError(f"labels has shape {array.shape}; it must be ({batch},), one an image.")
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"labels has dtype {array.dtype}; it must be an integer type.")
-    if is_concrete(array) and not (array.min() >= 0 and array.max() < num_classes):
+    if is_concrete(array):
+        low, high = (int(v) for v in (np.asarray(array).min(), np.asarray(array).max()))
+    else:
+        low, high = 0, 0
+    if not (low >= 0 and high < num_classes):
         raise ValueError(
-            f"labels has values from {int(array.min())} to {int(array.max())}; with the "
+            f"labels has values from {low} to {high}; with the "
             f"{num_classes} classes of logits_fn they must lie in 0 to {num_classes - 1}."
         )
     return jnp.asarray(array, jnp.int32)

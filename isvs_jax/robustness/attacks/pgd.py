@@ -249,7 +249,8 @@ def pgd(
     start = _checked_start(problem, start, random_start, restarts, norm)
     if step_size is None:
         step_size = 2.5 * problem.epsilon / num_steps
-    check_reach(num_steps, step_size, problem.epsilon)
+    else:
+        check_reach(num_steps, step_size, epsilon)
     setup = Setup(
         problem.model,
         problem.images,

@@ -189,6 +189,18 @@ def test_the_weights_of_a_partial_are_traced(case):
     assert len(traces) == before
 
 
+def test_constants_under_jit_are_checked_like_arguments(case):
+    @jax.jit
+    def attack(step_size):
+        return pgd(case.logits_fn, case.images, case.labels, KEY, epsilon=0.04, num_steps=2, step_size=step_size)
+
+    assert attack(0.04).shape == case.images.shape
+    with pytest.raises(ValueError, match="less than epsilon"):
+        jax.jit(lambda x: pgd(case.logits_fn, x, case.labels, KEY, epsilon=0.04, num_steps=2, step_size=0.01))(
+            case.images
+        )
+
+
 def test_dtypes_are_kept(case, x64):
     images = jnp.asarray(case.images, jnp.float64)
     for name in (fgsm, pgd):
