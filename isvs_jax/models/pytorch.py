@@ -68,12 +68,13 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> Variab
         ValueError: A name is missing or left over, or a shape differs: the first few are listed.
 
     Example:
-        >>> import flax
         >>> model = ResNet(depth=8)
-        >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
-        >>> again = import_resnet(export_names(variables), model)
-        >>> jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), variables, again))
-        True
+        >>> shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+        >>> state_dict = export_names(jax.tree.map(lambda leaf: np.ones(leaf.shape), shapes))
+        >>> state_dict["layer2.0.conv1.weight"].shape
+        (32, 16, 3, 3)
+        >>> import_resnet(state_dict, model)["params"]["layer2_0"]["conv1"]["kernel"].shape
+        (3, 3, 16, 32)
     """
     channels = len(model.mean) if len(model.mean) > 1 else _input_channels(state_dict)
     expected = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32))

@@ -28,8 +28,9 @@ class ResNet(nn.Module):
 
     Example:
         >>> model = ResNet(depth=8, num_classes=10)
-        >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
-        >>> model.apply(variables, jnp.zeros((4, 32, 32, 3))).shape
+        >>> images = jax.ShapeDtypeStruct((4, 32, 32, 3), jnp.float32)
+        >>> logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+        >>> logits.shape
         (4, 10)
 
     References:

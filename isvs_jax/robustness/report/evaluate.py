@@ -120,7 +120,7 @@ def evaluate(
         ...     logits_fn, images, labels, jax.random.key(0), name="mean", corruptions=["brightness"], attacks=(),
         ...     curve=(), resolutions=(), batch_size=8, progress=False)
         >>> report.clean.accuracy, report.corruptions["brightness"][5].accuracy
-        (1.0, 0.75)
+        (1.0, 0.625)
     """
     examples = _examples(images, labels)
     settings = checked(

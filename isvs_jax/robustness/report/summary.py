@@ -164,8 +164,8 @@ def norm_name(norm: str) -> str:
 def radius(epsilon: float) -> str:
     """A radius as people write it: in 255ths where it is a round number of quarters of them.
 
-    >>> radius(0.5 / 255), radius(0.1)
-    ('0.5/255', '0.1')
+    >>> radius(0.5 / 255), radius(0.03)
+    ('0.5/255', '0.03')
     """
     levels = 255 * epsilon
     if 0 < levels <= 64 and abs(4 * levels - round(4 * levels)) < 1e-6:
