@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import jax
 
 from isvs_jax.robustness.attacks.autoattack import ATTACKS
+from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
 from isvs_jax.robustness.corruptions import CORRUPTIONS, VALIDATION_CORRUPTIONS
+from isvs_jax.robustness.defences import Defence, smoothing_defence
 from isvs_jax.robustness.official import load_cifar_c
 from isvs_jax.robustness.report.document import combined_markdown, read_report, write_report
 from isvs_jax.robustness.report.evaluate import CURVE, EPSILONS, evaluate
@@ -66,6 +68,10 @@ def _evaluate(args: argparse.Namespace) -> None:
         progress=not args.no_progress,
     )
     model = _model(args, dataset.num_classes)
+    defence = None if args.defence is None else parse_defence(args.defence)
+    preprocessing = model.preprocessing if args.preprocessing is None else args.preprocessing
+    if defence is not None:
+        preprocessing = "; ".join([f"{args.defence} before the network", *([preprocessing] if preprocessing else [])])
     corrupted = None if args.official is None else functools.partial(load_cifar_c, args.official)
     report = evaluate(
         model.logits_fn,
@@ -73,7 +79,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         dataset.test.labels,
         jax.random.key(args.seed),
         name=args.name or f"{model.name}, {dataset.name}",
-        preprocessing=model.preprocessing if args.preprocessing is None else args.preprocessing,
+        preprocessing=preprocessing,
         corruptions=_corruptions(args.corruptions),
         severities=args.severities,
         table=args.table if args.table == "auto" else int(args.table),
@@ -89,6 +95,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         curve_count=args.curve_count,
         curve_steps=args.curve_steps,
         individually=args.individually,
+        defence=defence,
         num_classes=dataset.num_classes,
         parameters=model.parameters,
         reference=reference,
@@ -176,6 +183,29 @@ def fraction(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no number and no fraction such as 8/255") from None
 
 
+def parse_defence(text: str) -> Defence:
+    """A defence from its name and number.
+
+    >>> import jax.numpy as jnp
+    >>> parse_defence("rounding:2").forward(jnp.array([0.2, 0.7])).tolist()
+    [0.0, 1.0]
+    """
+    kind, *values = text.split(":")
+    try:
+        if kind == "smoothing" and len(values) in (1, 2):
+            return smoothing_defence(float(values[0]), output=values[1] if len(values) == 2 else "dense")  # type: ignore[arg-type]
+        if kind == "rounding" and len(values) == 1:
+            return rounding_defence(int(values[0]))
+        if kind == "total_variation" and len(values) == 1:
+            return total_variation_defence(float(values[0]))
+    except ValueError as error:
+        raise ValueError(f"defence is {text!r}: {error}") from error
+    raise ValueError(
+        f"defence is {text!r}; it may be smoothing:TIME, smoothing:TIME:sparse, rounding:LEVELS or "
+        "total_variation:WEIGHT."
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m isvs_jax.robustness",
@@ -194,6 +224,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--mean", type=float, nargs="+", default=[0.485, 0.456, 0.406], help="of the ResNet's input, by channel")
     add("--std", type=float, nargs="+", default=[0.229, 0.224, 0.225], help="of the ResNet's input, by channel")
     add("--preprocessing", help="what the model does to images in [0, 1], in words, for the report")
+    add(
+        "--defence",
+        metavar="NAME:NUMBER",
+        help="smoothing:TIME[:sparse], rounding:LEVELS, total_variation:WEIGHT",
+    )
     add("--name", help="of the model, for the report")
     add("--data", required=True, help='"digits", "tfds:NAME", "folder:PATH" or a path; the test images are used')
     add("--data-dir", help="where TFDS keeps its data")
