@@ -66,14 +66,14 @@ def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     for (report, curve), colour in zip(found, _cycled(len(found)), strict=True):
         heights = 100 * np.array([cell.accuracy for cell in curve.cells])
         ends = 100 * np.array([cell.interval for cell in curve.cells])
-        reach = np.maximum(np.abs(ends.T - heights), 0)
+        reach = np.abs(ends.T - heights)
         name = f"{report.name} ({curve.attack}, {curve.cells[0].count} images)"
         places = unit * np.array(curve.epsilons)
         axes.errorbar(places, heights, reach, marker="o", markersize=4, capsize=3, color=colour, label=name)
     smallest = min(curve.epsilons[1] for _, curve in found if len(curve.epsilons) > 1)
     axes.set_xscale("symlog", linthresh=unit * smallest)
     ticks = sorted({unit * epsilon for _, curve in found for epsilon in curve.epsilons})
-    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
     axes.minorticks_off()
     axes.axhline(100 * found[0][1].chance, color="0.5", linestyle="--", linewidth=1, label="chance")
     axes.set(xlabel=label, ylabel="accuracy in %", ylim=(0, 100))
@@ -106,14 +106,15 @@ def bars(reports: Sequence[Report]) -> Figure:
     for index, (report, entries, colour) in enumerate(zip(reports, figures, _cycled(len(reports)), strict=True)):
         places = np.arange(len(labels)) + (index - (len(reports) - 1) / 2) * width
         heights = 100 * np.array([entries[label].value for label in labels])
-        ends = 100 * np.array([entries[label].interval or (entries[label].value,) * 2 for label in labels])
-        reach = np.maximum(np.abs(ends.T - heights), 0)
+        ends = 100 * np.array([entries[label].interval or (np.nan, np.nan) for label in labels])
+        reach = np.abs(ends.T - heights)
         errors = {"elinewidth": 0.8, "capsize": 2}
         axes.bar(places, heights, width, yerr=reach, error_kw=errors, color=colour, label=report.name)
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
-    axes.set(ylabel="accuracy in %", ylim=(0, 100))
+    lowest = min(100 * entries[label].value for entries in figures for label in labels)
+    axes.set(ylabel="accuracy in %", ylim=(min(0.0, lowest), 100))
     axes.set_title(f"{reports[0].source} corruptions, {reports[0].count} images; 95% intervals over examples", **_TITLE)
-    axes.legend(fontsize=8, loc="upper right")
+    figure.legend(fontsize=8, loc="outside lower left", ncols=4)
     axes.grid(axis="y", alpha=0.3)
     return figure
 

@@ -103,7 +103,7 @@ def summary(report: Report, normaliser: Normaliser | None = None) -> tuple[Stati
         accuracies = np.array([entry.cell.accuracy for entry in report.resolutions])
         figures.append(Statistic("low resolution, mean", float(accuracies.mean())))
         corrected = np.array([float(chance_corrected(value, report.num_classes)) for value in accuracies])
-        figures.append(Statistic("low resolution, mean over chance", float(corrected.mean())))
+        figures.append(Statistic("low resolution, chance-corrected", float(corrected.mean())))
     return tuple(figures)
 
 
