@@ -1,5 +1,6 @@
 """A Linen model as plain functions: variables from a key, logits from images."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,12 @@ def init(model: nn.Module, key: jax.Array, image_shape: tuple[int, int, int]) ->
         >>> sorted(variables)
         ['batch_stats', 'params']
     """
-    initialise = jax.jit(lambda key: model.init(key, jnp.zeros((1, *image_shape))))
-    return initialise(key)
+    return _init(key, model=model, image_shape=image_shape)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "image_shape"))
+def _init(key: jax.Array, *, model: nn.Module, image_shape: tuple[int, int, int]) -> Variables:
+    return model.init(key, jnp.zeros((1, *image_shape)))
 
 
 def logits_fn(model: nn.Module, variables: Variables) -> LogitsFn:

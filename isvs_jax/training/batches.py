@@ -1,5 +1,6 @@
 """Batches drawn on the device from all versions of all training images, which lie there whole."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -34,6 +35,7 @@ def load_samples(split: Split, config: TrainConfig, *, progress: bool = True) ->
     return Samples(*jax.device_put((np.concatenate([raw, views]), split.labels)))
 
 
+@functools.partial(jax.jit, static_argnames="num_examples")
 def epoch_order(key: jax.Array, epoch: jax.Array, num_examples: int) -> jax.Array:
     """The order of the examples in an epoch, int32 [N]; a function of (key, epoch)."""
     return jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)

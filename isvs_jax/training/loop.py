@@ -10,7 +10,6 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import optax
 from tqdm import tqdm
 
 from isvs_jax.data import Split
@@ -70,7 +69,7 @@ def train(
     optimizer = make_optimizer(config.optimizer, per_epoch * config.epochs)
     height, width, channels = split.images.shape[1:]
     state = init_state(model, optimizer, (height, width, channels), config.seed)
-    advance = _make_advance(model, optimizer, config)
+    advance = functools.partial(_advance, model=model, config=config)
     if checkpoint_dir is None:
         return _Run(config, per_epoch, advance, label, progress).finish(state, split)
     with Checkpoints(checkpoint_dir) as checkpoints:
@@ -103,7 +102,6 @@ class _Run:
         if done >= self.config.epochs:
             return state
         samples = load_samples(split, self.config, progress=self.progress)
-        order_of = jax.jit(functools.partial(epoch_order, num_examples=len(split)))
         images = self.per_epoch * self.config.batch_size
         with tqdm(
             total=images * self.config.epochs,
@@ -114,7 +112,7 @@ class _Run:
             disable=not self.progress,
         ) as bar:
             for epoch in range(done, self.config.epochs):
-                order = order_of(state.key, jax.device_put(epoch))
+                order = epoch_order(state.key, jax.device_put(epoch), num_examples=len(split))
                 state, means = self._epoch(state, samples, order, bar)
                 log.append({"epoch": epoch + 1, **means})
                 self._keep(state, epoch + 1, log)
@@ -168,12 +166,11 @@ class _Run:
         return [json.loads(line) for line in self.log_file.read_text().splitlines()][:done]
 
 
-def _make_advance(model: nn.Module, optimizer: optax.GradientTransformation, config: TrainConfig) -> Advance:
+@functools.partial(jax.jit, static_argnames=("model", "config"), donate_argnames="state")
+def _advance(
+    state: TrainState, samples: Samples, order: jax.Array, *, model: nn.Module, config: TrainConfig
+) -> tuple[TrainState, Metrics]:
     """Draw a batch and take a step, compiled as one; the state that goes in is used up."""
+    optimizer = make_optimizer(config.optimizer, config.epochs * config.steps_per_epoch(len(order)))
     train_step = make_train_step(model, optimizer, label_smoothing=config.optimizer.label_smoothing)
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def advance(state: TrainState, samples: Samples, order: jax.Array) -> tuple[TrainState, Metrics]:
-        return train_step(state, draw_batch(samples, order, state.key, state.step, config))
-
-    return advance
+    return train_step(state, draw_batch(samples, order, state.key, state.step, config))

@@ -1,5 +1,6 @@
 """The smoothed versions of a whole set of images, computed once beforehand."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -43,26 +44,28 @@ def smoothed_views(
     stack = np.empty((len(views), *images.shape), STORED_DTYPE)
     if not len(views):
         return stack
-    times = sorted({view.time for view in views})
-
-    @jax.jit
-    def smooth_batch(batch: jax.Array) -> jax.Array:
-        path = scale_space(batch, times, solver)
-
-        def one(view: View) -> jax.Array:
-            at = times.index(view.time)
-            if view.output == "dense":
-                return path.dense[at]
-            return piecewise_constant(batch, jax.tree.map(lambda edges: edges[at], path.support))
-
-        return jnp.stack([one(view) for view in views])
-
     with tqdm(total=len(images), desc="smoothing", unit="image", disable=not progress) as bar:
         for start in range(0, len(images), batch_size):
             batch = as_float(images[start : start + batch_size])
-            stack[:, start : start + len(batch)] = smooth_batch(padded(batch, batch_size))[:, : len(batch)]
+            stack[:, start : start + len(batch)] = _smooth_batch(
+                padded(batch, batch_size), views=tuple(views), solver=solver
+            )[:, : len(batch)]
             bar.update(len(batch))
     return stack
+
+
+@functools.partial(jax.jit, static_argnames=("views", "solver"))
+def _smooth_batch(batch: jax.Array, *, views: tuple[View, ...], solver: SplitLBI) -> jax.Array:
+    times = sorted({view.time for view in views})
+    path = scale_space(batch, times, solver)
+
+    def one(view: View) -> jax.Array:
+        at = times.index(view.time)
+        if view.output == "dense":
+            return path.dense[at]
+        return piecewise_constant(batch, jax.tree.map(lambda edges: edges[at], path.support))
+
+    return jnp.stack([one(view) for view in views])
 
 
 def padded(batch: np.ndarray, batch_size: int) -> np.ndarray:

@@ -58,7 +58,7 @@ def init_state(
     return TrainState(
         params=params,
         batch_stats=variables.get("batch_stats", {}),
-        opt_state=jax.jit(optimizer.init)(params),
+        opt_state=optimizer.init(params),
         step=jnp.zeros((), jnp.int32),
         key=run_key,
     )
