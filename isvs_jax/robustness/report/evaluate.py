@@ -158,11 +158,11 @@ def evaluate(
         "parameters": None if parameters is None else environment.parameters_hash(parameters),
         "versions": environment.versions(),
     }
-    store = Store(folder, fingerprint, probe)
+    store = Store(folder, fingerprint, probe, environment.commit())
     work = Work(model, network, defence, examples, key, layout, settings, probe.shape[1], corrupted)
     _run(work, store, progress)
     made = fingerprint | {"hardware": environment.hardware(used), "command": environment.command_line()}
-    made |= {"commit": environment.commit(), "date": environment.today()}
+    made |= {"commit": ", ".join(store.commits), "date": environment.today()}
     report = plan.assemble(work, store, name, preprocessing, made)
     if folder is not None:
         write_report(report, Path(folder), reference)

@@ -22,18 +22,27 @@ class Store:
         folder: where partial.json is kept; None keeps nothing.
         fingerprint: what the cells depend on: settings, data, parameters, versions.
         probe: logits [n, K] of a few images, which tell networks apart whose parameters are not known.
+        commit: of the code that makes cells from here on; `commits` lists those of all cells.
 
     Raises:
         ValueError: the folder holds the cells of another evaluation; the differences are listed.
         FileExistsError: the folder holds a report and not its cells.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, fingerprint: dict[str, Any], probe: np.ndarray) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None,
+        fingerprint: dict[str, Any],
+        probe: np.ndarray,
+        commit: str = "unknown",
+    ) -> None:
         self._file = None if folder is None else Path(folder) / PARTIAL
         # Through JSON, so that tuples and lists compare as equal.
         self._fingerprint = json.loads(json.dumps(fingerprint))
         self._probe = np.asarray(probe, np.float64)
         self._cells: dict[str, Any] = {}
+        self._commit = commit
+        self.commits: list[str] = []
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             if self._file.is_file():
@@ -52,14 +61,17 @@ class Store:
     def put(self, key: str, cell: Any) -> None:
         """Keep a finished cell."""
         self._cells[key] = cell
+        if self._commit not in self.commits:
+            self.commits.append(self._commit)
         if self._file is not None:
-            content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "cells": self._cells}
-            write_atomically(self._file, json.dumps(content))
+            content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "commits": self.commits}
+            write_atomically(self._file, json.dumps(content | {"cells": self._cells}))
 
     def _read(self, file: Path) -> dict[str, Any]:
         try:
             content = json.loads(file.read_text())
             there, probe, cells = content["fingerprint"], np.asarray(content["probe"], np.float64), content["cells"]
+            self.commits = list(content["commits"])
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{file} is not the partial result of an evaluation ({error!r}); move it away.") from error
         found = differences(there, self._fingerprint)

@@ -103,6 +103,14 @@ def test_a_write_that_fails_leaves_the_last_state(tmp_path: Path, monkeypatch: p
     assert "second" not in again
 
 
+def test_the_commits_of_all_cells_are_kept(tmp_path: Path) -> None:
+    Store(tmp_path, {}, np.zeros((1, 2)), "first").put("one", {})
+    store = Store(tmp_path, {}, np.zeros((1, 2)), "second")
+    assert store.commits == ["first"]
+    store.put("two", {})
+    assert Store(tmp_path, {}, np.zeros((1, 2)), "third").commits == ["first", "second"]
+
+
 def test_rounding_of_the_probe_is_let_pass(tmp_path: Path) -> None:
     Store(tmp_path, {}, np.array([[5.0, -3.0]])).put("cell", {})
     assert "cell" in Store(tmp_path, {}, np.array([[5.0001, -3.0]]))
