@@ -1,11 +1,20 @@
 """A small network with curved boundaries, and images that it classifies as their labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_compilation() -> Iterator[None]:
+    """Compile fast rather than well: these tests run dozens of programs on a dozen tiny images."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 class Case(NamedTuple):

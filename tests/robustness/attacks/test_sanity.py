@@ -6,9 +6,8 @@ from isvs_jax.robustness.attacks import (
     curve_warnings,
     doubling_check,
     epsilon_curve,
+    fgsm,
     full_radius,
-    pgd,
-    square,
     step_reach,
 )
 
@@ -44,11 +43,16 @@ def test_batches_change_no_accuracy_of_a_deterministic_walk(case):
 
 
 def test_too_few_steps_are_found_out(case):
+    def slow(logits_fn, images, labels, key, *, epsilon, norm, num_steps):
+        share = min(num_steps / 50, 1.0)
+        return fgsm(logits_fn, images, labels, key, epsilon=share * epsilon, norm=norm)
+
     common = (case.logits_fn, case.images, case.labels, KEY)
-    few = doubling_check(*common, epsilon=0.03, attack=square, num_steps=5, steps_name="num_queries")
+    few = doubling_check(*common, epsilon=0.1, attack=slow, num_steps=5)
     assert few.accuracy_doubled < few.accuracy
     assert "has not converged" in few.warnings[0]
-    many = doubling_check(*common, epsilon=0.03, attack=pgd, num_steps=40)
+    many = doubling_check(*common, epsilon=0.1, attack=slow, num_steps=50)
+    assert many.accuracy_doubled == many.accuracy
     assert many.warnings == ()
 
 
