@@ -84,14 +84,13 @@ def test_targets_are_tried_one_after_another():
     def logits_fn(images):
         mean = images.mean((1, 2, 3))
         fixed = jnp.zeros_like(mean)
-        return jnp.stack([fixed + 1.0, fixed + 0.9, mean, fixed, fixed - 1], axis=1)
+        return jnp.stack([fixed + 0.95, fixed + 0.9, mean, fixed, fixed - 1], axis=1)
 
     images, labels = jnp.full((2, 3, 3, 1), 0.85), jnp.array([0, 0])
     one = apgd(logits_fn, images, labels, KEY, epsilon=0.2, loss="targeted_dlr", num_targets=1, num_steps=10)
     two = apgd(logits_fn, images, labels, KEY, epsilon=0.2, loss="targeted_dlr", num_targets=2, num_steps=10)
     assert (logits_fn(one).argmax(1) == 0).all()
-    assert (logits_fn(two).argmax(1) == 2).all() or (logits_fn(two).max(1) == 1.0).all()
-    assert float(two.mean()) > 0.99
+    assert (logits_fn(two).argmax(1) == 2).all()
 
 
 def test_misclassified_images_come_back_unchanged(case):
