@@ -159,12 +159,14 @@ def _means(report: Report) -> list[str]:
 
 def _errors(report: Report, normaliser: Normaliser | None) -> list[str]:
     figures, why = relative_errors(report, normaliser)
-    sentences = [f"{_capital(figure.label)}: **{100 * figure.value:.1f}%**." for figure in figures]
+    shown = "; ".join(f"{figure.label}: **{100 * figure.value:.1f}%**" for figure in figures)
+    sentences = [f"{shown}."] if figures else []
     if figures and normaliser is not None:
         sentences.append(f"Normalised by the errors of {normaliser.name}.")
         if not report.is_complete:
             sentences.append("Over the corruptions of this table only.")
-    return [" ".join([*sentences, *why])] if sentences or why else []
+    text = " ".join([*sentences, *why])
+    return [text if text.startswith("mCE") else _capital(text)] if text else []
 
 
 def _ece(report: Report) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,9 @@ def heat_map(report: Report) -> Figure:
     axes.set_xticks(range(len(severities)), [str(severity) for severity in severities])
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=9)
     axes.set_xlabel("severity")
-    axes.set_title(
-        f"{report.name}: accuracy in % ({report.source});\nclean {100 * report.clean.accuracy:.1f}, mean "
-        f"{100 * report.mean_accuracy(names):.1f}",
-        **_TITLE,
-    )
+    means = f"clean {100 * report.clean.accuracy:.1f}, mean {100 * report.mean_accuracy(names):.1f}"
+    # Over the whole figure: a long name is wider than the map.
+    figure.suptitle(f"{textwrap.fill(report.name, 60)}\n{report.source} corruptions; {means}", fontsize=10)
     figure.colorbar(shown, ax=axes, label="accuracy in %")
     return figure
 

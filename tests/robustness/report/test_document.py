@@ -85,12 +85,12 @@ def test_mce_says_its_normaliser_or_why_it_is_missing(full_report: Report, repor
     assert "mCE is left out: it is relative to the errors of a reference network" in markdown(full_report)
     itself = Normaliser("itself", full_report.corruption_errors(), (1, 2, 3, 4, 5), 1 - full_report.clean.accuracy)
     text = markdown(full_report, itself)
-    assert "MCE: **100.0%**. Relative mCE: **100.0%**. Normalised by the errors of itself." in text
+    assert "mCE: **100.0%**; relative mCE: **100.0%**. Normalised by the errors of itself." in text
     other_severities = markdown(report, itself)
     assert "is of severities 1, 2, 3, 4, 5, this report of 1, 5" in other_severities
     assert "not the benchmark's 15 × 5" in other_severities
     unknown_clean = markdown(full_report, dataclasses.replace(itself, clean_error=None))
-    assert "MCE: **100.0%**" in unknown_clean
+    assert "mCE: **100.0%**" in unknown_clean
     assert "Relative mCE is left out" in unknown_clean
 
 
