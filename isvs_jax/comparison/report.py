@@ -1,6 +1,5 @@
 """The report of a comparison in Markdown."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +142,7 @@ def _warnings(results: dict[str, Any]) -> list[str]:
 def _trainings(values: dict[str, Any]) -> str:
     lines = []
     for name, training in values["trainings"].items():
-        last = json.loads(training["last_epoch"])
+        last = training["last_epoch"]
         lines.append(
             [
                 name,

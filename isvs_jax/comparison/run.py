@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def _train_all(
                 {
                     "seconds": round(time.monotonic() - began, 1),
                     "parameters": models.count_parameters(state.variables),
-                    "last_epoch": log[-1],
+                    "last_epoch": json.loads(log[-1]),
                     "config": dataclasses.asdict(config),
                 },
             )

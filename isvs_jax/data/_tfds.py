@@ -60,6 +60,8 @@ def load_tfds(
                 f"tfds:{name} has the features {', '.join(builder.info.features)}; "
                 "a classifier takes a data set with `image` and `label`."
             )
+    if not hasattr(builder.info.features["label"], "names"):
+        raise ValueError(f"tfds:{name} has labels that are no classes; a classifier takes one class an image.")
     splits = builder.info.splits
     if "train" not in splits:
         raise ValueError(f"tfds:{name} has the splits {', '.join(splits)}; one of them may be `train`.")
