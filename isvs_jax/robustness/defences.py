@@ -93,8 +93,8 @@ def defended(network_fn: LogitsFn, defence: Defence) -> LogitsFn:
 def attack_defence(
     network_fn: LogitsFn,
     defence: Defence,
-    images: jax.Array,
-    labels: jax.Array,
+    images: np.ndarray | jax.Array,
+    labels: np.ndarray | jax.Array,
     key: jax.Array,
     *,
     epsilon: float,
@@ -162,8 +162,11 @@ def attack_defence(
         raise ValueError(f"ways is {tuple(ways)}; it may name {', '.join(WAYS)}, at least one and each once.")
     _check_shapes(defence, images)
     model = defended(network_fn, defence)
+    images, labels = np.asarray(images), np.asarray(labels)
+    batch_size = min(batch_size, len(images))
     run = partial(
         autoattack_report,
+        model,
         epsilon=epsilon,
         norm=norm,
         batch_size=batch_size,
@@ -171,32 +174,25 @@ def attack_defence(
         num_targets=num_targets,
         num_queries=num_queries,
     )
-    images, labels = np.asarray(images), np.asarray(labels)
-    batch_size = min(batch_size, len(images))
-    adversarial, warnings = images.copy(), []
-    masks: dict[str, np.ndarray] = {"clean": _correct(model, images, labels, batch_size)}
+    adversarial: np.ndarray = images.copy()
+    warnings: list[str] = []
+    masks = {"clean": _correct(model, images, labels, batch_size)}
     robust = masks["clean"].copy()
     for way in ways:
         left = np.flatnonzero(robust)
         if left.size:
             way_key = jax.random.fold_in(key, WAYS.index(way))
             if way == "noise":
-                found = _noise(model, images[left], labels[left], way_key, epsilon, norm, num_draws, batch_size)
+                moved, held = _noise(model, images[left], labels[left], way_key, epsilon, norm, num_draws, batch_size)
             else:
-                chosen = ("square",) if way == "square" else tuple(attacks)
                 rows, real = _filled(left, batch_size)
-                result = run(
-                    model,
-                    images[rows],
-                    labels[rows],
-                    way_key,
-                    attacks=chosen,
-                    gradient_fn=_surrogate(way, network_fn, defence),
-                )
-                found = np.asarray(result.images)[:real], result.robust[:real]
+                chosen = ("square",) if way == "square" else tuple(attacks)
+                surrogate = _surrogate(way, network_fn, defence)
+                result = run(images[rows], labels[rows], way_key, attacks=chosen, gradient_fn=surrogate)
+                moved, held = np.asarray(result.images)[:real], result.robust[:real]
                 warnings += [f"{way}: {sentence}" for sentence in result.warnings]
-            adversarial[left[~found[1]]] = found[0][~found[1]]
-            robust[left[~found[1]]] = False
+            adversarial[left[~held]] = moved[~held]
+            robust[left[~held]] = False
         masks[way] = robust.copy()
         if progress is not None:
             progress(way, int(robust.sum()))
@@ -331,7 +327,7 @@ def _noise(
     return worst, robust
 
 
-def _check_shapes(defence: Defence, images: jax.Array) -> None:
+def _check_shapes(defence: Defence, images: np.ndarray | jax.Array) -> None:
     for name in ("forward", "low_pass"):
         shape = jax.eval_shape(getattr(defence, name), jax.ShapeDtypeStruct(np.shape(images), jnp.float32)).shape
         if shape != np.shape(images):
