@@ -48,10 +48,14 @@ class Demo(Settings):
         return Settings(**{field.name: getattr(self, field.name) for field in fields})
 
 
+def interrupt(*_: object) -> None:
+    """A polite kill ends like Ctrl-C (which shells take away from what they run in the background)."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; the exit status."""
-    # A polite kill ends like Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         demo = tyro.cli(Demo, args=arguments, description=__doc__)
         compare(demo.settings, demo.folder)

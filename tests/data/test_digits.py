@@ -38,5 +38,5 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="limit_test is 0"):
         data.load("digits", limit_test=0)
     for spec in ("", "tfds:", "/no/such/place", "digit"):
-        with pytest.raises(ValueError, match="spec is .*'tfds:NAME'"):
+        with pytest.raises(ValueError, match=r"spec is .*'tfds:NAME'"):
             data.load(spec)
