@@ -2,8 +2,7 @@
 
 from isvs_jax.comparison.conditions import Condition, conditions
 from isvs_jax.comparison.defended import smoothed_logits
-from isvs_jax.comparison.intervals import wilson
 from isvs_jax.comparison.run import compare
 from isvs_jax.comparison.settings import Settings
 
-__all__ = ["Condition", "Settings", "compare", "conditions", "smoothed_logits", "wilson"]
+__all__ = ["Condition", "Settings", "compare", "conditions", "smoothed_logits"]

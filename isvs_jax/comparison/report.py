@@ -180,6 +180,7 @@ def _after_attacks(results: Results, settings: Settings, contestants: list[str])
 
 def _made(values: dict[str, Any]) -> str:
     made, data = values["environment"], values["data"]
+    hardware = made["hardware"]
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
     height, width, channels = data["image_shape"]
     return "\n".join(
@@ -188,8 +189,8 @@ def _made(values: dict[str, Any]) -> str:
             f"- Data: {data['source']}; {data['train_images']} training and {data['test_images']} test images "
             f"{height}×{width}×{channels}, {len(data['classes'])} classes",
             f"- Time: {values['seconds']:.0f} seconds in all",
-            f"- Machine: {made['processor']}, {made['cores']} cores, devices {', '.join(made['devices'])}; "
-            f"{made['platform']}",
+            f"- Machine: {hardware['processor']}, {hardware['cores']} cores, {hardware['device_count']} "
+            f"{hardware['device_kind']}; {hardware['system']}",
             f"- Versions: {versions}; commit {made['commit']}",
             "- Settings: config.json; every count: metrics.json",
         ]

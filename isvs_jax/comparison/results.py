@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isvs_jax.comparison.intervals import wilson
+from isvs_jax.robustness.report import wilson
 from isvs_jax.training.run_folder import write_atomically
 
 FILE = "metrics.json"

@@ -16,13 +16,13 @@ from tqdm import tqdm
 from isvs_jax import SplitLBI, data, models
 from isvs_jax.comparison.conditions import Condition, conditions, shown_under
 from isvs_jax.comparison.defended import attacks_on, smoothed_logits, survivors
-from isvs_jax.comparison.environment import environment, version
 from isvs_jax.comparison.pictures import draw_accuracies, draw_paths
 from isvs_jax.comparison.report import table, write_report
 from isvs_jax.comparison.results import Results
 from isvs_jax.comparison.settings import Settings
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.models import CNN, LogitsFn
+from isvs_jax.robustness.report import environment
 from isvs_jax.training import View, claim, correct, train
 from isvs_jax.training.loop import LOG_FILE
 
@@ -65,7 +65,7 @@ def compare(settings: Settings, folder: Path, *, progress: bool = True, say: Say
     results = Results(folder)
     if again:
         say(f"{folder} holds this configuration already: what is finished there is used again.")
-    results.note("environment", environment())
+    results.note("environment", _environment())
     results.note("data", _described(dataset))
     try:
         contestants = _train_all(settings, dataset, folder, results, progress, say)
@@ -108,7 +108,16 @@ def _fingerprint(settings: Settings, dataset: data.Dataset) -> dict[str, Any]:
         "trainings": trainings,
         "epsilons": settings.attack_epsilons,
         "data_sha256": digest.hexdigest(),
-        "isvs_jax": version("isvs_jax"),
+        "isvs_jax": environment.versions()["isvs_jax"],
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "command": environment.command_line(),
+        "versions": environment.versions("flax", "optax", "orbax-checkpoint"),
+        "commit": environment.commit(),
+        "hardware": environment.hardware(jax.devices()),
     }
 
 

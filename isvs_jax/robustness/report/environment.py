@@ -20,9 +20,9 @@ import numpy as np
 _PACKAGES = ("isvs_jax", "jax", "jaxlib", "numpy")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+def versions(*more: str) -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on; `more` names further packages."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in (*_PACKAGES, *more)}
 
 
 def hardware(devices: Sequence[jax.Device]) -> dict[str, Any]:
