@@ -57,7 +57,7 @@ def load_tfds(
     for feature in ("image", "label"):
         if feature not in builder.info.features:
             raise ValueError(
-                f"tfds:{name} has the features {', '.join(builder.info.features)}; "
+                f"tfds:{name} has the features {', '.join(sorted(builder.info.features))}; "
                 "a classifier takes a data set with `image` and `label`."
             )
     if not hasattr(builder.info.features["label"], "names"):

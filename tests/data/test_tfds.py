@@ -87,7 +87,7 @@ def test_a_set_without_a_test_split_is_split(prepared: Path) -> None:
 
 
 def test_a_set_without_images_is_refused(prepared: Path) -> None:
-    with pytest.raises(ValueError, match="features picture, label"):
+    with pytest.raises(ValueError, match="features label, picture"):
         data.load("tfds:odd", data_dir=prepared)
 
 
