@@ -2,7 +2,6 @@
 # make test     the whole test suite
 # make lint     style and types
 # make wheel    build the wheel, install it in an empty environment, use it
-# make bench    speed of the solver against the textbook scheme
 # make clean    remove the environment and what was built
 #
 # Options:  make demo DATA=tfds:cifar10 ARGS="--seed 1"     make test ARGS="-k smooth"     PYTHON=python3.12
@@ -13,7 +12,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint wheel bench clean
+.PHONY: demo test lint wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
@@ -33,9 +32,6 @@ wheel: $(VENV)/.test
 	$(PYTHON) -m venv build/empty
 	build/empty/bin/pip install -q --disable-pip-version-check build/wheel/*.whl
 	cd build && empty/bin/python -c "import jax.numpy as jnp, isvs_jax; print(isvs_jax.smooth(jnp.eye(8)[..., None], 1.0).shape)"
-
-bench: $(VENV)/.test
-	$(BIN)/python benchmarks/solver.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist
