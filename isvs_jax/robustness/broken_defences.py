@@ -29,7 +29,7 @@ def rounding_defence(levels: int = 8) -> Defence:
     def forward(images: jax.Array) -> jax.Array:
         return jnp.round(images * (levels - 1)) / (levels - 1)
 
-    return Defence(forward, lambda images: images)
+    return Defence(forward, lambda images: images, f"rounding to {levels} levels")
 
 
 def total_variation_defence(weight: float = 0.1, num_steps: int = 50) -> Defence:
@@ -72,7 +72,7 @@ def total_variation_defence(weight: float = 0.1, num_steps: int = 50) -> Defence
         planar = solve(jnp.moveaxis(images, -1, -3), jnp.asarray(1.0, images.dtype))
         return jnp.moveaxis(planar, -3, -1)
 
-    return Defence(forward, low_pass)
+    return Defence(forward, low_pass, f"total variation, weight = {weight}, {num_steps} steps")
 
 
 def _adjoint(edges: Edges) -> jax.Array:

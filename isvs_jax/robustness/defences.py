@@ -43,10 +43,12 @@ class Defence(NamedTuple):
     Attributes:
         forward: Images [B, H, W, C] in [0, 1] to images of the same shape; any function that traces.
         low_pass: A linear map of the same shapes close to `forward`.
+        description: What it is and its numbers, by which a report tells defences apart.
     """
 
     forward: ImageFn
     low_pass: ImageFn
+    description: str = ""
 
 
 class DefenceResult(NamedTuple):
@@ -79,7 +81,11 @@ def smoothing_defence(time: float, solver: SplitLBI = SplitLBI(), output: Output
     def low_pass(images: jax.Array) -> jax.Array:
         return smooth(images, 0.0, solver)
 
-    return Defence(forward, low_pass)
+    description = (
+        f"smoothing, {output}, t = {time}, kappa = {solver.kappa}, nu = {solver.nu}, {solver.penalty}, "
+        f"{solver.scheme}, step_size = {solver.step_size}"
+    )
+    return Defence(forward, low_pass, description)
 
 
 def defended(network_fn: LogitsFn, defence: Defence) -> LogitsFn:
@@ -122,7 +128,7 @@ def attack_defence(
         key: A PRNG key.
         epsilon: Radius of the ball.
         norm: "linf" or "l2".
-        ways: Which of `WAYS`, in the order given.
+        ways: Which of `WAYS`; they are tried in the order of `WAYS`, so that the first shows what its gradient hides.
         attacks: Gradient attacks of `autoattack_report` run in each of the first four ways. With fewer than four
             classes say ("apgd-ce", "apgd-margin").
         num_steps: Steps of a gradient attack.
@@ -178,7 +184,7 @@ def attack_defence(
     warnings: list[str] = []
     masks = {"clean": _correct(model, images, labels, batch_size)}
     robust = masks["clean"].copy()
-    for way in ways:
+    for way in sorted(ways, key=WAYS.index):
         left = np.flatnonzero(robust)
         if left.size:
             way_key = jax.random.fold_in(key, WAYS.index(way))

@@ -92,6 +92,21 @@ def test_each_way_alone_breaks_an_undefended_network(problem, way):
     assert any("no worst case" in warning for warning in result.warnings)
 
 
+def test_the_order_of_the_ways_cannot_hide_a_masked_gradient(problem):
+    network, images, labels = problem
+    ways = ["identity", "unrolled"]
+    result = attack_defence(
+        network, rounding_defence(8), images, labels, jax.random.key(0), epsilon=0.15, ways=ways, **QUICK
+    )
+    assert list(result.per_attack) == ["clean", "unrolled", "identity"]
+    assert any("gradient through the defence is masked" in warning for warning in result.warnings)
+
+
+def test_descriptions_tell_defences_apart():
+    described = [smoothing_defence(1.0), smoothing_defence(2.0), rounding_defence(4), total_variation_defence(0.1)]
+    assert len({defence.description for defence in described}) == 4
+
+
 def test_what_the_masks_say():
     full, none = np.ones(10, bool), np.zeros(10, bool)
     sound = {"clean": full, **dict.fromkeys(WAYS, none)}

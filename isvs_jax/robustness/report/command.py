@@ -58,6 +58,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from isvs_jax.data import as_float, load
 
     reference = None if args.reference is None else _reference(args.reference)
+    epsilons, curve = _radii(args)
     dataset = load(
         args.data,
         data_dir=args.data_dir,
@@ -87,8 +88,8 @@ def _evaluate(args: argparse.Namespace) -> None:
         corrupted=corrupted,
         resolutions=() if args.no_resolutions else RESOLUTIONS,
         attacks=() if "none" in args.attacks else args.attacks,
-        epsilons={args.norm: args.epsilons},
-        curve={} if "none" in args.attacks or args.no_curve else {args.norm: args.curve},
+        epsilons={args.norm: epsilons},
+        curve={} if "none" in args.attacks or args.no_curve else {args.norm: curve},
         attack_count=args.attack_count,
         attack_steps=args.attack_steps,
         attack_queries=args.attack_queries,
@@ -159,6 +160,18 @@ def _model(args: argparse.Namespace, num_classes: int) -> LoadedModel:
 def _reference(text: str) -> Normaliser:
     path, _, row = text.partition("#")
     return read_normaliser(path, row or None)
+
+
+def _radii(args: argparse.Namespace) -> tuple[Sequence[float], Sequence[float]]:
+    """Radii of the attacks and of the curve; the defaults are of L∞ and mean nothing in L2."""
+    attacked = "none" not in args.attacks
+    for name, value, wanted in (
+        ("--epsilons", args.epsilons, attacked),
+        ("--curve", args.curve, attacked and not args.no_curve),
+    ):
+        if args.norm == "l2" and wanted and value is None:
+            raise ValueError(f"{name} has no default in L2: give radii such as 0.1 0.25 0.5 (or --no-curve).")
+    return args.epsilons or EPSILONS, args.curve or CURVE
 
 
 def _corruptions(names: Sequence[str]) -> tuple[str, ...]:
@@ -244,8 +257,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-resolutions", action="store_true", help="leave low resolution out")
     add("--attacks", nargs="+", default=list(STANDARD), choices=[*ATTACKS, "none"])
     add("--norm", choices=["linf", "l2"], default="linf")
-    add("--epsilons", type=fraction, nargs="+", default=list(EPSILONS), help="radii of the attacks, such as 8/255")
-    add("--curve", type=fraction, nargs="+", default=list(CURVE), help="radii of the ε-curve")
+    add("--epsilons", type=fraction, nargs="+", help="radii of the attacks; for linf by default 0.5/255 2/255 8/255")
+    add("--curve", type=fraction, nargs="+", help="radii of the ε-curve; for linf by default up to 0.5")
     add("--no-curve", action="store_true", help="leave the ε-curve out")
     add("--attack-count", type=int, default=1000, help="images under attack")
     add("--attack-steps", type=int, default=100, help="of APGD and FAB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -123,6 +124,8 @@ def evaluate(
         (1.0, 0.625)
     """
     examples = _examples(images, labels)
+    if defence is not None and not defence.description and folder is not None:
+        raise ValueError("defence.description is empty; with a folder it may be any text that tells defences apart.")
     settings = checked(
         Settings(
             corruptions=tuple(corruptions),
@@ -151,8 +154,8 @@ def evaluate(
         "name": name,
         "preprocessing": preprocessing,
         "settings": settings.as_dict(),
-        "corrupted": None if corrupted is None else "read",
-        "defence": defence is not None,
+        "corrupted": None if corrupted is None else _described(corrupted),
+        "defence": None if defence is None else defence.description,
         "key": _key_numbers(key),
         "data": environment.data_hash(examples.images, examples.labels),
         "parameters": None if parameters is None else environment.parameters_hash(parameters),
@@ -210,6 +213,14 @@ def _probe(model: LogitsFn, examples: Examples, layout: Layout, num_classes: int
     if low < 0 or high >= classes:
         raise ValueError(f"labels go from {low} to {high}; with {classes} logits they may go from 0 to {classes - 1}.")
     return logits[:_PROBED].astype(np.float32)
+
+
+def _described(loader: Callable[..., Any]) -> str:
+    """A function by its name, and what `functools.partial` binds to it: the same in every process."""
+    if isinstance(loader, functools.partial):
+        bound = [*map(repr, loader.args), *(f"{name}={value!r}" for name, value in loader.keywords.items())]
+        return f"{_described(loader.func)}({', '.join(bound)})"
+    return f"{getattr(loader, '__module__', '')}.{getattr(loader, '__qualname__', type(loader).__qualname__)}"
 
 
 def _key_numbers(key: jax.Array) -> list[int]:

@@ -56,6 +56,7 @@ def test_a_model_is_evaluated_and_compared(module: str, tmp_path: Path, capsys: 
         (["--model", "MODULE:load", "--reference", "none.csv#Standard"], "no file none.csv"),
         (["--pytorch-resnet", "none.th"], "no file none.th"),
         (["--model", "MODULE:load", "--defence", "blur:2"], "defence is 'blur:2'; it may be smoothing:TIME"),
+        (["--model", "MODULE:load", "--norm", "l2"], "--epsilons has no default in L2"),
         (["--model", "MODULE:load", "--defence", "rounding:many"], "defence is 'rounding:many': invalid"),
     ],
 )
