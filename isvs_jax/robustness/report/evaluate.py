@@ -92,7 +92,7 @@ def evaluate(
         attack_steps: steps of APGD and FAB.
         attack_queries: budget of Square.
         curve_count: how many images the curve is of, the first ones.
-        curve_steps: steps of PGD for the curve; at the smallest of `epsilons` it is run with twice as many too.
+        curve_steps: steps of PGD for the curve; at each of `epsilons` it is run with twice as many too.
         individually: attack every correctly classified image with every attack, not what is left.
         defence: what stands before the network; then robust accuracies are the worst case over the six ways of
             `attack_defence`, and so are curve and doubling.

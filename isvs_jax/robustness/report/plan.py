@@ -130,9 +130,9 @@ def _balls(work: Work) -> list[tuple[str, float]]:
 
 
 def _doubled(work: Work) -> list[tuple[str, float]]:
-    """Where the steps are doubled: the smallest ball of each norm that has a curve, where most is left to lose."""
+    """Where the steps are doubled: every ball under attack, in the norms that have a curve."""
     settings = work.settings
-    return [(norm, min(settings.epsilons.get(norm) or radii)) for norm, radii in settings.curve.items()]
+    return [(norm, radius) for norm, radii in settings.curve.items() for radius in settings.epsilons.get(norm) or radii]
 
 
 def _joined(work: Work, store: Store, norm: str, epsilon: float) -> AttackResult:
