@@ -5,6 +5,9 @@ fine scales and noise last. `scale_space` records the path, `smooth` gives one i
 is the flow, with `init` and `step` for those who drive it themselves.
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from isvs_jax._edges import Edges, difference, difference_adjoint
 from isvs_jax._flow import FlowState, SplitLBI
 from isvs_jax._regions import piecewise_constant
@@ -24,3 +27,10 @@ __all__ = [
     "smooth",
     "smooth_until",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The referee, `isvs_jax.robustness`, is imported when it is first asked for."""
+    if name == "robustness":
+        return import_module("isvs_jax.robustness")
+    raise AttributeError(f"module 'isvs_jax' has no attribute {name!r}")

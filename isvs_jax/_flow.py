@@ -7,7 +7,7 @@ Images come as [..., H, W, C]; the state is planar, [..., C, H, W], the order in
 """
 
 import dataclasses
-from functools import partial
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import jax
@@ -41,11 +41,7 @@ class FlowState(NamedTuple):
     z: Edges
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["kappa", "nu", "step_size"],
-    meta_fields=["penalty", "scheme"],
-)
+@jax.tree_util.register_pytree_node_class
 @dataclasses.dataclass(frozen=True)
 class SplitLBI:
     """The inverse scale space flow and how it is integrated; an immutable pytree.
@@ -90,11 +86,26 @@ class SplitLBI:
     def __post_init__(self) -> None:
         check_choice(self.penalty, PENALTIES, "penalty")
         check_choice(self.scheme, SCHEMES, "scheme")
-        # A transformation may rebuild the tree around placeholders that are no numbers: they pass unseen.
-        for name in ("kappa", "nu", "step_size"):
-            value = getattr(self, name)
-            if type(value) is not object and not (name == "step_size" and value is None):
-                check_positive(value, name)
+        self.check_numbers()
+
+    def check_numbers(self) -> None:
+        """Raise unless kappa, nu and step_size are positive finite numbers, as far as they can be seen."""
+        check_positive(self.kappa, "kappa")
+        check_positive(self.nu, "nu")
+        if self.step_size is not None:
+            check_positive(self.step_size, "step_size")
+
+    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], tuple[Penalty, Scheme]]:
+        """The numbers as children, the choices as static data."""
+        return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme)
+
+    @classmethod
+    def tree_unflatten(cls, static: tuple[Penalty, Scheme], children: Sequence[ArrayLike]) -> "SplitLBI":
+        """Unchecked: a tree may carry gradients, tangents or axis numbers in place of the numbers."""
+        solver = object.__new__(cls)
+        for name, value in zip(("kappa", "nu", "step_size", "penalty", "scheme"), (*children, *static), strict=True):
+            object.__setattr__(solver, name, value)
+        return solver
 
     @property
     def stability_bound(self) -> ArrayLike:
@@ -169,7 +180,8 @@ def to_planar(image: jax.Array) -> jax.Array:
 def planar_init(solver: SplitLBI, planar: jax.Array) -> FlowState:
     """`SplitLBI.init` for an image that is planar already."""
     zero = jax.tree.map(jnp.zeros_like, _difference(planar))
-    time = jnp.zeros(planar.shape[:-3], planar.dtype)
+    # From the image, so that under shard_map the time varies over the mesh as the image does.
+    time = jnp.zeros_like(planar[..., 0, 0, 0])
     return FlowState(time, _cosine.solve(planar, _cast(solver.nu, planar)), zero)
 
 

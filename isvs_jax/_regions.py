@@ -9,6 +9,9 @@ import jax.numpy as jnp
 from isvs_jax._checks import ArrayLike, as_image, compute_dtype
 from isvs_jax._edges import Edges, check_edge_shapes
 
+# Pixels whose sum float32 holds to a few parts in a million.
+_BLOCK = 1 << 19
+
 
 def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
     """The orthogonal projection of an image onto {u : (Du)ₑ = 0 for every edge e outside the support}.
@@ -74,7 +77,9 @@ def components(horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
         Shiloach, Vishkin, "An O(log n) parallel connectivity algorithm", J. Algorithms 3 (1982).
     """
     height, width = horizontal.shape[0], vertical.shape[1]
-    own = jnp.arange(height * width, dtype=jnp.int32)
+    # From the edges, so that under shard_map the labels vary over the mesh as the edges do.
+    zero = 0 * (horizontal.sum(dtype=jnp.int32) + vertical.sum(dtype=jnp.int32))
+    own = zero + jnp.arange(height * width, dtype=jnp.int32)
 
     def hook_and_jump(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         labels, _ = carry
@@ -85,7 +90,7 @@ def components(horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
         roots = roots[roots]
         return roots, jnp.any(roots != labels)
 
-    labels, _ = jax.lax.while_loop(lambda carry: carry[1], hook_and_jump, (own, jnp.array(True)))
+    labels, _ = jax.lax.while_loop(lambda carry: carry[1], hook_and_jump, (own, zero == 0))
     return labels.reshape(height, width)
 
 
@@ -104,19 +109,37 @@ def _component_means(image: jax.Array, horizontal: jax.Array, vertical: jax.Arra
     """Every pixel's component mean; image [H, W, K], joined edges [H, W-1] and [H-1, W]."""
     labels = components(horizontal, vertical).ravel()
     values = image.reshape(labels.size, -1)
-    counts = jnp.zeros(labels.size, values.dtype).at[labels].add(1)
+    # Counted in integers: float32 cannot count beyond 2²⁴.
+    counts = jnp.zeros(labels.size, jnp.int32).at[labels].add(1)
+    sizes = jnp.maximum(counts, 1).astype(values.dtype)[:, None]
 
     def mean(values: jax.Array) -> jax.Array:
-        sums = jnp.zeros_like(values).at[labels].add(values)
-        return (sums / jnp.maximum(counts, 1)[:, None])[labels]
+        return (_sums(values, labels) / sizes)[labels]
 
     # A sum over many pixels in float32 loses digits; the mean of what is left over brings them back.
     first = mean(values)
     return (first + mean(values - first)).reshape(image.shape)
 
 
+def _sums(values: jax.Array, labels: jax.Array) -> jax.Array:
+    """The sum of the values [P, K] of each label [P], added up in blocks so that no running sum outgrows its terms."""
+    blocks = -(-labels.size // _BLOCK)
+    if blocks == 1:
+        return jnp.zeros_like(values).at[labels].add(values)
+    missing = blocks * _BLOCK - labels.size
+    values_in_blocks = jnp.pad(values, ((0, missing), (0, 0))).reshape(blocks, _BLOCK, -1)
+    labels_in_blocks = jnp.pad(labels, (0, missing)).reshape(blocks, _BLOCK)
+
+    def add(total: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        return total + jnp.zeros_like(total).at[block[1]].add(block[0]), None
+
+    return jax.lax.scan(add, jnp.zeros_like(values), (values_in_blocks, labels_in_blocks))[0]
+
+
 def _check_support(image: jax.Array, support: Edges) -> tuple[int, ...]:
     """The broadcast leading axes of image and support."""
+    if not (isinstance(support, tuple) and len(support) == 2 and all(hasattr(edge, "dtype") for edge in support)):
+        raise TypeError(f"support is {type(support).__name__}; it may be Edges of two bool arrays.")
     horizontal, vertical = support
     if horizontal.dtype != bool or vertical.dtype != bool:
         raise TypeError(f"support has dtypes {horizontal.dtype} and {vertical.dtype}; both may be bool only.")

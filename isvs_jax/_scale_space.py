@@ -42,7 +42,8 @@ def scale_space(
 
     ż = (Du − v)/ν, v = κ·shrink(z), u = (I + DᵀD/ν)⁻¹(x + Dᵀv/ν), z(0) = 0: differences between neighbouring pixels
     enter one after another, large-scale features first. The path is a `lax.scan`; only the recorded times are stored,
-    and what is recorded does not change the path.
+    and what is recorded does not change the path. The memory of a gradient
+    grows with the number of times: of 200 steps it keeps about 110 images for one or two times, 230 for eight.
 
     Args:
         image: x, float [..., H, W, C], usually in [0, 1]; each image follows its own path. float16 and bfloat16 are

@@ -36,6 +36,9 @@ def schedule(times: ArrayLike, solver: SplitLBI, num_steps: int | None, name: st
             not finite; a visible step size is past the stability bound; the steps visibly end before the time.
     """
     check_num_steps(num_steps)
+    if not isinstance(solver, SplitLBI):
+        raise TypeError(f"solver is {solver!r}; it may be an isvs_jax.SplitLBI.")
+    solver.check_numbers()
     for field in ("kappa", "nu") + (() if solver.step_size is None else ("step_size",)):
         check_scalar(getattr(solver, field), field)
     seen = concrete(times)
@@ -63,8 +66,10 @@ def within_bound(times: jax.Array, steps: Schedule, solver: SplitLBI) -> jax.Arr
     """Whether a time is finite, ≥ 0 and reached by steps within the stability bound: bool, the shape of `times`."""
     alpha = jnp.asarray(steps.step_size).astype(times.dtype)
     bound = jnp.asarray(solver.stability_bound).astype(times.dtype)
+    positive = jnp.asarray(solver.kappa > 0) & jnp.isfinite(solver.kappa)
+    positive &= jnp.asarray(solver.nu > 0) & jnp.isfinite(solver.nu) & (alpha >= 0)
     reached = steps.num_steps * alpha * (1 + _SLACK) >= times
-    return (times >= 0) & jnp.isfinite(times) & (alpha <= bound * (1 + _SLACK)) & reached
+    return (times >= 0) & jnp.isfinite(times) & (alpha <= bound * (1 + _SLACK)) & positive & reached
 
 
 def scan_steps(body: Callable[[Any, jax.Array], Any], carry: Any, indices: tuple[int, int], dtype: Any) -> Any:

@@ -119,6 +119,8 @@ def read_photograph(photo: Path, max_side: int | None = None) -> np.ndarray:
     except UnidentifiedImageError:
         raise OSError(f"{photo} is no image that Pillow can read: give a PNG, JPEG, TIFF, WebP or the like.") from None
     except (OSError, SyntaxError, EOFError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
         raise OSError(f"{photo} is a damaged image ({error}): give one that opens in a viewer.") from None
     finally:
         image_module.MAX_IMAGE_PIXELS = limit
@@ -159,8 +161,9 @@ def _to_floats(picture: "Image.Image", max_side: int | None) -> np.ndarray:
         picture = picture.resize(size, image_module.Resampling.LANCZOS)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture, np.float32)
-        # Grey of more than eight bits: 16-bit files carry 0..65535, floats usually 0..1.
-        top = 65535.0 if picture.mode != "F" or values.max(initial=0) > 1 else 1.0
+        # Grey of more than eight bits: integers carry 0..65535, floats 0..1, or the range of 8 or 16 bits.
+        highest = values.max(initial=0)
+        top = 65535.0 if picture.mode != "F" or highest > 255 else 255.0 if highest > 1 else 1.0
         return np.clip(values / top, 0, 1)[..., None]
     if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
@@ -205,6 +208,8 @@ def _check(times: Sequence[float], outputs: Sequence[str], max_side: int | None)
     values = np.asarray(times, np.float64)
     if values.size == 0 or not np.isfinite(values).all() or (values < 0).any() or (np.diff(values) <= 0).any():
         raise ValueError(f"times is {values.tolist()}; it may hold strictly increasing finite times ≥ 0.")
+    if len({f"{time:g}" for time in values}) < values.size:
+        raise ValueError(f"times is {values.tolist()}; they may differ within six digits, which name the files.")
     unknown = [output for output in outputs if output not in OUTPUTS]
     if unknown or not outputs:
         raise ValueError(f"outputs is {list(outputs)}; it may hold {', '.join(OUTPUTS)}.")

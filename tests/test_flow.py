@@ -93,6 +93,23 @@ def test_solver_is_a_pytree_of_its_numbers():
         solver.kappa = 1.0
 
 
+def test_a_tree_of_the_solver_may_carry_its_gradient():
+    image = picture()
+
+    def spread(solver):
+        return isvs_jax.smooth(image, 2.0, solver, num_steps=60).var()
+
+    solver = isvs_jax.SplitLBI()
+    gradient = jax.grad(spread)(solver)
+    by_number = jax.grad(lambda nu: spread(isvs_jax.SplitLBI(nu=nu)))(0.1)
+    np.testing.assert_allclose(gradient.nu, by_number, rtol=1e-5)
+    assert float(gradient.nu) != 0
+    _, tangent = jax.jvp(spread, (solver,), (isvs_jax.SplitLBI(kappa=1e-30, nu=1.0),))
+    np.testing.assert_allclose(tangent, by_number, rtol=1e-4)
+    with pytest.raises(ValueError, match="kappa is -1"):
+        spread(jax.tree.map(lambda leaf: -1.0, solver))
+
+
 def test_structure_of_the_state_is_stable():
     solver = isvs_jax.SplitLBI()
     for dtype in (jnp.float32, jnp.bfloat16, jnp.float16):

@@ -35,6 +35,12 @@ def test_import_starts_no_device():
     assert result.stdout.strip() == "False"
 
 
+def test_the_referee_is_there_when_asked_for():
+    code = "import isvs_jax; print(len(isvs_jax.robustness.CORRUPTIONS), hasattr(isvs_jax, 'training'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["15", "False"]
+
+
 def test_every_public_name_is_there_and_documented():
     for name in isvs_jax.__all__:
         assert getattr(isvs_jax, name).__doc__, name

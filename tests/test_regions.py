@@ -82,6 +82,16 @@ def test_large_regions_keep_their_digits():
     np.testing.assert_allclose(projected, np.full(image.shape, image.astype(np.float64).mean()), rtol=2e-7)
 
 
+def test_regions_larger_than_a_block_keep_their_digits():
+    image = (100 + np.random.default_rng(0).random((1100, 1000, 1))).astype(np.float32)
+    support = isvs_jax.Edges(np.zeros((1100, 999, 1), bool), np.zeros((1099, 1000, 1), bool))
+    support.vertical[699] = True
+    projected = np.asarray(isvs_jax.piecewise_constant(image, support))
+    for part in (slice(None, 700), slice(700, None)):
+        mean = image[part].astype(np.float64).mean()
+        np.testing.assert_allclose(projected[part], np.full(projected[part].shape, mean), rtol=2e-7)
+
+
 def test_it_is_an_orthogonal_projection_and_its_own_derivative(x64):
     rng = np.random.default_rng(0)
     image, other = rng.random((2, 6, 7, 2))
@@ -125,6 +135,7 @@ def test_dtype_is_kept_and_jit_changes_nothing():
     ("horizontal", "vertical", "error", "sentence"),
     [
         (np.zeros((4, 4, 1)), np.zeros((3, 5, 1)), TypeError, "support has dtypes float64 and float64; .*bool"),
+        (None, None, TypeError, "support is Edges; it may be Edges of two bool arrays"),
         (np.zeros((4, 5, 1), bool), np.zeros((3, 5, 1), bool), ValueError, r"support has horizontal shape \(4, 5, 1\)"),
         (np.zeros((4, 4, 2), bool), np.zeros((3, 5, 2), bool), ValueError, "K = 1 or C"),
         (np.zeros((5, 4, 1), bool), np.zeros((4, 5, 1), bool), ValueError, "of that image"),

@@ -217,6 +217,15 @@ def test_shard_map_and_pmap_agree_with_one_device():
     sharded = jax.shard_map(lambda x: isvs_jax.smooth(x, 1.0), mesh=mesh, in_specs=spec, out_specs=spec)(images)
     np.testing.assert_allclose(sharded, expected, atol=1e-6)
     np.testing.assert_allclose(jax.pmap(lambda x: isvs_jax.smooth(x, 1.0))(images), expected, atol=1e-6)
+    times = np.linspace(0.2, 1.0, 8)
+    forms = [
+        (lambda x, t: isvs_jax.smooth(x, 1.0, output="sparse"), isvs_jax.smooth(images, 1.0, output="sparse")),
+        (lambda x, t: isvs_jax.smooth(x, t, num_steps=40), isvs_jax.smooth(images, times, num_steps=40)),
+        (lambda x, t: isvs_jax.smooth_until(x, 0.02, 1.0).image, isvs_jax.smooth_until(images, 0.02, 1.0).image),
+    ]
+    for form, one_device in forms:
+        split = jax.shard_map(form, mesh=mesh, in_specs=(spec, spec), out_specs=spec)(images, times.astype(np.float32))
+        np.testing.assert_allclose(split, one_device, atol=5e-6)
     placed = jax.device_put(images, jax.NamedSharding(mesh, spec))
     np.testing.assert_allclose(isvs_jax.smooth(placed, 1.0), expected, atol=1e-6)
 
@@ -271,6 +280,9 @@ def test_traced_numbers_need_num_steps_and_are_judged_as_data():
     assert jax.jit(run)(jnp.array([-1.0, 1.0, 2.0]), 5.0).stable.tolist() == [False, True, True]
     assert jax.jit(run)(jnp.array([1.0, 0.5, 2.0]), 5.0).stable.tolist() == [True, False, True]
     assert jax.jit(run)(jnp.array([1.0, jnp.nan, 2.0]), 5.0).stable.tolist() == [True, False, False]
+    nothing = jax.jit(lambda kappa, nu: isvs_jax.smooth(image, 1.0, isvs_jax.SplitLBI(kappa, nu), num_steps=60))
+    for kappa, nu in ((0.0, 0.1), (-5.0, -0.1), (jnp.nan, 0.1)):
+        assert bool(jnp.isnan(nothing(kappa, nu)).all())
     with pytest.raises(ValueError, match="num_steps is None, but times is traced"):
         jax.jit(lambda times: isvs_jax.scale_space(image, times))(jnp.array([1.0]))
     with pytest.raises(ValueError, match="num_steps is None, but nu and step_size is traced"):

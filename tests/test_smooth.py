@@ -119,6 +119,7 @@ def test_gradient_through_until(x64, images):
     ("call", "error", "sentence"),
     [
         (lambda x: isvs_jax.smooth(x, [1.0, 2.0]), ValueError, r"time has shape \(2,\) and image \(3, .*shape \(3,\)"),
+        (lambda x: isvs_jax.smooth(x, 1.0, "dense"), TypeError, "solver is 'dense'; it may be an isvs_jax.SplitLBI"),
         (lambda x: isvs_jax.smooth(x, -1.0), ValueError, "time is -1"),
         (lambda x: isvs_jax.smooth(x, None), TypeError, "time is None"),
         (lambda x: isvs_jax.smooth(x, "long"), TypeError, "time is 'long'"),

@@ -13,7 +13,7 @@ from isvs_jax.robustness import pgd
 from isvs_jax.training import View, correct
 
 Backward = Literal["flow", "identity"]
-# Images attacked at once: the gradient through the path keeps some thirty images for each.
+# Images attacked at once: the gradient through the path keeps some hundred images for each.
 _BATCH = 50
 
 

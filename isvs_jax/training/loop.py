@@ -156,9 +156,10 @@ class _Run:
         last = epoch == self.config.epochs
         if self.checkpoints is None or not (last or epoch % self.checkpoint_every == 0):
             return
-        self.checkpoints.save(state)
+        # The log first: a kill in between leaves lines too many, which are cut off when the run is taken up.
         if self.log_file is not None:
             write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in log))
+        self.checkpoints.save(state)
 
     def _earlier_log(self, done: int) -> list[dict[str, float]]:
         if self.log_file is None or not self.log_file.exists():
