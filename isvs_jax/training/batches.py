@@ -1,61 +1,252 @@
-"""Batches drawn on the device from all versions of all training images, which lie there whole."""
+"""Batches of a whole run, put together on the host ahead of the step that needs them.
 
-import functools
-from typing import NamedTuple
+Batch s of a run is a function of (seed, s): which examples it holds, in which versions, and where each stands in it.
+Every process of a run works that out for the whole batch and reads the rows that are its own, so that any number of
+processes sees one and the same sequence of batches.
+"""
 
-import jax
-import jax.numpy as jnp
+import mmap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grain
 import numpy as np
+from absl import flags
 
 from isvs_jax.data import Split, as_float
-from isvs_jax.training.augmentation import augment
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import choose
-from isvs_jax.training.smoothing import STORED_DTYPE, smoothed_views
-from isvs_jax.training.state import Batch
+from isvs_jax.training.inputs import Inputs, choose
+
+# What is drawn from the seed of a run: the tags keep the streams apart.
+_ORDER, _VERSIONS = 1, 2
 
 
-class Samples(NamedTuple):
-    """Training images on the device.
+class HostBatch(NamedTuple):
+    """The rows of a batch that belong to one process, b of them; arrays of NumPy.
 
     Attributes:
-        versions: float16 [1 + V, N, H, W, C], the images themselves and then the views.
-        labels: int32 [N].
+        images: [b, K, H, W, C], each example in its K versions, where they come from a cache of views; otherwise
+            [b, 1, H, W, C], the images themselves. uint8, float16 or float32.
+        labels: int32 [b].
+        versions: int32 [b, K], the versions chosen: 0 the image itself, k the k-th view.
+        positions: int32 [b], the rows' places in the batch of all processes.
     """
 
-    versions: jax.Array
-    labels: jax.Array
+    images: np.ndarray
+    labels: np.ndarray
+    versions: np.ndarray
+    positions: np.ndarray
 
 
-def load_samples(split: Split, config: TrainConfig, *, progress: bool = True) -> Samples:
-    """The images of a split with the views that a run uses, computed and put on the device."""
-    inputs = config.inputs
-    views = smoothed_views(split.images, inputs.views, inputs.solver, progress=progress)
-    raw = as_float(split.images).astype(STORED_DTYPE)[None]
-    return Samples(*jax.device_put((np.concatenate([raw, views]), split.labels)))
+def make_loader(
+    split: Split,
+    config: TrainConfig,
+    *,
+    views: np.ndarray | None = None,
+    start_step: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+    workers: int = 0,
+    prefetch: int = 2,
+) -> "BatchIterator":
+    """The batches of all steps of a run, from `start_step` to the last.
 
-
-@functools.partial(jax.jit, static_argnames="num_examples")
-def epoch_order(key: jax.Array, epoch: jax.Array, num_examples: int) -> jax.Array:
-    """The order of the examples in an epoch, int32 [N]; a function of (key, epoch)."""
-    return jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
-
-
-def draw_batch(samples: Samples, order: jax.Array, key: jax.Array, step: jax.Array, config: TrainConfig) -> Batch:
-    """The batch of a step: its place in the epoch's order, the version chosen for each example, augmented.
+    Each epoch goes through the images in an order of its own; the rest of it that fills no batch is left out.
 
     Args:
-        samples: What is drawn from.
-        order: The order of the current epoch, int32 [N].
-        key: The key of the run; the step is folded in.
-        step: int32, counted from the start of the run.
-        config: The run (static).
+        split: The images that are trained on, in memory or mapped from a file.
+        config: The run: its epochs, batch size, seed and inputs.
+        views: The views of all images, [V, N, H, W, C] in the order of `config.inputs.views`, from which the versions
+            are taken. None leaves it to the step to smooth the images.
+        start_step: The first step that is wanted.
+        process_index: Which of the processes this is.
+        process_count: How many processes share a batch; its rows are dealt to them in blocks.
+        workers: 0 reads in threads of this process, which is the faster way where the arrays are in memory or in the
+            cache of the file system; more reads in so many processes, each of which holds its own copy of arrays that
+            are not mapped from a file.
+        prefetch: Batches made ahead of their use, each in a thread of its own (in every worker, where there are any).
+
+    Returns:
+        An iterator of `HostBatch`, which Grain's checkpoint handlers can save and restore.
+
+    Raises:
+        ValueError: The batch cannot be shared evenly, the views are not those of the run, or a number is out of range.
+
+    Example:
+        >>> split = Split(np.zeros((10, 4, 4, 1), np.uint8), np.arange(10, dtype=np.int32))
+        >>> loader = make_loader(split, TrainConfig(epochs=2, batch_size=4))
+        >>> sum(1 for batch in loader), loader.get_state()
+        (4, {'next_step': 4})
     """
-    size = config.batch_size
-    per_epoch = config.steps_per_epoch(len(samples.labels))
-    chosen = jax.lax.dynamic_slice_in_dim(order, (step % per_epoch) * size, size)
-    version_key, augment_key = jax.random.split(jax.random.fold_in(key, step))
-    progress = step / (per_epoch * config.epochs)
-    version = choose(config.inputs, version_key, size, progress)
-    images = samples.versions[version, chosen].astype(jnp.float32)
-    return Batch(augment(augment_key, images, config.augmentation), samples.labels[chosen])
+    total = config.epochs * config.steps_per_epoch(len(split))
+    _require(config, process_index, process_count, workers, prefetch)
+    _require_step(start_step, total)
+    if views is not None:
+        expected = (len(config.inputs.views), *split.images.shape)
+        if views.shape != expected:
+            raise ValueError(f"views has shape {views.shape}; for these inputs and images it may be {expected}.")
+    rows = config.batch_size // process_count
+    source = _Batches(split, config, views, slice(process_index * rows, (process_index + 1) * rows))
+    return BatchIterator(source, total, start_step, workers, prefetch)
+
+
+def _require(config: TrainConfig, process_index: int, process_count: int, workers: int, prefetch: int) -> None:
+    if process_count < 1:
+        raise ValueError(f"process_count is {process_count}; it may be a positive integer.")
+    if not 0 <= process_index < process_count:
+        raise ValueError(f"process_index is {process_index}; it may be from 0 to {process_count - 1}.")
+    if config.batch_size % process_count:
+        raise ValueError(
+            f"batch_size is {config.batch_size}, which {process_count} processes cannot share evenly; it may be a "
+            f"multiple of {process_count}."
+        )
+    if not 0 <= config.seed < 2**32:
+        raise ValueError(f"seed is {config.seed}; it may be an integer from 0 to {2**32 - 1}.")
+    if workers < 0:
+        raise ValueError(f"workers is {workers}; it may be 0 (threads) or a positive number of processes.")
+    if prefetch < 1:
+        raise ValueError(f"prefetch is {prefetch}; it may be a positive integer.")
+
+
+def _require_step(step: int, total: int) -> None:
+    if not 0 <= step <= total:
+        raise ValueError(f"the step to start from is {step}; it may be from 0 to {total}, the steps of the run.")
+
+
+class BatchIterator(grain.DatasetIterator[HostBatch]):
+    """The batches of a run from some step on, read ahead by Grain.
+
+    Its state is the step to come and nothing else, so that it can be taken up with other numbers of workers, of batches
+    read ahead and of processes than it was left with. `close` ends the threads and processes at once; so does dropping
+    the iterator.
+    """
+
+    def __init__(self, source: "_Batches", total: int, start_step: int, workers: int, prefetch: int) -> None:
+        super().__init__()
+        self._source = source
+        self._total = total
+        self._workers = workers
+        self._prefetch = prefetch
+        self._go_to(start_step)
+
+    def __next__(self) -> HostBatch:
+        batch = next(self._ahead)
+        self._step += 1
+        return batch
+
+    def get_state(self) -> dict[str, Any]:
+        """The step to come."""
+        return {"next_step": self._step}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go to the step that a state names."""
+        step = int(state["next_step"])
+        _require_step(step, self._total)
+        self._ahead.close()
+        self._go_to(step)
+
+    def start_prefetch(self) -> None:
+        """Begin to read ahead before the first batch is asked for."""
+        self._ahead.start_prefetch()
+
+    def close(self) -> None:
+        """End the threads and processes that read ahead."""
+        super().close()
+        self._ahead.close()
+
+    def _go_to(self, step: int) -> None:
+        steps = grain.MapDataset.range(step, self._total).map(self._source)
+        ahead = steps.to_iter_dataset(grain.ReadOptions(self._prefetch, self._prefetch))
+        if self._workers:
+            # Grain asks the flags of absl for its settings when it starts a worker; where no main program of absl's has
+            # parsed them, they keep their defaults.
+            if not flags.FLAGS.is_parsed():
+                flags.FLAGS.mark_as_parsed()
+            options = grain.MultiprocessingOptions(self._workers, per_worker_buffer_size=self._prefetch)
+            ahead = ahead.mp_prefetch(options)
+        self._step = step
+        self._ahead = iter(ahead)
+
+    def __str__(self) -> str:
+        return f"BatchIterator(next_step={self._step} of {self._total}, workers={self._workers})"
+
+
+class _Batches:
+    """Batch s of a run as a function of s; what is kept from call to call only saves work."""
+
+    def __init__(self, split: Split, config: TrainConfig, views: np.ndarray | None, rows: slice) -> None:
+        self._images = split.images
+        self._labels = split.labels
+        self._views = views if config.inputs.views else None
+        self._inputs: Inputs = config.inputs
+        self._size = config.batch_size
+        self._seed = config.seed
+        self._epochs = config.epochs
+        self._rows = rows
+        self._orders: dict[int, np.ndarray] = {}
+
+    def __call__(self, step: int) -> HostBatch:
+        step = int(step)
+        per_epoch = len(self._labels) // self._size
+        epoch, index = divmod(step, per_epoch)
+        rng = np.random.default_rng([self._seed, _VERSIONS, step])
+        versions = choose(self._inputs, rng, self._size, step / (per_epoch * self._epochs))[self._rows]
+        chosen = self._order(epoch)[index * self._size : (index + 1) * self._size][self._rows]
+        positions = np.arange(self._rows.start, self._rows.stop, dtype=np.int32)
+        return HostBatch(self._shown(chosen, versions), self._labels[chosen], versions, positions)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The order of the images in an epoch; those of two epochs are kept, as threads read across the border."""
+        kept = self._orders
+        if epoch not in kept:
+            order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(len(self._labels))
+            kept = {number: kept[number] for number in kept if abs(number - epoch) == 1} | {epoch: order}
+            self._orders = kept
+        return kept[epoch]
+
+    def _shown(self, chosen: np.ndarray, versions: np.ndarray) -> np.ndarray:
+        if self._views is None:
+            return np.asarray(self._images[chosen])[:, None]
+        shown = np.empty((*versions.shape, *self._images.shape[1:]), self._views.dtype)
+        raw = versions == 0
+        which = np.broadcast_to(chosen[:, None], versions.shape)
+        shown[raw] = _converted(np.asarray(self._images[which[raw]]), shown.dtype)
+        shown[~raw] = self._views[versions[~raw] - 1, which[~raw]]
+        return shown
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: mapped arrays go as their files' names, which the worker maps again."""
+        state = dict(self.__dict__, _orders={})
+        return {name: _MappedFile.of(value) for name, value in state.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        opened = {name: value.open() if isinstance(value, _MappedFile) else value for name, value in state.items()}
+        self.__dict__.update(opened)
+
+
+def _converted(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Images as floats in [0, 1] of a dtype; bytes by a table, which takes a third of the time of half precision."""
+    if images.dtype != np.uint8:
+        return images.astype(dtype)
+    return np.take(as_float(np.arange(256, dtype=np.uint8)).astype(dtype), images)
+
+
+class _MappedFile(NamedTuple):
+    """Where an array lies that is mapped from a file."""
+
+    file: Path
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    offset: int
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """The place of an array that is the whole of a map; anything else as it is."""
+        whole = isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap) and value.flags.c_contiguous
+        if not whole:
+            return value
+        return cls(Path(value.filename), value.dtype, value.shape, value.offset)
+
+    def open(self) -> np.memmap:
+        """The array, mapped again."""
+        return np.memmap(self.file, self.dtype, "r", self.offset, self.shape)

@@ -1,53 +1,28 @@
-"""Ways to use the path in training: which image of an example's path the network sees at a step."""
+"""Ways to use smoothed images in training: which versions of an example the network sees at a step."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 
 from isvs_jax import SplitLBI
+from isvs_jax.training.views import View
 
-Way = Literal["raw", "fixed", "random", "coarse_to_fine"]
-Output = Literal["dense", "sparse"]
+Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several"]
 
-
-@dataclass(frozen=True, order=True)
-class View:
-    """One smoothed version of an image: a time of its path, dense or sparse.
-
-    Example:
-        >>> View.parse("sparse:8")
-        View(time=8.0, output='sparse')
-    """
-
-    time: float
-    output: Output = "dense"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.time < float("inf"):
-            raise ValueError(f"time is {self.time}; it may be a finite number ≥ 0.")
-        if self.output not in get_args(Output):
-            raise ValueError(f"output is {self.output!r}; it may be 'dense' or 'sparse'.")
-
-    @classmethod
-    def parse(cls, text: str) -> "View":
-        """A view from "dense:TIME" or "sparse:TIME"."""
-        output, _, time = text.partition(":")
-        try:
-            return cls(float(time), output)  # type: ignore[arg-type]
-        except ValueError as error:
-            raise ValueError(
-                f"view is {text!r}; it may be 'dense:TIME' or 'sparse:TIME', such as 'dense:4'."
-            ) from error
-
-    def __str__(self) -> str:
-        return f"{self.output}:{self.time:g}"
+# Kinds of view whose strengths are on one scale, the order in which they show finer and finer detail, and whether the
+# strength falls in it.
+_SCALES: tuple[tuple[frozenset[str], str, bool], ...] = (
+    (frozenset({"dense", "sparse"}), "the order of their times", False),
+    (frozenset({"lowpass"}), "the order of their cut-off frequencies", False),
+    (frozenset({"blur"}), "the order of falling widths of the blur", True),
+    (frozenset({"rof"}), "the order of falling weights of the total variation", True),
+)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """A way to use the path.
+    """A way to use smoothed images, the versions of an example besides the image itself.
 
     - "raw": the image itself, always.
     - "fixed": the one view, always.
@@ -55,16 +30,24 @@ class Inputs:
       as likely as the others.
     - "coarse_to_fine": the run is divided into equal stages; each shows one view, in the order given, and the last one
       the image itself.
+    - "several": for each example and step, the image itself and `draws` − 1 different views, each set of them and each
+      order as likely as the others. For an objective that asks for agreement between them.
 
     Attributes:
-        way: One of the four.
+        way: One of the five.
         views: The smoothed versions in use: none for "raw", one for "fixed", one or more otherwise.
         raw_share: For "random", in [0, 1].
         solver_kappa: kappa of the flow.
         solver_nu: nu of the flow.
+        draws: Versions of an example that are shown at once, K: 1, or for "several" from 2 to 1 + the number of views.
 
     Raises:
-        ValueError: The views do not fit the way, or `raw_share` is not in [0, 1].
+        ValueError: The views or the draws do not fit the way, or `raw_share` is not in [0, 1].
+
+    Example:
+        >>> inputs = Inputs("several", (View(2.0), View(4.0), View(8.0)), draws=2)
+        >>> inputs.versions
+        4
     """
 
     way: Way = "raw"
@@ -72,6 +55,7 @@ class Inputs:
     raw_share: float = 0.5
     solver_kappa: float = 5.0
     solver_nu: float = 0.1
+    draws: int = 1
 
     def __post_init__(self) -> None:
         if self.way not in get_args(Way):
@@ -83,44 +67,77 @@ class Inputs:
             raise ValueError(f"way 'raw' takes no views, but {count} were given.")
         if self.way == "fixed" and count != 1:
             raise ValueError(f"way 'fixed' takes one view, but {count} were given.")
-        if self.way in ("random", "coarse_to_fine") and not count:
+        if self.way in ("random", "coarse_to_fine", "several") and not count:
             raise ValueError(f"way {self.way!r} takes one view or more, but none was given.")
-        times = [view.time for view in self.views]
-        if self.way == "coarse_to_fine" and times != sorted(times):
-            raise ValueError(f"way 'coarse_to_fine' takes views in the order of their times, but these are {times}.")
+        if self.way == "coarse_to_fine":
+            self._require_rising_detail()
+        self._require_draws()
+
+    def _require_rising_detail(self) -> None:
+        """Strengths of different scales cannot be compared: each scale is looked at alone."""
+        for kinds, order, falling in _SCALES:
+            strengths = [view.strength for view in self.views if view.kind in kinds]
+            if strengths != sorted(strengths, reverse=falling):
+                raise ValueError(f"way 'coarse_to_fine' takes views in {order}, but these are {strengths}.")
+
+    def _require_draws(self) -> None:
+        if self.way != "several":
+            if self.draws != 1:
+                raise ValueError(
+                    f"draws is {self.draws}; it may be 1 for way {self.way!r} (only 'several' takes more)."
+                )
+            return
+        if not 2 <= self.draws <= self.versions:
+            raise ValueError(
+                f"draws is {self.draws}; for way 'several' it may be from 2 to {self.versions}: the image itself and "
+                f"up to {len(self.views)} views."
+            )
+        if len(set(self.views)) < len(self.views):
+            raise ValueError(f"way 'several' takes different views, but these are {', '.join(map(str, self.views))}.")
 
     @property
     def solver(self) -> SplitLBI:
         """The flow."""
         return SplitLBI(kappa=self.solver_kappa, nu=self.solver_nu)
 
+    @property
+    def versions(self) -> int:
+        """How many versions of an image there are: itself and its views."""
+        return 1 + len(self.views)
 
-def choose(inputs: Inputs, key: jax.Array, batch_size: int, progress: jax.Array) -> jax.Array:
-    """For each example of a batch, which version it is shown in: 0 the image itself, k the k-th view.
+
+def choose(inputs: Inputs, rng: np.random.Generator, batch_size: int, progress: float) -> np.ndarray:
+    """For each example of a batch, the versions it is shown in: 0 the image itself, k the k-th view.
+
+    On the host: what is chosen decides which arrays are read.
 
     Args:
         inputs: The way.
-        key: A PRNG key.
+        rng: Where the draws come from.
         batch_size: B.
         progress: The share of the run that is done, in [0, 1).
 
     Returns:
-        int32 [B].
+        int32 [B, K], K = `inputs.draws`.
 
     Example:
         >>> inputs = Inputs("coarse_to_fine", (View(2.0), View(8.0)))
-        >>> [int(choose(inputs, jax.random.key(0), 1, jnp.float32(p))[0]) for p in (0.1, 0.5, 0.9)]
+        >>> rng = np.random.default_rng(0)
+        >>> [int(choose(inputs, rng, 1, progress)[0, 0]) for progress in (0.1, 0.5, 0.9)]
         [1, 2, 0]
     """
     count = len(inputs.views)
-    if inputs.way == "raw":
-        return jnp.zeros(batch_size, jnp.int32)
+    if inputs.way == "several":
+        ranks = rng.random((batch_size, count)).argsort(axis=1)[:, : inputs.draws - 1]
+        return np.pad(ranks.astype(np.int32) + 1, [(0, 0), (1, 0)])
+    if inputs.way == "random":
+        raw = rng.random(batch_size) < inputs.raw_share
+        view = rng.integers(1, count + 1, batch_size, np.int32)
+        return np.where(raw, np.int32(0), view)[:, None]
+    version = 0
     if inputs.way == "fixed":
-        return jnp.ones(batch_size, jnp.int32)
-    if inputs.way == "coarse_to_fine":
-        stage = jnp.minimum(jnp.floor(progress * (count + 1)).astype(jnp.int32), count)
-        return jnp.broadcast_to((stage + 1) % (count + 1), (batch_size,))
-    raw_key, view_key = jax.random.split(key)
-    raw = jax.random.bernoulli(raw_key, inputs.raw_share, (batch_size,))
-    view = jax.random.randint(view_key, (batch_size,), 1, count + 1)
-    return jnp.where(raw, 0, view)
+        version = 1
+    elif inputs.way == "coarse_to_fine":
+        stage = min(int(progress * (count + 1)), count)
+        version = (stage + 1) % (count + 1)
+    return np.full((batch_size, 1), version, np.int32)

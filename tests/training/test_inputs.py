@@ -1,18 +1,17 @@
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from isvs_jax.training import Inputs, View
-from isvs_jax.training.inputs import choose
+from isvs_jax.training.inputs import Inputs, choose
+from isvs_jax.training.views import View
 
 VIEWS = (View(1.0), View(2.0), View(4.0, "sparse"))
 
 
 def shares(inputs: Inputs, progress: float = 0.5, count: int = 40_000) -> np.ndarray:
-    version = choose(inputs, jax.random.key(0), count, jnp.float32(progress))
-    assert version.dtype == jnp.int32
-    return np.bincount(version, minlength=1 + len(inputs.views)) / count
+    versions = choose(inputs, np.random.default_rng(0), count, progress)
+    assert versions.dtype == np.int32
+    assert versions.shape == (count, 1)
+    return np.bincount(versions[:, 0], minlength=inputs.versions) / count
 
 
 def test_raw_and_fixed() -> None:
@@ -33,33 +32,57 @@ def test_coarse_to_fine_goes_through_the_views_in_order_and_ends_raw() -> None:
     assert seen == [1] * 5 + [2] * 5 + [3] * 5 + [0] * 5
 
 
-def test_keys_count() -> None:
-    inputs = Inputs("random", VIEWS)
-    one, two = (choose(inputs, jax.random.key(k), 100, jnp.float32(0)) for k in (1, 2))
+@pytest.mark.parametrize("draws", [2, 3, 4])
+def test_several_shows_the_image_and_distinct_views_alike_often(draws: int) -> None:
+    versions = choose(Inputs("several", VIEWS, draws=draws), np.random.default_rng(0), 40_000, 0.5)
+    assert versions.dtype == np.int32
+    assert versions.shape == (40_000, draws)
+    assert (versions[:, 0] == 0).all()
+    assert (np.diff(np.sort(versions, axis=1), axis=1) > 0).all()
+    for column in versions[:, 1:].T:
+        share = np.bincount(column, minlength=4) / 40_000
+        np.testing.assert_allclose(share, [0, 1 / 3, 1 / 3, 1 / 3], atol=5 * 0.5 / 200)
+
+
+@pytest.mark.parametrize("inputs", [Inputs("random", VIEWS), Inputs("several", VIEWS, draws=2)])
+def test_the_generator_decides(inputs: Inputs) -> None:
+    one, again, two = (choose(inputs, np.random.default_rng(seed), 100, 0.0) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
     assert (one != two).any()
-    np.testing.assert_array_equal(jax.jit(choose, static_argnums=(0, 2))(inputs, jax.random.key(1), 100, 0.0), one)
 
 
-def test_views_are_parsed() -> None:
-    assert View.parse("sparse:0.5") == View(0.5, "sparse")
-    assert str(View.parse("dense:8")) == "dense:8"
-    for text in ("dense", "8", "soft:8", "dense:-1", "dense:nan", "dense:x", ""):
-        with pytest.raises(ValueError, match="it may be 'dense:TIME' or 'sparse:TIME'"):
-            View.parse(text)
+def test_coarse_to_fine_takes_each_kind_from_coarse_to_fine() -> None:
+    Inputs("coarse_to_fine", (View(3.0, "blur"), View(0.2, "lowpass"), View(1.0, "blur"), View(0.5, "lowpass")))
+    Inputs("coarse_to_fine", (View(1.0, "sparse"), View(2.0, "dense")))
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("other",), "way is 'other'"),
+        (("other",), "way is 'other'; it may be one of 'raw', 'fixed'"),
         (("raw", VIEWS), "takes no views"),
         (("fixed", VIEWS), "takes one view"),
         (("fixed",), "takes one view"),
         (("random",), "takes one view or more"),
+        (("several",), "takes one view or more"),
         (("random", VIEWS, 1.5), "raw_share is 1.5"),
+        (("random", VIEWS, float("nan")), "raw_share is nan"),
         (("coarse_to_fine", VIEWS[::-1]), "in the order of their times"),
+        (("coarse_to_fine", (View(1.0, "blur"), View(2.0, "blur"))), "falling widths of the blur"),
+        (("coarse_to_fine", (View(0.1, "rof"), View(0.2, "rof"))), "falling weights"),
+        (("coarse_to_fine", (View(0.5, "lowpass"), View(0.2, "lowpass"))), "cut-off frequencies"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: tuple, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Inputs(*arguments)
+
+
+def test_draws_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"draws is 2; it may be 1 for way 'random'"):
+        Inputs("random", VIEWS, draws=2)
+    for draws in (1, 5):
+        with pytest.raises(ValueError, match=rf"draws is {draws}; for way 'several' it may be from 2 to 4"):
+            Inputs("several", VIEWS, draws=draws)
+    with pytest.raises(ValueError, match=r"takes different views, but these are dense:1, dense:1"):
+        Inputs("several", VIEWS[:1] * 2, draws=2)
