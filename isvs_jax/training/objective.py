@@ -1,0 +1,243 @@
+"""What training minimises: cross-entropy, consistency between versions, AugMix, adversarial training, TRADES."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from isvs_jax.training.augmix import AugMixConfig, augmix
+from isvs_jax.training.divergences import jensen_shannon, kullback_leibler
+from isvs_jax.training.inner_maximisation import Ascent, pgd_images, trades_images
+
+Name = Literal["cross_entropy", "consistency", "augmix", "adversarial", "trades"]
+# Of the papers; the others have no second term.
+_WEIGHTS: dict[str, float] = {"consistency": 12.0, "augmix": 12.0, "trades": 6.0}
+
+Apply = Callable[[Any, Any, jax.Array, bool], tuple[jax.Array, Any]]
+LossFn = Callable[..., tuple[jax.Array, tuple[jax.Array, Any]]]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What training minimises.
+
+    - "cross_entropy": over all versions that an example is shown in.
+    - "consistency": cross-entropy on the first version + weight × Jensen-Shannon divergence of all, two or more.
+    - "augmix": cross-entropy on the image + weight × Jensen-Shannon divergence of it and two AugMix versions of it.
+    - "adversarial": cross-entropy on the image that PGD found in the L∞ ball of radius epsilon, from a random start.
+    - "trades": cross-entropy on the image + weight × KL(p(image) ‖ p(attacked image)), the attack raising that KL.
+
+    Attributes:
+        name: One of the five.
+        weight: Of the second term, ≥ 0; None for that of its paper, 12 for Jensen-Shannon, 6 for TRADES. None for those
+            without a second term.
+        epsilon: Radius of the ball in [0, 1].
+        attack_steps: Steps of the attack, ≥ 1.
+        attack_step_size: > 0; None for 2.5·epsilon/attack_steps.
+        augmix: The parameters of AugMix, for the objective of that name.
+
+    Raises:
+        TypeError: `attack_steps` is not an integer.
+        ValueError: A value that cannot be.
+
+    References:
+        Hendrycks et al., "AugMix", ICLR 2020.
+        Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards deep learning models resistant to adversarial attacks",
+        ICLR 2018.
+        Zhang, Yu, Jiao, Xing, El Ghaoui, Jordan, "Theoretically principled trade-off between robustness and accuracy",
+        ICML 2019.
+    """
+
+    name: Name = "cross_entropy"
+    weight: float | None = None
+    epsilon: float = 8 / 255
+    attack_steps: int = 7
+    attack_step_size: float | None = None
+    augmix: AugMixConfig = field(default_factory=AugMixConfig)
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(Name):
+            raise ValueError(f"name is {self.name!r}; it may be one of {', '.join(map(repr, get_args(Name)))}.")
+        if self.weight is not None and self.name not in _WEIGHTS:
+            raise ValueError(f"weight is {self.weight}, but {self.name!r} has no second term; it may be None.")
+        if self.weight is not None and not 0 <= self.weight < float("inf"):
+            raise ValueError(f"weight is {self.weight}; it may be finite and ≥ 0, or None.")
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon is {self.epsilon}; it may be in [0, 1]: images have values in [0, 1].")
+        if isinstance(self.attack_steps, bool) or not isinstance(self.attack_steps, int):
+            raise TypeError(f"attack_steps is {self.attack_steps!r}; it may be a positive integer.")
+        if self.attack_steps < 1:
+            raise ValueError(f"attack_steps is {self.attack_steps}; it may be a positive integer.")
+        if self.attack_step_size is not None and not 0 < self.attack_step_size < float("inf"):
+            raise ValueError(f"attack_step_size is {self.attack_step_size}; it may be finite and > 0, or None.")
+
+    @property
+    def second_weight(self) -> float:
+        """The weight of the second term, 0 where there is none."""
+        return _WEIGHTS.get(self.name, 0.0) if self.weight is None else self.weight
+
+    @property
+    def ascent(self) -> Ascent:
+        """The attack."""
+        usual = 2.5 * self.epsilon / self.attack_steps
+        return Ascent(
+            self.epsilon, self.attack_steps, usual if self.attack_step_size is None else self.attack_step_size
+        )
+
+
+def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
+    """The loss of an objective.
+
+    Args:
+        objective: What to minimise (static).
+        label_smoothing: In [0, 1): the share of every target that is spread evenly over the classes, in all
+            cross-entropies but that which PGD raises.
+
+    Returns:
+        A pure function loss(apply, params, batch_stats, images, labels, keys) → (loss, (logits, batch_stats)):
+        apply(params, batch_stats, images [N, H, W, C], train) → (logits [N, classes], batch_stats) is the network;
+        images are float [B, K, H, W, C], the K versions of each example; labels int32 [B]; keys a PRNG key for each
+        example [B]. The loss is a mean over the B examples. The logits [B, classes] are those of the first version
+        as the network was trained on it: for "adversarial", of the attacked image. It raises a ValueError where K or
+        B does not fit.
+
+    Raises:
+        ValueError: `label_smoothing` is not in [0, 1).
+
+    Example:
+        >>> def apply(params, batch_stats, images, train):
+        ...     return images.reshape(len(images), -1) @ params, batch_stats
+        >>> loss = make_loss(Objective("trades", epsilon=0.1))
+        >>> images, labels = jnp.full((2, 1, 4, 4, 1), 0.5), jnp.array([0, 1])
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> value, (logits, _) = loss(apply, jnp.zeros((16, 3)), {}, images, labels, keys)
+        >>> value.round(3).item() == jnp.log(3.0).round(3).item(), logits.shape
+        (True, (2, 3))
+    """
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing is {label_smoothing}; it may be in [0, 1).")
+    term = {
+        "cross_entropy": _all_versions,
+        "consistency": _consistency,
+        "augmix": _augmix,
+        "adversarial": _adversarial,
+        "trades": _trades,
+    }[objective.name]
+
+    def loss_fn(
+        apply: Apply, params: Any, batch_stats: Any, images: jax.Array, labels: jax.Array, keys: jax.Array
+    ) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        _check_batch(objective.name, images, labels, keys)
+
+        def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+            targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
+            return optax.softmax_cross_entropy(logits, targets).mean()
+
+        return term(objective, cross_entropy, Network(apply, params, batch_stats), images, labels, keys)
+
+    return loss_fn
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network in training mode with its parameters and batch statistics."""
+
+    apply: Apply
+    params: Any
+    batch_stats: Any
+
+    def __call__(self, images: jax.Array) -> tuple[jax.Array, Any]:
+        """Logits [N, classes] of images [N, H, W, C], and the batch statistics after them."""
+        return self.apply(self.params, self.batch_stats, images, True)
+
+    def frozen(self, images: jax.Array) -> jax.Array:
+        """Logits alone: the batch statistics of an attack are thrown away, and its gradient is that of the images."""
+        params, batch_stats = jax.lax.stop_gradient((self.params, self.batch_stats))
+        return self.apply(params, batch_stats, images, True)[0]
+
+    def versions(self, images: jax.Array) -> tuple[jax.Array, Any]:
+        """Logits [B, K, classes] of images [B, K, H, W, C], all in one batch."""
+        logits, batch_stats = self(images.reshape(-1, *images.shape[2:]))
+        return logits.reshape(*images.shape[:2], -1), batch_stats
+
+
+CrossEntropy = Callable[[jax.Array, jax.Array], jax.Array]
+Loss = tuple[jax.Array, tuple[jax.Array, Any]]
+
+
+def _all_versions(
+    objective: Objective, cross_entropy: CrossEntropy, network: Network, images: jax.Array, labels: jax.Array, _: Any
+) -> Loss:
+    logits, batch_stats = network.versions(images)
+    repeated = jnp.broadcast_to(labels[:, None], logits.shape[:2])
+    return cross_entropy(logits, repeated), (logits[:, 0], batch_stats)
+
+
+def _consistency(
+    objective: Objective, cross_entropy: CrossEntropy, network: Network, images: jax.Array, labels: jax.Array, _: Any
+) -> Loss:
+    logits, batch_stats = network.versions(images)
+    divergence = jensen_shannon(logits).mean()
+    loss = cross_entropy(logits[:, 0], labels) + objective.second_weight * divergence
+    return loss, (logits[:, 0], batch_stats)
+
+
+def _augmix(
+    objective: Objective,
+    cross_entropy: CrossEntropy,
+    network: Network,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+) -> Loss:
+    image = images[:, 0]
+    mixed = [augmix(jax.vmap(jax.random.fold_in, (0, None))(keys, k), image, objective.augmix) for k in (0, 1)]
+    return _consistency(objective, cross_entropy, network, jnp.stack([image, *mixed], axis=1), labels, keys)
+
+
+def _adversarial(
+    objective: Objective,
+    cross_entropy: CrossEntropy,
+    network: Network,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+) -> Loss:
+    attacked = pgd_images(network.frozen, images[:, 0], labels, keys, objective.ascent)
+    logits, batch_stats = network(attacked)
+    return cross_entropy(logits, labels), (logits, batch_stats)
+
+
+def _trades(
+    objective: Objective,
+    cross_entropy: CrossEntropy,
+    network: Network,
+    images: jax.Array,
+    labels: jax.Array,
+    keys: jax.Array,
+) -> Loss:
+    attacked = trades_images(network.frozen, images[:, 0], keys, objective.ascent)
+    # Two batches, as in the paper's code: the statistics of clean and attacked images are not mixed.
+    clean, batch_stats = network(images[:, 0])
+    shifted, batch_stats = Network(network.apply, network.params, batch_stats)(attacked)
+    divergence = kullback_leibler(clean, shifted).mean()
+    loss = cross_entropy(clean, labels) + objective.second_weight * divergence
+    return loss, (clean, batch_stats)
+
+
+def _check_batch(name: str, images: jax.Array, labels: jax.Array, keys: jax.Array) -> None:
+    if images.ndim != 5:
+        raise ValueError(f"images has shape {images.shape}; it may be [B, K, H, W, C].")
+    batch, versions = images.shape[:2]
+    for what, shape in (("labels", labels.shape), ("keys", keys.shape)):
+        if shape != (batch,):
+            raise ValueError(f"{what} has shape {shape}; it may be {(batch,)}, one for each example.")
+    if name == "consistency" and versions < 2:
+        raise ValueError(
+            "objective 'consistency' compares versions of an example, but was given 1; it may be 2 or more."
+        )
+    if name in ("augmix", "adversarial", "trades") and versions != 1:
+        raise ValueError(f"objective {name!r} takes one version of an example, but K is {versions}; it may be 1.")
