@@ -1,5 +1,6 @@
 """A referee of robustness: corruptions, attacks and low resolution for any function to logits."""
 
+from isvs_jax.robustness.adaptive import DefenceResult, attack_defence
 from isvs_jax.robustness.attacks import (
     AutoAttackResult,
     FabResult,
@@ -19,14 +20,7 @@ from isvs_jax.robustness.corruptions import (
     VALIDATION_CORRUPTIONS,
     corrupt,
 )
-from isvs_jax.robustness.defences import (
-    WAYS,
-    Defence,
-    DefenceResult,
-    attack_defence,
-    defended,
-    smoothing_defence,
-)
+from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
 from isvs_jax.robustness.hard_stop import HardStop, hard_stop
 from isvs_jax.robustness.official import (
     CorruptedImages,
@@ -43,6 +37,7 @@ from isvs_jax.robustness.resolution import (
     chance_corrected,
     low_resolution,
 )
+from isvs_jax.robustness.ways import WAYS
 
 __all__ = [
     "CATEGORIES",

@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from isvs_jax.robustness.adaptive import attack_defence
 from isvs_jax.robustness.attacks import autoattack_report, pgd
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.robustness.corruptions import corrupt
-from isvs_jax.robustness.defences import Defence, attack_defence
+from isvs_jax.robustness.defences import Defence
 from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.report.devices import Answers, Layout, ask
 from isvs_jax.robustness.report.metrics import expected_calibration_error

@@ -1,14 +1,13 @@
+"""The ε-curve finds out attacks that fail."""
+
 import jax
 import jax.numpy as jnp
 import pytest
 
 from isvs_jax.robustness.attacks import (
     curve_warnings,
-    doubling_check,
     epsilon_curve,
-    fgsm,
     full_radius,
-    step_reach,
 )
 
 KEY = jax.random.key(8)
@@ -42,20 +41,6 @@ def test_batches_change_no_accuracy_of_a_deterministic_walk(case):
     assert whole.accuracy == epsilon_curve(*common, **options, batch_size=5).accuracy
 
 
-def test_too_few_steps_are_found_out(case):
-    def slow(logits_fn, images, labels, key, *, epsilon, norm, num_steps):
-        share = min(num_steps / 50, 1.0)
-        return fgsm(logits_fn, images, labels, key, epsilon=share * epsilon, norm=norm)
-
-    common = (case.logits_fn, case.images, case.labels, KEY)
-    few = doubling_check(*common, epsilon=0.1, attack=slow, num_steps=5)
-    assert few.accuracy_doubled < few.accuracy
-    assert "has not converged" in few.warnings[0]
-    many = doubling_check(*common, epsilon=0.1, attack=slow, num_steps=50)
-    assert many.accuracy_doubled == many.accuracy
-    assert many.warnings == ()
-
-
 def test_warnings_of_curves():
     rises = curve_warnings([0.1, 0.2], [0.0, 0.1], chance=0.1, full=0.5)
     assert len(rises) == 1
@@ -76,12 +61,3 @@ def test_at_the_full_radius_all_images_meet():
         order = jnp.inf if norm == "linf" else 2
         largest = jnp.linalg.norm(delta, ord=order, axis=1).max()
         assert float(largest) == pytest.approx(full_radius((4, 4, 3), norm))
-
-
-def test_reach_is_said():
-    assert step_reach(10, 0.25, 1.0).warnings == ()
-    assert "cannot reach" in step_reach(10, 0.05, 1.0).warnings[0]
-    assert "far side" in step_reach(10, 0.15, 1.0).warnings[0]
-    assert step_reach(10, 0.15, 1.0, random_start=False).warnings == ()
-    with pytest.raises(ValueError, match="epsilon is 0"):
-        step_reach(10, 0.1, 0.0)

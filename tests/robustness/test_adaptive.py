@@ -1,0 +1,109 @@
+"""The referee against defences that hold nothing, and one that is a smoothing."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from isvs_jax.robustness import pgd
+from isvs_jax.robustness.adaptive import attack_defence
+from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
+from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
+from isvs_jax.robustness.ways import WAYS
+
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+EPSILON = 0.15
+QUICK = {"attacks": ("apgd-ce",), "num_steps": 12, "num_queries": 30, "num_draws": 4, "batch_size": 8}
+
+
+def _average(images):
+    """Each pixel with its left neighbour: a defence that is quick to attack."""
+    return (images + jnp.roll(images, 1, axis=2)) / 2
+
+
+AVERAGE = Defence(_average, _average)
+
+
+@pytest.mark.parametrize("defence", [rounding_defence(8), total_variation_defence(0.05, 20)], ids=["rounding", "tv"])
+def test_a_broken_defence_fools_plain_pgd_and_is_taken_to_zero_with_a_warning(patterns, defence):
+    network, images, labels = patterns
+    model, key = defended(network, defence), jax.random.key(0)
+    moved = pgd(model, images, labels, key, epsilon=EPSILON, num_steps=20, step_size=EPSILON / 8, random_start=False)
+    assert float(jnp.mean(jnp.argmax(model(moved), 1) == labels)) > 0.9
+    result = attack_defence(network, defence, images, labels, key, epsilon=EPSILON, **QUICK)
+    assert result.per_attack["clean"].all()
+    assert not result.robust.any()
+    assert any("gradient through the defence is masked" in warning for warning in result.warnings)
+    assert any("exactly zero" in warning for warning in result.warnings)
+
+
+def test_smoothing_hides_nothing_of_a_linear_network(patterns):
+    """The path is differentiable: its own gradient finds what the other ways find, and there is no warning."""
+    network, images, labels = patterns
+    defence, key = smoothing_defence(1.0), jax.random.key(0)
+    result = attack_defence(network, defence, images, labels, key, epsilon=EPSILON, **QUICK)
+    assert list(result.per_attack) == ["clean", *WAYS]
+    assert not result.per_attack["unrolled"].any()
+    assert not any("masked" in warning for warning in result.warnings)
+    fooled = jnp.argmax(defended(network, defence)(result.images), 1) != labels
+    np.testing.assert_array_equal(fooled, ~result.robust)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_masks_only_fall_and_images_stay_in_the_ball(patterns, norm):
+    network, images, labels = patterns
+    epsilon = 0.03 if norm == "linf" else 0.3
+    result = attack_defence(network, AVERAGE, images, labels, jax.random.key(1), epsilon=epsilon, norm=norm, **QUICK)
+    masks = list(result.per_attack.values())
+    assert all((after <= before).all() for before, after in itertools.pairwise(masks))
+    delta = np.asarray(result.images) - images
+    sizes = np.abs(delta).max((1, 2, 3)) if norm == "linf" else np.sqrt((delta**2).sum((1, 2, 3)))
+    assert sizes.max() <= epsilon * (1 + 1e-5)
+    np.testing.assert_array_equal(delta[result.robust], 0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_alone_breaks_an_undefended_network(patterns, way):
+    """Behind a defence that does nothing every way must find what there is: 0.15 is three margins."""
+    network, images, labels = patterns
+    nothing = Defence(lambda x: x, lambda x: x)
+    settings = {**QUICK, "num_queries": 400, "num_draws": 40}
+    result = attack_defence(network, nothing, images, labels, jax.random.key(0), epsilon=0.45, ways=[way], **settings)
+    limit = 11 if way == "noise" else 0
+    assert result.robust.sum() <= limit
+    assert any("no worst case" in warning for warning in result.warnings)
+
+
+def test_the_order_of_the_ways_cannot_hide_a_masked_gradient(patterns):
+    network, images, labels = patterns
+    ways = ["identity", "unrolled"]
+    result = attack_defence(
+        network, rounding_defence(8), images, labels, jax.random.key(0), epsilon=0.15, ways=ways, **QUICK
+    )
+    assert list(result.per_attack) == ["clean", "unrolled", "identity"]
+    assert any("gradient through the defence is masked" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        ({"ways": ["guessing"]}, ValueError, "ways is 'guessing'; it may be one of 'unrolled'"),
+        ({"ways": []}, ValueError, r"ways is \(\)"),
+        ({"ways": ["noise", "noise"]}, ValueError, "each once"),
+        ({"norm": "l1"}, ValueError, "norm is 'l1'"),
+        ({"num_draws": 0}, ValueError, "num_draws is 0"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
+        ({"attacks": ()}, ValueError, r"attacks is \(\); unrolled, identity, low_pass, transfer attack by gradient"),
+        ({"attacks": ("square",), "ways": ["transfer"]}, ValueError, r"\('square',\); transfer attack by gradient"),
+        ({"epsilon": -1.0}, ValueError, "epsilon is -1"),
+        ({"defence": Defence(lambda x: x[:, :2], lambda x: x)}, ValueError, "defence.forward returned shape"),
+    ],
+)
+def test_bad_input_is_refused_with_a_sentence(patterns, change, error, sentence):
+    network, images, labels = patterns
+    settings = {"defence": smoothing_defence(0.5), "epsilon": 0.1, **QUICK, **change}
+    defence = settings.pop("defence")
+    with pytest.raises(error, match=sentence):
+        attack_defence(network, defence, images, labels, jax.random.key(0), **settings)
