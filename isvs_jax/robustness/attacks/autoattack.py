@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax.robustness.attacks._checks import (
-    Problem,
     check_ball,
     check_choice,
     check_classes,
@@ -19,30 +18,23 @@ from isvs_jax.robustness.attacks._checks import (
     check_targets,
     is_concrete,
 )
-from isvs_jax.robustness.attacks._model import LogitsFn, is_correct, logits_of, look
-from isvs_jax.robustness.attacks._norms import project
-from isvs_jax.robustness.attacks.apgd import Settings as ApgdSettings
-from isvs_jax.robustness.attacks.apgd import apgd_runs
-from isvs_jax.robustness.attacks.fab import Settings as FabSettings
-from isvs_jax.robustness.attacks.fab import fab_runs
-from isvs_jax.robustness.attacks.square import check_square_size, square_run
+from isvs_jax.robustness.attacks._ensemble import (
+    APGD_LOSS,
+    ATTACKS,
+    Judge,
+    Progress,
+    Settings,
+    attack_all,
+    clean_mask,
+)
+from isvs_jax.robustness.attacks._gradient_masking import model_warnings, square_warning
+from isvs_jax.robustness.attacks._model import LogitsFn
+from isvs_jax.robustness.attacks.square import check_square_size
 
 VERSIONS = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
     "rand": ("apgd-ce", "apgd-dlr"),
 }
-_APGD_LOSS = {
-    "apgd-ce": "cross_entropy",
-    "apgd-dlr": "dlr",
-    "apgd-margin": "margin",
-    "apgd-t": "targeted_dlr",
-}
-ATTACKS = (*_APGD_LOSS, "fab-t", "square")
-_TARGETED = ("apgd-t", "fab-t")
-# Share of the examples that Square may break after the gradient attacks without being remarked on.
-_SQUARE_SHARE = 0.002
-
-Progress = Callable[[str, int, int, int], None]
 
 
 class AutoAttackResult(NamedTuple):
@@ -62,138 +54,6 @@ class AutoAttackResult(NamedTuple):
     warnings: tuple[str, ...]
 
 
-class _Settings(NamedTuple):
-    norm: str
-    num_steps: int
-    num_queries: int
-    num_targets: int
-    eot_samples: int | None
-
-
-def _run_attack(
-    attack: str,
-    run: int,
-    problem: Problem,
-    rows: np.ndarray,
-    active: jax.Array,
-    key: jax.Array,
-    settings: _Settings,
-) -> jax.Array:
-    """Run one attack (towards one target) on a chunk of rows, [batch_size, H, W, C]."""
-    images, labels = problem.images[rows], problem.labels[rows]
-    number = ATTACKS.index(attack)
-    # From the image's own key, so that neither batch_size nor its neighbours matter.
-    keys = jax.vmap(lambda k: jax.random.fold_in(k, number))(problem.keys[rows])
-    model, epsilon, norm = problem.model, problem.epsilon, settings.norm
-    given = (model, images, labels, keys)
-    if attack in _APGD_LOSS:
-        loss, eot = _APGD_LOSS[attack], settings.eot_samples
-        how = ApgdSettings(norm, loss, settings.num_steps, 1, eot)
-        return apgd_runs((*given, key, epsilon, active), run, 1, how)
-    if attack == "fab-t":
-        problem_given = (*given, epsilon, epsilon, active)
-        found = fab_runs(problem_given, run, 1, FabSettings(norm, settings.num_steps, 1))
-        return project(found.images, images, epsilon, norm)
-    return square_run(model, images, labels, keys, epsilon, active, norm, settings.num_queries, 0.8, False)[0]
-
-
-def _chunks(indices: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Indices in pieces of exactly batch_size, the last filled up, and which of them are real."""
-    for begin in range(0, len(indices), batch_size):
-        piece = indices[begin : begin + batch_size]
-        fill = np.full(batch_size - len(piece), piece[0])
-        yield np.concatenate([piece, fill]), np.arange(batch_size) < len(piece)
-
-
-class _Judge:
-    """Asks logits_fn, outside of any attack, whether images keep their labels."""
-
-    def __init__(self, problem: Problem, key: jax.Array, random: bool) -> None:
-        self._problem, self._key, self._random, self._count = problem, key, random, 0
-
-    def __call__(self, images: jax.Array, rows: np.ndarray) -> np.ndarray:
-        self._count += 1
-        extra = (jax.random.fold_in(self._key, self._count),) if self._random else ()
-        logits = logits_of(self._problem.model.judge, images, *extra)
-        return np.asarray(is_correct(logits, self._problem.labels[rows]))
-
-
-def _clean_mask(problem: Problem, judge: _Judge, batch_size: int) -> np.ndarray:
-    correct = np.zeros(len(problem.labels), bool)
-    for rows, real in _chunks(np.arange(len(correct)), batch_size):
-        correct[rows[real]] = judge(problem.images[rows], rows)[real]
-    return correct
-
-
-def _attack_all(
-    attack: str,
-    robust: np.ndarray,
-    images: np.ndarray,
-    problem: Problem,
-    judge: _Judge,
-    key: jax.Array,
-    batch_size: int,
-    settings: _Settings,
-    progress: Progress | None,
-) -> np.ndarray:
-    """Attack everything robust, target after target; writes what it finds into images."""
-    robust = robust.copy()
-    runs = settings.num_targets if attack in _TARGETED else 1
-    for run in range(runs):
-        run_key = jax.random.fold_in(key, run)
-        for count, (rows, real) in enumerate(_chunks(np.flatnonzero(robust), batch_size)):
-            chunk_key = jax.random.fold_in(run_key, count)
-            found = _run_attack(attack, run, problem, rows, jnp.asarray(real), chunk_key, settings)
-            check_ball(problem.images[rows], found, problem.epsilon, settings.norm)
-            broken = real & ~judge(found, rows)
-            images[rows[broken]] = np.asarray(found)[broken]
-            robust[rows[broken]] = False
-        if progress is not None:
-            progress(attack, run + 1, runs, int(robust.sum()))
-    return robust
-
-
-def _model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int | None) -> list[str]:
-    """Look at the first chunk for outputs and gradients that spoil attacks."""
-    images, labels = problem.images[:batch_size], problem.labels[:batch_size]
-    extra = () if eot is None else (key,)
-    logits = np.asarray(logits_of(problem.model.judge, images, *extra))
-    warnings = []
-    if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1.0, atol=1e-5):
-        warnings.append(
-            "logits_fn seems to return probabilities: the softmax of a softmax hides the gradient; return logits."
-        )
-    if not np.isfinite(logits).all():
-        bad = int((~np.isfinite(logits).all(axis=1)).sum())
-        warnings.append(
-            f"the logits of {bad} of {len(logits)} clean images are not finite; these images count as misclassified."
-        )
-    verdict = jax.jit(look, static_argnames=("loss_name", "eot_samples"))(
-        problem.model, images, labels, labels, loss_name="margin", key=key, eot_samples=eot
-    )
-    flat = np.asarray(jnp.all(verdict.gradient == 0, axis=(1, 2, 3)))
-    if flat.any():
-        warnings.append(
-            f"the gradient of {int(flat.sum())} of {len(flat)} images is exactly zero: the gradient "
-            "attacks see nothing there; give a differentiable gradient_fn."
-        )
-    return warnings
-
-
-def _square_warning(masks: dict[str, np.ndarray], individually: bool) -> list[str]:
-    gradient = [name for name in masks if name not in ("clean", "square")]
-    if "square" not in masks or not gradient:
-        return []
-    before = np.logical_and.reduce([masks[name] for name in gradient])
-    gained = float(np.mean(before & ~masks["square"]))
-    if gained <= _SQUARE_SHARE:
-        return []
-    return [
-        f"Square, which asks for no gradient, broke {gained:.1%} of the examples that every "
-        "gradient attack had left: the gradients may be masked, and the figure too high."
-    ]
-
-
 def _checked_attacks(attacks: Sequence[str] | None, version: str, num_classes: int) -> tuple[str, ...]:
     if attacks is None:
         chosen = VERSIONS[version]
@@ -203,15 +63,15 @@ def _checked_attacks(attacks: Sequence[str] | None, version: str, num_classes: i
             check_choice("attacks", attack, ATTACKS)
         if len(set(chosen)) != len(chosen) or not chosen:
             raise ValueError(f"attacks is {chosen}; it must name at least one, each once.")
-    if version == "rand" and not set(chosen) <= set(_APGD_LOSS):
+    if version == "rand" and not set(chosen) <= set(APGD_LOSS):
         raise ValueError(
             f"attacks is {chosen}; with version='rand' only the APGD attacks are defined: "
-            f"{', '.join(map(repr, _APGD_LOSS))}."
+            f"{', '.join(map(repr, APGD_LOSS))}."
         )
     for attack in chosen:
-        if attack in _APGD_LOSS:
+        if attack in APGD_LOSS:
             try:
-                check_classes(_APGD_LOSS[attack], num_classes)
+                check_classes(APGD_LOSS[attack], num_classes)
             except ValueError as error:
                 raise ValueError(
                     f"{attack} cannot run: {error} For AutoAttack with so few classes say "
@@ -301,23 +161,23 @@ def autoattack_report(
     if "square" in chosen:
         check_square_size(problem.images, norm)
     targets = check_targets(num_targets, problem.num_classes)
-    settings = _Settings(norm, num_steps, num_queries, targets, eot)
+    settings = Settings(norm, num_steps, num_queries, targets, eot)
     batch_size = min(batch_size, len(problem.labels))
 
-    judge = _Judge(problem, jax.random.fold_in(key, 1), eot is not None)
-    clean = _clean_mask(problem, judge, batch_size)
+    judge = Judge(problem, jax.random.fold_in(key, 1), eot is not None)
+    clean = clean_mask(problem, judge, batch_size)
     masks, robust = {"clean": clean}, clean
     adversarial = np.array(problem.images)
     for attack in chosen:
         attack_key = jax.random.fold_in(key, 2 + ATTACKS.index(attack))
         before = clean if individually else robust
-        masks[attack] = _attack_all(
+        masks[attack] = attack_all(
             attack, before, adversarial, problem, judge, attack_key, batch_size, settings, progress
         )
         robust = robust & masks[attack]
     check_ball(problem.images, adversarial, problem.epsilon, norm)
-    warnings = _model_warnings(problem, batch_size, jax.random.fold_in(key, 0), eot)
-    warnings += _square_warning(masks, individually)
+    warnings = model_warnings(problem, batch_size, jax.random.fold_in(key, 0), eot)
+    warnings += square_warning(masks, individually)
     return AutoAttackResult(jnp.asarray(adversarial), robust, masks, tuple(warnings))
 
 

@@ -15,13 +15,13 @@ from isvs_jax.robustness.attacks._checks import (
     check_problem,
     check_targets,
 )
+from isvs_jax.robustness.attacks._linearised_boundary import towards_boundary
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
 from isvs_jax.robustness.attacks._norms import project, size, start_of_run, uniform_on_sphere
 
-# The constants of the paper: most weight of the clean image in a step, overshoot of the boundary,
-# and how far a step goes back towards the clean image after a success.
-_MOST_CLEAN, _OVERSHOOT, _BACKWARD = 0.1, 1.05, 0.9
+# How far a step goes back towards the clean image after a success.
+_BACKWARD = 0.9
 
 
 class FabResult(NamedTuple):
@@ -33,50 +33,6 @@ class FabResult(NamedTuple):
 
     images: jax.Array
     distance: jax.Array
-
-
-def project_onto_hyperplane(points: jax.Array, normals: jax.Array, offsets: jax.Array, norm: str) -> jax.Array:
-    """Shortest d with ⟨normal, d⟩ = −offset and point + d in [0, 1]; all the way if none reaches.
-
-    Towards the hyperplane entry i moves by min(λ uᵢ, roomᵢ), u = 1 for L∞ and |w| for L2, where
-    λ ≥ 0 solves Σ |wᵢ| min(λ uᵢ, roomᵢ) = |offset|. The left side is concave and piecewise linear
-    in λ, so Newton's method from 0 climbs to the root in a few steps, without sorting.
-
-    Args:
-        points: [B, N] in [0, 1].
-        normals: w, [B, N].
-        offsets: ⟨w, z⟩ − b at the points, [B].
-        norm: "linf" or "l2".
-
-    Returns:
-        d, [B, N].
-    """
-    largest = jnp.max(jnp.abs(normals), axis=1)
-    scale = jnp.where(largest > 0, largest, 1.0)
-    # Signed so that every offset is to be lowered: entries move against w.
-    w = normals / scale[:, None] * jnp.where(offsets >= 0, 1.0, -1.0)[:, None]
-    goal = jnp.abs(offsets) / scale
-    weight = jnp.abs(w)
-    room = jnp.where(w > 0, points, 1 - points) * (weight > 0)
-    rate = (weight > 0).astype(w.dtype) if norm == "linf" else weight
-
-    def newton(
-        state: tuple[jax.Array, jax.Array, jax.Array],
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        level, _, count = state
-        free = level[:, None] * rate < room
-        slope = jnp.sum(jnp.where(free, weight * rate, 0.0), axis=1)
-        filled = jnp.sum(jnp.where(free, 0.0, weight * room), axis=1)
-        new = jnp.where(slope > 0, (goal - filled) / jnp.where(slope > 0, slope, 1.0), level)
-        new = jnp.maximum(new, level)
-        return new, jnp.any(new > level), count + 1
-
-    begin = (jnp.zeros_like(goal), jnp.array(True), jnp.zeros((), jnp.int32))
-    # Ten steps are usual; the bound is for rounding that never settles.
-    level = jax.lax.while_loop(lambda s: s[1] & (s[2] < 50), newton, begin)[0]
-    out_of_reach = jnp.sum(weight * room, axis=1) <= goal
-    length = jnp.where(out_of_reach[:, None], room, jnp.minimum(level[:, None] * rate, room))
-    return -jnp.sign(w) * length
 
 
 class Settings(NamedTuple):
@@ -116,46 +72,11 @@ class State(NamedTuple):
     distance: jax.Array
 
 
-def _linearise(x: jax.Array, context: Context) -> tuple[jax.Array, jax.Array]:
-    """The target's lead over the label at x, [B], and its gradient, [B, N]; zero if not finite."""
-    setup, rows = context.setup, jnp.arange(x.shape[0])
-
-    def lead(x: jax.Array, function: LogitsFn) -> tuple[jax.Array, jax.Array]:
-        logits = function(x)
-        leads = logits[rows, context.targets] - logits[rows, setup.labels]
-        return jnp.sum(leads), leads
-
-    gradient, leads = jax.grad(lead, has_aux=True)(x, setup.model.surrogate or setup.model.judge)
-    if setup.model.surrogate is not None:
-        leads = lead(x, setup.model.judge)[1]
-    usable = jnp.isfinite(leads) & jnp.all(jnp.isfinite(gradient), axis=(1, 2, 3))
-    normal = jnp.where(usable[:, None], gradient.reshape(x.shape[0], -1), 0.0)
-    return jnp.where(usable, leads, 0.0), normal
-
-
-def _towards_boundary(x: jax.Array, context: Context, norm: str) -> jax.Array:
-    """Project the iterate and the clean image onto the linearised boundary, and mix both."""
-    images, batch = context.setup.images, x.shape[0]
-    leads, normal = _linearise(x, context)
-    flat, clean = x.reshape(batch, -1), images.reshape(batch, -1)
-    both = project_onto_hyperplane(
-        jnp.concatenate([flat, clean]),
-        jnp.concatenate([normal, normal]),
-        jnp.concatenate([leads, leads + jnp.sum(normal * (clean - flat), axis=1)]),
-        norm,
-    )
-    lengths = jnp.maximum(size(both, norm), 1e-8)
-    share = lengths[:batch] / (lengths[:batch] + lengths[batch:])
-    weight = jnp.minimum(share, _MOST_CLEAN)[:, None]
-    moved = (1 - weight) * (flat + _OVERSHOOT * both[:batch])
-    moved = moved + weight * (clean + _OVERSHOOT * both[batch:])
-    return jnp.clip(moved, 0.0, 1.0).reshape(x.shape)
-
-
 def _advance(state: State, context: Context, settings: Settings) -> State:
     """Make one step of every example; after a success go back towards the clean image."""
     setup = context.setup
-    moved = _towards_boundary(state.current, context, settings.norm)
+    x, norm = state.current, settings.norm
+    moved = towards_boundary(setup.model, x, setup.images, setup.labels, context.targets, norm)
     fooled = ~is_correct(setup.model.judge(moved), setup.labels)
     distance = size(moved - setup.images, settings.norm)
     nearer = fooled & (distance < state.distance)

@@ -14,52 +14,14 @@ from isvs_jax.robustness.attacks._checks import check_ball, check_count, check_p
 from isvs_jax.robustness.attacks._losses import margin
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
 from isvs_jax.robustness.attacks._norms import project
-
-# Queries after which the share of pixels in the window is halved, for a budget of 10,000.
-_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-
-
-def window_sides(num_queries: int, height: int, width: int, norm: str, share: float, rescale: bool) -> np.ndarray:
-    """Side of the square window of each query, integers [num_queries]."""
-    queries = np.arange(num_queries)
-    if rescale:
-        queries = (queries / num_queries * 10000).astype(int)
-    shares = share / 2.0 ** np.searchsorted(_HALVINGS, queries, side="left")
-    sides = np.round(np.sqrt(shares * height * width)).astype(int)
-    if norm == "l2":
-        # Odd sides of three and more: the bump has a middle.
-        sides = np.maximum(sides, 3)
-        sides += 1 - sides % 2
-    return np.clip(sides, 1, min(height, width)).astype(np.int32)
-
-
-def _bump_half(rows: int, columns: int) -> np.ndarray:
-    """Sum of nested boxes around the middle, the k-th of weight 1/k²."""
-    middle_row, middle_column = rows // 2, columns // 2
-    layers = max(middle_row, middle_column) + 1
-    i, j = np.mgrid[:rows, :columns]
-    ring = np.maximum(np.abs(i - middle_row), np.abs(j - middle_column))
-    weights = 1.0 / np.arange(1, layers + 1) ** 2
-    # A pixel of ring r lies in the boxes r, r + 1, ...
-    inside = np.append(np.cumsum(weights[::-1])[::-1], 0.0)
-    return inside[np.minimum(ring, layers)]
-
-
-def bump(side: int) -> np.ndarray:
-    """Two opposite bumps side by side, [side, side], of L2 norm one."""
-    first, second = _bump_half(side // 2, side), _bump_half(side - side // 2, side)
-    halves = [h / max(float(np.linalg.norm(h)), 1e-12) for h in (first, second)]
-    both = np.concatenate([halves[0], -halves[1]])
-    return both / np.linalg.norm(both)
-
-
-def _bump_table(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bumps of all sides, padded to the largest, and the row of the table for each query."""
-    distinct, rows = np.unique(sides, return_inverse=True)
-    table = np.zeros((len(distinct), int(distinct[-1]), int(distinct[-1])))
-    for row, side in enumerate(distinct):
-        table[row, :side, :side] = bump(int(side))
-    return table, rows.astype(np.int32)
+from isvs_jax.robustness.attacks._square_sampling import (
+    bump_table,
+    grid_of_bumps,
+    propose_l2,
+    propose_linf,
+    stripes,
+    window_sides,
+)
 
 
 class State(NamedTuple):
@@ -68,93 +30,6 @@ class State(NamedTuple):
     query: jax.Array
     images: jax.Array
     loss: jax.Array
-
-
-def _window(corner: jax.Array, side: jax.Array, height: int, width: int) -> jax.Array:
-    """Mask [H, W, 1] of the square of that side below and right of the corner."""
-    rows, columns = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
-    inside_rows = (rows >= corner[0]) & (rows < corner[0] + side)
-    return (inside_rows & (columns >= corner[1]) & (columns < corner[1] + side))[..., None]
-
-
-def _corner(key: jax.Array, side: jax.Array, height: int, width: int) -> jax.Array:
-    return jax.random.randint(key, (2,), 0, jnp.array([height, width]) - side + 1)
-
-
-def _signs(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
-    return jax.random.rademacher(key, shape, jnp.int8).astype(dtype)
-
-
-def _stripes(key: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Array:
-    """The L∞ start: every column of every channel up or down by epsilon."""
-    signs = _signs(key, (1, *image.shape[1:]), image.dtype)
-    return jnp.clip(image + epsilon * signs, 0.0, 1.0)
-
-
-def _propose_linf(
-    key: jax.Array, current: jax.Array, image: jax.Array, epsilon: jax.Array, side: jax.Array
-) -> jax.Array:
-    """Move a window of constant colour to one corner of the cube."""
-    place_key, sign_key = jax.random.split(key)
-    height, width, channels = image.shape
-    window = _window(_corner(place_key, side, height, width), side, height, width)
-    step = 2 * epsilon * _signs(sign_key, (1, 1, channels), image.dtype)
-    moved = jnp.where(window, current + step, current)
-    return jnp.clip(jnp.clip(moved, image - epsilon, image + epsilon), 0.0, 1.0)
-
-
-def _to_sphere(delta: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Array:
-    length = jnp.sqrt(jnp.sum(delta**2))
-    return jnp.clip(image + delta * (epsilon / jnp.where(length > 0, length, 1.0)), 0.0, 1.0)
-
-
-def _tiles(key: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Array:
-    """The L2 start: a grid of bumps of random sign."""
-    height, width, channels = image.shape
-    side = max(min(height, width) // 5, 1)
-    down, across = height // side, width // side
-    sign_key, turn_key = jax.random.split(key)
-    signs = _signs(sign_key, (down, 1, across, 1, channels), image.dtype)
-    tile = jnp.asarray(bump(side), image.dtype)
-    turned = jax.random.bernoulli(turn_key, 0.5, (down, 1, across, 1))
-    tiles = jnp.where(turned, tile.T[None, :, None, :], tile[None, :, None, :])
-    grid = (tiles[..., None] * signs).reshape(down * side, across * side, channels)
-    delta = jnp.zeros_like(image).at[: down * side, : across * side].set(grid)
-    return _to_sphere(delta, image, epsilon)
-
-
-def _propose_l2(
-    key: jax.Array,
-    current: jax.Array,
-    image: jax.Array,
-    epsilon: jax.Array,
-    side: jax.Array,
-    tile: jax.Array,
-) -> jax.Array:
-    """Take the energy of one window and put it, with a bump, into another."""
-    place_key, other_key, sign_key, turn_key = jax.random.split(key, 4)
-    height, width, channels = image.shape
-    delta = current - image
-    place = _corner(place_key, side, height, width)
-    window = _window(place, side, height, width)
-    emptied = _window(_corner(other_key, side, height, width), side, height, width)
-
-    tile = jnp.where(jax.random.bernoulli(turn_key), tile.T, tile)
-    canvas = jnp.zeros((height + tile.shape[0], width + tile.shape[1]), image.dtype)
-    # Beyond its side the padded tile is zero, so that what hangs over the window adds nothing.
-    shape = jax.lax.dynamic_update_slice(canvas, tile, (place[0], place[1]))[:height, :width, None]
-
-    def channel_norm(values: jax.Array) -> jax.Array:
-        return jnp.sqrt(jnp.sum(values**2, axis=(0, 1), keepdims=True))
-
-    tiny = jnp.asarray(1e-12, image.dtype)
-    old = jnp.where(window, delta, 0.0)
-    new = shape * _signs(sign_key, (1, 1, channels), image.dtype) + old / (channel_norm(old) + tiny)
-    spare = jnp.maximum(epsilon**2 - jnp.sum(delta**2), 0.0) / channels
-    taken = channel_norm(jnp.where(window | emptied, delta, 0.0))
-    new = new / (channel_norm(new) + tiny) * jnp.sqrt(spare + taken**2)
-    delta = jnp.where(window, new, jnp.where(emptied, 0.0, delta))
-    return _to_sphere(delta, image, epsilon)
 
 
 def _judged(model: Model, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -185,7 +60,7 @@ def square_run(
     """One search from one start; returns the accepted images and their losses [B]."""
     height, width = images.shape[1:3]
     sides = window_sides(num_queries, height, width, norm, share, rescale)
-    table, rows = _bump_table(sides) if norm == "l2" else (np.zeros((1, 1, 1)), sides * 0)
+    table, rows = bump_table(sides) if norm == "l2" else (np.zeros((1, 1, 1)), sides * 0)
     tiles, tile_of = jnp.asarray(table, images.dtype), jnp.asarray(rows)
     side_of = jnp.asarray(sides)
 
@@ -193,10 +68,10 @@ def square_run(
         query_keys = jax.vmap(lambda k: jax.random.fold_in(k, query + 1))(keys)
         side = side_of[query]
         if norm == "linf":
-            make = functools.partial(_propose_linf, epsilon=epsilon, side=side)
+            make = functools.partial(propose_linf, epsilon=epsilon, side=side)
         else:
             tile = tiles[tile_of[query]]
-            make = functools.partial(_propose_l2, epsilon=epsilon, side=side, tile=tile)
+            make = functools.partial(propose_l2, epsilon=epsilon, side=side, tile=tile)
         proposed = jax.vmap(make)(query_keys, current, images)
         return project(proposed, images, epsilon, norm)
 
@@ -212,7 +87,7 @@ def square_run(
 
     clean_loss = _judged(model, images, labels)
     start_keys = jax.vmap(lambda k: jax.random.fold_in(k, 0))(keys)
-    start = functools.partial(_stripes if norm == "linf" else _tiles, epsilon=epsilon)
+    start = functools.partial(stripes if norm == "linf" else grid_of_bumps, epsilon=epsilon)
     begin = project(jax.vmap(start)(start_keys, images), images, epsilon, norm)
     # A clean image that is misclassified already stays as it is.
     begin = jnp.where((clean_loss > 0)[:, None, None, None], begin, images)
