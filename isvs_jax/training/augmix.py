@@ -10,6 +10,8 @@ from isvs_jax.training.augmix_operations import OPERATIONS, TOP_LEVEL, apply_ope
 
 # A chain of random depth has 1 to 3 operations.
 _DEEPEST = 3
+# Levels are drawn from here to the severity.
+_LEAST_LEVEL = 0.1
 
 
 @dataclass(frozen=True)
@@ -85,34 +87,33 @@ def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConf
 
 
 def _mix(key: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Array:
-    weights_key, share_key, chains_key = jax.random.split(key, 3)
-    weights = jax.random.dirichlet(weights_key, jnp.full(config.width, config.alpha, jnp.float32))
-    share = jax.random.beta(share_key, config.alpha, config.alpha, dtype=jnp.float32)
-    chain_keys = jax.random.split(chains_key, config.width)
+    weights_key, chains_key = jax.random.split(key)
+    weights, share = _random_weights(weights_key, config)
+    longest = _DEEPEST if config.depth == -1 else config.depth
+    # Of each chain one number for its depth, and for each of its operations three. Drawn at once: compiles faster.
+    numbers = jax.random.uniform(chains_key, (config.width, 1 + 3 * longest))
     grey_levels = jnp.floor(jnp.clip(jax.lax.stop_gradient(image).astype(jnp.float32), 0, 1) * 255 + 0.5)
-    chains = jax.vmap(partial(_chain, config=config), in_axes=(0, None))(chain_keys, grey_levels) / 255
+    chains = jax.vmap(partial(_chain, config=config), in_axes=(0, None))(numbers, grey_levels) / 255
     mixed = jnp.einsum("i,ihwc->hwc", weights, chains, precision=jax.lax.Precision.HIGHEST)
     # Convex up to rounding.
     return jnp.clip((1 - share) * image + share * mixed, 0, 1).astype(image.dtype)
 
 
-def _chain(key: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Array:
-    longest = _DEEPEST if config.depth == -1 else config.depth
-    depth_key, operations_key = jax.random.split(key)
-    depth = longest if config.depth != -1 else jax.random.randint(depth_key, (), 1, _DEEPEST + 1)
+def _random_weights(key: jax.Array, config: AugMixConfig) -> tuple[jax.Array, jax.Array]:
+    """Weights [width] from a symmetric Dirichlet and a share from a symmetric Beta distribution, both from gammas."""
+    logs = jax.random.loggamma(key, config.alpha, (config.width + 2,), jnp.float32)
+    return jax.nn.softmax(logs[2:]), jax.nn.sigmoid(logs[0] - logs[1])
 
-    def step(image: jax.Array, key_and_index: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        key, index = key_and_index
-        changed = _random_operation(key, image, config.severity)
+
+def _chain(numbers: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Array:
+    depth = config.depth if config.depth != -1 else 1 + jnp.floor(_DEEPEST * numbers[0]).astype(jnp.int32)
+
+    def step(image: jax.Array, numbers_and_index: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        (choice, strength, side), index = numbers_and_index
+        operation = jnp.floor(len(OPERATIONS) * choice).astype(jnp.int32)
+        level = _LEAST_LEVEL + (config.severity - _LEAST_LEVEL) * strength
+        changed = apply_operation(image, operation, level, jnp.where(side < 0.5, -1.0, 1.0))
         return jnp.where(index < depth, changed, image), None
 
-    return jax.lax.scan(step, image, (jax.random.split(operations_key, longest), jnp.arange(longest)))[0]
-
-
-def _random_operation(key: jax.Array, image: jax.Array, severity: float) -> jax.Array:
-    """One of the nine operations at a random level up to `severity`, on grey levels float32 [H, W, C]."""
-    choice_key, level_key, sign_key = jax.random.split(key, 3)
-    operation = jax.random.randint(choice_key, (), 0, len(OPERATIONS))
-    level = jax.random.uniform(level_key, (), minval=0.1, maxval=severity)
-    sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
-    return apply_operation(image, operation, level, sign)
+    steps = numbers[1:].reshape(-1, 3)
+    return jax.lax.scan(step, image, (steps, jnp.arange(len(steps))))[0]

@@ -193,9 +193,11 @@ def _augmix(
     labels: jax.Array,
     keys: jax.Array,
 ) -> Loss:
-    image = images[:, 0]
-    mixed = [augmix(jax.vmap(jax.random.fold_in, (0, None))(keys, k), image, objective.augmix) for k in (0, 1)]
-    return _consistency(objective, cross_entropy, network, jnp.stack([image, *mixed], axis=1), labels, keys)
+    twice = jnp.concatenate([images, images])[:, 0]
+    both_keys = jnp.concatenate([jax.vmap(jax.random.fold_in, (0, None))(keys, k) for k in (0, 1)])
+    mixed = augmix(both_keys, twice, objective.augmix).reshape(2, *images[:, 0].shape)
+    versions = jnp.stack([images[:, 0], *mixed], axis=1)
+    return _consistency(objective, cross_entropy, network, versions, labels, keys)
 
 
 def _adversarial(
