@@ -1,6 +1,6 @@
 """Labelled images with a training and a test split, by one specification: digits, TFDS, folders."""
 
-from isvs_jax.data.dataset import Dataset, Split, as_float, holdout, take
+from isvs_jax.data.dataset import Dataset, Split, as_float, digest, holdout, take
 from isvs_jax.data.load import load
 
-__all__ = ["Dataset", "Split", "as_float", "holdout", "load", "take"]
+__all__ = ["Dataset", "Split", "as_float", "digest", "holdout", "load", "take"]

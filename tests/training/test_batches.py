@@ -12,6 +12,7 @@ from isvs_jax.data import Split
 from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
+from isvs_jax.training.objective import Objective
 from isvs_jax.training.views import View
 
 VIEWS = (View(1.0), View(2.0), View(4.0, "sparse"))
@@ -32,7 +33,10 @@ def cached() -> np.ndarray:
 
 
 def configured(**changes: object) -> TrainConfig:
-    return TrainConfig(**{"epochs": 3, "batch_size": 4, "seed": 7, **changes})  # type: ignore[arg-type]
+    several = changes.get("inputs", Inputs()).way == "several"  # type: ignore[attr-defined]
+    objective = Objective("consistency" if several else "cross_entropy")
+    chosen = {"epochs": 3, "batch_size": 4, "seed": 7, "objective": objective, **changes}
+    return TrainConfig(**chosen)  # type: ignore[arg-type]
 
 
 def collected(loader: BatchIterator) -> list[HostBatch]:

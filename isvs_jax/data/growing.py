@@ -1,0 +1,218 @@
+"""A folder of arrays that is made in parts: whole or absent, taken up again after a kill, by one process at a time."""
+
+import errno
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+PLAN, PROGRESS, LOCK = "plan.json", "progress.json", "lock"
+# Seconds between the points from which a killed process is taken up again: each waits for the disk.
+INTERVAL = 5.0
+
+
+class ArraySpec(NamedTuple):
+    """Shape and dtype of an array on disk."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+@contextmanager
+def only_maker(folder: Path) -> Iterator[Path | None]:
+    """The place in which to make a folder, FOLDER.partial, for this process alone; None where the folder is there.
+
+    A process that finds another one at it waits until that one is done or dead. A lock of the file system
+    (`flock`) keeps them apart, which dies with its holder; where there is none (Windows), nothing does.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    with ExitStack() as stack:
+        while not folder.exists():
+            partial.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = stack.enter_context(open(partial / LOCK, "wb"))
+            except FileNotFoundError:  # cleared away in between
+                continue
+            _wait_for(lock, folder)
+            if not folder.exists() and _is_at(lock, partial / LOCK):
+                yield partial
+                return
+        if partial.exists() and not (partial / PLAN).exists():
+            (partial / LOCK).unlink(missing_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+        yield None
+
+
+def _wait_for(lock: BinaryIO, folder: Path) -> None:
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{folder} is being made by another process; waiting for it.", file=sys.stderr)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _is_at(lock: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+class PartialFolder:
+    """Arrays that are filled in order, with a note of how far they are; a context that closes their files.
+
+    Args:
+        partial: Where they are made; what an earlier process left there of the same plan is kept.
+        plan: All that the arrays depend on, as values of JSON.
+        arrays: The arrays by name; each becomes NAME.npy.
+
+    Attributes:
+        done: How many parts are there; the unit is the caller's.
+
+    Raises:
+        OSError: The disk has less room than the arrays need.
+        ValueError: The place holds the beginning of something else.
+    """
+
+    def __init__(self, partial: Path, plan: Mapping[str, Any], arrays: Mapping[str, ArraySpec]) -> None:
+        self._folder = partial
+        self._arrays = dict(arrays)
+        self._saved = time.monotonic()
+        self._finished = False
+        self._claim(json.loads(json.dumps(plan)))
+        self._require_room()
+        self._files = {name: _opened(self._path(name), spec) for name, spec in arrays.items()}
+        progress = partial / PROGRESS
+        self.done: int = json.loads(progress.read_text())["done"] if progress.exists() else 0
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.npy"
+
+    def _claim(self, plan: dict[str, Any]) -> None:
+        file = self._folder / PLAN
+        if not file.exists():
+            write_atomically(file, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
+            return
+        there = json.loads(file.read_text())
+        changed = sorted(name for name in there.keys() | plan.keys() if there.get(name) != plan.get(name))
+        if changed:
+            raise ValueError(
+                f"{self._folder} holds the beginning of something else: it differs in {', '.join(changed)}. Delete it, "
+                "or give another folder."
+            )
+
+    def _require_room(self) -> None:
+        needed = sum(spec.nbytes for spec in self._arrays.values())
+        # Files are made at full length at once, but take room only as they are filled.
+        there = [self._path(name).stat() for name in self._arrays if self._path(name).exists()]
+        missing = needed - sum(getattr(stat, "st_blocks", 0) * 512 for stat in there)
+        free = shutil.disk_usage(self._folder).free
+        if missing > free:
+            raise OSError(
+                f"{self._folder} needs {_size(missing)}, but its disk has {_size(free)} free: make room, or give a "
+                "folder on another disk."
+            )
+
+    def write(self, name: str, offset: int, values: np.ndarray) -> None:
+        """Write values in C order to an array, from its element number `offset` on.
+
+        By plain writes: through a map, a disk that fills up would end the process without a word.
+        """
+        file, start = self._files[name]
+        spec = self._arrays[name]
+        if values.dtype != spec.dtype:
+            raise TypeError(f"values has dtype {values.dtype}; for {name} it may be {spec.dtype}.")
+        file.seek(start + offset * spec.dtype.itemsize)
+        left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except OSError as error:
+            raise self._explained(error) from error
+
+    def advance(self, done: int) -> None:
+        """Note that `done` parts are there; now and then the note goes to the disk."""
+        self.done = done
+        if time.monotonic() - self._saved > INTERVAL:
+            self.save()
+
+    def save(self) -> None:
+        """Bring the arrays to the disk, and then the note of how far they are."""
+        try:
+            for file, _ in self._files.values():
+                file.flush()
+                os.fsync(file.fileno())
+            write_atomically(self._folder / PROGRESS, json.dumps({"done": self.done}) + "\n")
+        except OSError as error:
+            raise self._explained(error) from error
+        self._saved = time.monotonic()
+
+    def finish(self, folder: Path) -> None:
+        """Give the folder its name, all arrays being whole."""
+        self.save()
+        os.rename(self._folder, folder)
+        self._finished = True
+        # Not before: whoever found no lock in the old place would begin anew.
+        for file in (PLAN, PROGRESS, LOCK):
+            (folder / file).unlink()
+
+    def _explained(self, error: OSError) -> OSError:
+        if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+            return error
+        return OSError(f"The disk of {self._folder} is full: make room and do the same again; what is there is kept.")
+
+    def __enter__(self) -> "PartialFolder":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if not self._finished and not isinstance(error, OSError):
+                self.save()
+        finally:
+            for file, _ in self._files.values():
+                file.close()
+
+
+def _opened(path: Path, spec: ArraySpec) -> tuple[FileIO, int]:
+    """An .npy file of full length for reading and writing, and where its values begin."""
+    if not path.exists():
+        descr = np.lib.format.dtype_to_descr(spec.dtype)
+        with open(path, "wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": descr, "fortran_order": False, "shape": tuple(map(int, spec.shape))}
+            )
+            file.truncate(file.tell() + spec.nbytes)
+    start = path.stat().st_size - spec.nbytes
+    return open(path, "r+b", buffering=0), start
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write a file so that a reader finds the old text or the new one whole, even after a loss of power."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    with open(partial, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(partial, file)
+
+
+def _size(count: int) -> str:
+    return f"{count:,} bytes ({count / 2**30:.2f} GiB)"
