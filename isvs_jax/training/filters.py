@@ -1,24 +1,28 @@
-"""The filters that the path is compared with: Gaussian blur, ideal low-pass and total variation.
+"""The filters that the path is compared with: Gaussian blur, ideal low-pass and (in its own file) total variation.
 
-None wraps around: the image is continued by its mirror image at every border, or, for total variation, has no
-differences across it. The linear ones are products with small matrices, which are made in NumPy from the static
-strength and run in full precision on every device.
+None wraps around: beyond a border the image goes on as its mirror image. The two linear ones are products with small
+matrices, which are made in NumPy from the static strength and multiplied in full precision on every device.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, check_num_steps, compute_dtype
+from isvs_jax._checks import ArrayLike, as_image, compute_dtype
 from isvs_jax._cosine import dct_matrix
-from isvs_jax._edges import Edges, difference, difference_adjoint
+from isvs_jax.training.total_variation import rof
+
+FilterKind = Literal["blur", "lowpass", "rof"]
 
 # A Gaussian is cut off after so many standard deviations.
 _TRUNCATE = 4.0
-# ‖D‖² ≤ 8: the step of gradient descent on the dual of total variation.
-_STEP = 1 / 8
+# The search for a strength ends at this relative difference of energies.
+_TOLERANCE = 1e-4
+_LONGEST_SEARCH = 40
 
 
 def gaussian_blur(images: jax.Array, sigma: float) -> jax.Array:
@@ -78,49 +82,60 @@ def low_pass(images: jax.Array, cutoff: float) -> jax.Array:
     return _masked(images, radii(*images.shape[-3:-1]) <= cutoff)
 
 
-def rof(images: jax.Array, weight: float, *, iterations: int = 100) -> jax.Array:
-    """Total variation denoising of Rudin, Osher and Fatemi, each channel for itself.
-
-    u = argmin ½‖u − x‖² + weight·Σ |∇u|, with |∇u| of a pixel the Euclidean norm of its two forward differences: the
-    minimiser that scikit-image's `denoise_tv_chambolle` approaches as its eps goes to 0. Computed on the dual problem,
-    u = x − Dᵀq with |q| ≤ weight, by accelerated projected gradient descent; the distance to the minimiser falls
-    about as 1/iterations², and after 100 it is a grey level or less for weights up to 0.1.
-
-    Args:
-        images: float [..., H, W, C].
-        weight: > 0.
-        iterations: Of the accelerated descent (static).
-
-    Returns:
-        Shape and dtype of `images`.
-
-    Raises:
-        TypeError: `images` is not of a floating dtype.
-        ValueError: `weight` is not positive and finite, or `iterations` is not a positive integer.
-
-    Example:
-        >>> step = jnp.zeros((4, 8, 1)).at[:, 4:].set(1.0)
-        >>> rof(step, 0.1)[0, :, 0].round(3).tolist()[3:5]  # each half moves by weight / its width
-        [0.02500000037252903, 0.9750000238418579]
-
-    References:
-        Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms", Physica D 60 (1992).
-        Chambolle, "An algorithm for total variation minimization and applications", JMIV 20 (2004).
-        Beck, Teboulle, "Fast gradient-based algorithms for constrained total variation image denoising and deblurring
-        problems", IEEE Trans. Image Process. 18 (2009).
-    """
-    images = as_image(images, "images")
-    if not 0 < weight < float("inf"):
-        raise ValueError(f"weight is {weight}; it may be finite and > 0.")
-    check_num_steps(iterations)
-    return _rof(images, jnp.asarray(weight), iterations=iterations)
-
-
 def radii(height: int, width: int) -> np.ndarray:
     """Radial frequencies of the DCT-II as shares of the Nyquist frequency, float64 [H, W]."""
     rows, columns = np.arange(height) / height, np.arange(width) / width
     # 3/5 and 4/5 are to make 1: half a rounding error is taken off.
     return np.hypot(rows[:, None], columns[None, :]) * (1 - 1e-12)
+
+
+def matched_strength(kind: FilterKind, images: ArrayLike, energy: float) -> float:
+    """The strength at which a filter takes away a given energy: mean |x − filtered x|² over all pixels and channels.
+
+    Filters of equal residual energy move the images equally far; what differs is what they take away. Found by
+    bisection, to one part in ten thousand of the energy; for "lowpass", whose energies are finitely many, it is the
+    cut-off of the nearest, half-way between two frequencies.
+
+    Args:
+        kind: "blur", "lowpass" or "rof".
+        images: float [..., H, W, C] in [0, 1], on which energies are measured.
+        energy: > 0, that of the view to be matched.
+
+    Returns:
+        sigma, cut-off or weight, with six digits.
+
+    Raises:
+        TypeError: `images` is not of a floating dtype.
+        ValueError: No strength takes away that energy, or an argument cannot be.
+
+    Example:
+        >>> import jax
+        >>> images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
+        >>> taken = float(((images - gaussian_blur(images, 0.8)) ** 2).mean())
+        >>> abs(matched_strength("blur", images, taken) - 0.8) < 1e-3
+        True
+    """
+    if kind not in get_args(FilterKind):
+        raise ValueError(f"kind is {kind!r}; it may be one of {', '.join(map(repr, get_args(FilterKind)))}.")
+    if not 0 < energy < float("inf"):
+        raise ValueError(f"energy is {energy}; it may be finite and > 0.")
+    images = as_image(images, "images")
+    height, width = images.shape[-3:-1]
+    filter_ = {"blur": gaussian_blur, "lowpass": low_pass, "rof": rof}[kind]
+
+    def taken(strength: float) -> float:
+        residual = np.asarray(images, np.float64) - np.asarray(filter_(images, strength), np.float64)
+        return float(np.mean(residual**2))
+
+    if kind == "lowpass":
+        strength = _nearest_cutoff(taken, energy, height, width)
+    elif kind == "blur":
+        # From a kernel of one pixel to one so wide that it leaves the mean alone.
+        strength = _bisected(taken, energy, kind, 0.1, 4.0 * max(height, width))
+    else:
+        # From no change to be seen to a weight that leaves the mean alone.
+        strength = _bisected(taken, energy, kind, 1e-6, float(height * width))
+    return float(f"{strength:.6g}")
 
 
 def _gaussian_matrix(size: int, sigma: float) -> np.ndarray:
@@ -155,36 +170,42 @@ def _along_both(images: jax.Array, rows: ArrayLike, columns: ArrayLike) -> jax.A
     return product("ij,...hjc->...hic", jnp.asarray(columns, images.dtype), down)
 
 
-@partial(jax.jit, static_argnames="iterations")
-def _rof(images: jax.Array, weight: jax.Array, *, iterations: int) -> jax.Array:
-    values = images.astype(compute_dtype(images.dtype))
-    weight = weight.astype(values.dtype)
-
-    def descend(carry: tuple[Edges, Edges], momentum: jax.Array) -> tuple[tuple[Edges, Edges], None]:
-        dual, ahead = carry
-        slope = difference(values - difference_adjoint(ahead))
-        moved = _into_ball(jax.tree.map(lambda q, d: q + _STEP * d, ahead, slope), weight)
-        ahead = jax.tree.map(lambda new, old: new + momentum * (new - old), moved, dual)
-        return (moved, ahead), None
-
-    # From the images, so that under shard_map the dual varies over the mesh as they do.
-    start = jax.tree.map(lambda edges: 0 * edges, difference(values))
-    (dual, _), _ = jax.lax.scan(descend, (start, start), jnp.asarray(_momenta(iterations), values.dtype))
-    return (values - difference_adjoint(dual)).astype(images.dtype)
-
-
-def _momenta(iterations: int) -> np.ndarray:
-    momenta, t = np.empty(iterations), 1.0
-    for k in range(iterations):
-        following = (1 + np.sqrt(1 + 4 * t * t)) / 2
-        momenta[k], t = (t - 1) / following, following
-    return momenta
+def _bisected(taken: Callable[[float], float], energy: float, kind: str, low: float, high: float) -> float:
+    """The strength in (low, high) at which the energy taken away, which grows with it, is the one given."""
+    least, most = taken(low), taken(high)
+    if not least <= energy <= most:
+        raise _unreachable(energy, kind, least, most)
+    for step in range(_LONGEST_SEARCH):
+        # Energies are nearly powers of the strength: every other step interpolates between the logarithms.
+        share = np.log(energy / least) / np.log(most / least) if step % 2 and least > 0 else 0.5
+        middle = low ** (1 - share) * high**share
+        found = taken(middle)
+        if abs(found - energy) <= _TOLERANCE * energy:
+            break
+        if found < energy:
+            low, least = middle, found
+        else:
+            high, most = middle, found
+    return middle
 
 
-def _into_ball(dual: Edges, weight: jax.Array) -> Edges:
-    """The nearest field in which the two forward edges of a pixel together have norm `weight` at most."""
-    none = [(0, 0)] * (dual.horizontal.ndim - 3)
-    horizontal = jnp.pad(dual.horizontal, [*none, (0, 0), (0, 1), (0, 0)])
-    vertical = jnp.pad(dual.vertical, [*none, (0, 1), (0, 0), (0, 0)])
-    excess = jnp.maximum(jnp.sqrt(horizontal**2 + vertical**2) / weight, 1)
-    return Edges(dual.horizontal / excess[..., :-1, :], dual.vertical / excess[..., :-1, :, :])
+def _nearest_cutoff(taken: Callable[[float], float], energy: float, height: int, width: int) -> float:
+    radius = np.unique(radii(height, width).round(9))
+    inside = np.append(radius[radius < 1], 1)
+    cutoffs = (inside[1:] + inside[:-1]) / 2
+    least, most = taken(cutoffs[-1]), taken(cutoffs[0])
+    if not least <= energy <= most:
+        raise _unreachable(energy, "lowpass", least, most)
+    # Energies fall along the cut-offs: `low` takes as much or more, `high` as much or less.
+    low, high = 0, len(cutoffs) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if taken(cutoffs[middle]) >= energy else (low, middle)
+    return min((cutoffs[low], cutoffs[high]), key=lambda cutoff: abs(taken(cutoff) - energy))
+
+
+def _unreachable(energy: float, kind: str, least: float, most: float) -> ValueError:
+    return ValueError(
+        f"energy is {energy:.6g}; {kind!r} takes away between {least:.6g} and {most:.6g} of these images, "
+        "so no strength matches it."
+    )

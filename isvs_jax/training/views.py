@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from isvs_jax import SplitLBI, piecewise_constant, scale_space
-from isvs_jax.training.filters import gaussian_blur, low_pass, rof
+from isvs_jax.training.filters import gaussian_blur, low_pass
+from isvs_jax.training.total_variation import rof
 
 Kind = Literal["dense", "sparse", "blur", "lowpass", "rof"]
 _FORM = "'KIND:STRENGTH', such as 'dense:4', with a KIND of " + ", ".join(get_args(Kind))
