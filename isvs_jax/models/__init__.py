@@ -1,15 +1,26 @@
 """Classifiers in Flax Linen, as functions of (parameters, batch statistics)."""
 
+from isvs_jax.models.build import MODELS, build
 from isvs_jax.models.classifier import LogitsFn, Variables, count_parameters, init, logits_fn
 from isvs_jax.models.cnn import CNN
 from isvs_jax.models.pytorch import import_resnet, read_state_dict
 from isvs_jax.models.resnet import ResNet
+from isvs_jax.models.resnet18 import ResNet18
+from isvs_jax.models.resnet50 import ResNet50
+from isvs_jax.models.vision_transformer import VisionTransformer
+from isvs_jax.models.wide_resnet import WideResNet
 
 __all__ = [
     "CNN",
+    "MODELS",
     "LogitsFn",
     "ResNet",
+    "ResNet18",
+    "ResNet50",
     "Variables",
+    "VisionTransformer",
+    "WideResNet",
+    "build",
     "count_parameters",
     "import_resnet",
     "init",

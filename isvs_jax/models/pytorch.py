@@ -1,4 +1,4 @@
-"""Weights trained in PyTorch as variables of a Flax `ResNet`."""
+"""Weights trained in PyTorch as variables of Flax residual networks."""
 
 import os
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ import numpy as np
 
 from isvs_jax.models.classifier import Variables
 from isvs_jax.models.resnet import ResNet
+from isvs_jax.models.resnet18 import ResNet18
+from isvs_jax.models.resnet50 import ResNet50
+from isvs_jax.models.wide_resnet import WideResNet
 
-# Names of Flax's leaves and what PyTorch calls them: of a convolution or a dense layer, of a normalisation.
-_LAYER = {"kernel": "weight", "bias": "bias"}
-_NORMALISATION = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+# Names of Flax's leaves and what PyTorch calls them.
+_LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -51,15 +53,17 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return {name.removeprefix("module."): tensor.numpy() for name, tensor in loaded.items()}
 
 
-def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> Variables:
-    """The variables of a `ResNet` from a PyTorch state dict of the same architecture.
+def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet | ResNet18 | WideResNet | ResNet50) -> Variables:
+    """The variables of a residual network from a PyTorch state dict of the same architecture.
 
-    Names as in the CIFAR ResNets that are in use: conv1, bn1, layer1.0.conv1, ..., linear. Kernels are turned from
-    [out, in, height, width] to [height, width, in, out]; nothing else is changed, so the logits are the same.
+    Names as in the networks that are in use, for example conv1, bn1, layer1.0.conv1 and linear; a shortcut is
+    layer2.0.shortcut.0 in `ResNet18` and block2.layer.0.convShortcut in `WideResNet`; those of `ResNet50` are
+    torchvision's. Kernels are turned from [out, in, height, width] to [height, width, in, out]; nothing else is
+    changed, so the logits are the same.
 
     Args:
         state_dict: Arrays by PyTorch's names, as `read_state_dict` returns them.
-        model: The network that they belong to; its depth and number of classes are checked.
+        model: The network that they belong to; its shapes are checked.
 
     Returns:
         {"params": ..., "batch_stats": ...} of float32.
@@ -96,14 +100,14 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet) -> Variab
     problems += [f"{name} has no place" for name in sorted(set(given) - used)]
     if problems:
         raise ValueError(
-            f"state_dict is not that of a ResNet of depth {model.depth} with {model.num_classes} classes and shortcuts "
-            f"without parameters: {'; '.join(problems[:4])}{f' and {len(problems) - 4} more' * (len(problems) > 4)}."
+            f"state_dict is not that of {_described(model)}: {'; '.join(problems[:4])}"
+            f"{f' and {len(problems) - 4} more' * (len(problems) > 4)}."
         )
     return variables
 
 
 def export_names(variables: Variables) -> dict[str, np.ndarray]:
-    """The arrays of a `ResNet`'s variables by PyTorch's names and in its layout: the inverse of `import_resnet`."""
+    """The arrays of a network's variables by PyTorch's names and in its layout: the inverse of `import_resnet`."""
     leaves = jax.tree_util.tree_flatten_with_path(variables)[0]
     return {_pytorch_name(path): _turned_back(np.asarray(array)) for path, array in leaves}
 
@@ -111,8 +115,18 @@ def export_names(variables: Variables) -> dict[str, np.ndarray]:
 def _pytorch_name(path: tuple[Any, ...]) -> str:
     """`params/layer1_0/conv1/kernel` is `layer1.0.conv1.weight`."""
     _, *modules, last = (entry.key for entry in path)
-    names = _NORMALISATION if modules[-1].startswith("bn") else _LAYER
-    return ".".join([*(module.replace("_", ".") for module in modules), names[last]])
+    return ".".join([*(module.replace("_", ".") for module in modules), _LEAVES[last]])
+
+
+def _described(model: ResNet | ResNet18 | WideResNet | ResNet50) -> str:
+    match model:
+        case ResNet():
+            sort = f"a ResNet of depth {model.depth} with shortcuts without parameters"
+        case WideResNet():
+            sort = f"a wide ResNet of depth {model.depth} and widening {model.widen}"
+        case _:
+            sort = f"a {type(model).__name__} of {model.blocks} blocks and width {model.width}"
+    return f"{sort} and {model.num_classes} classes"
 
 
 def _turned(array: np.ndarray) -> np.ndarray:

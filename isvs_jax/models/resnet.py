@@ -3,11 +3,9 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-# The statistics of ImageNet, with which many published networks were trained, whatever their images.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-_BORDER = ((1, 1), (1, 1))
+from isvs_jax.models.layers import IMAGENET_MEAN, IMAGENET_STD, Layers, stages
 
 
 class ResNet(nn.Module):
@@ -25,6 +23,9 @@ class ResNet(nn.Module):
         std: likewise.
         precision: of the convolutions, as in `jax.lax.Precision`. The default keeps float32 on accelerators that
             would round to fewer bits; None takes what is fastest there.
+        dtype: of the computation (bfloat16 on accelerators); parameters, batch statistics and logits are float32.
+        axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
+        zero_init: Whether the last scale of each block starts at 0, so that the network starts as its shortcuts.
 
     Example:
         >>> model = ResNet(depth=8, num_classes=10)
@@ -42,29 +43,22 @@ class ResNet(nn.Module):
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     precision: str | None = "highest"
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+    zero_init: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
-        self._check(images.shape)
-        hidden = (images - jnp.asarray(self.mean, images.dtype)) / jnp.asarray(self.std, images.dtype)
-        hidden = nn.Conv(16, (3, 3), padding=_BORDER, use_bias=False, precision=self.precision, name="conv1")(hidden)
-        hidden = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, name="bn1")(hidden))
-        for stage, width in enumerate((16, 32, 64), start=1):
-            for number in range((self.depth - 2) // 6):
-                stride = 2 if stage > 1 and number == 0 else 1
-                block = _Block(width, stride, self.precision, name=f"layer{stage}_{number}")
-                hidden = block(hidden, train)
-        return nn.Dense(self.num_classes, precision=self.precision, name="linear")(hidden.mean((-3, -2)))
-
-    def _check(self, shape: tuple[int, ...]) -> None:
         if self.depth < 8 or (self.depth - 2) % 6:
             raise ValueError(f"depth is {self.depth}; it may be 8, 14, 20, ..., 2 more than a multiple of 6.")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, shape[-1]):
-                raise ValueError(f"{name} has {len(values)} values; it may have 1 or {shape[-1]}, one a channel.")
-        if min(self.std) <= 0:
-            raise ValueError(f"std is {self.std}; it may hold positive numbers.")
+        layers = Layers(train, self.dtype, self.axis_name, self.precision)
+        hidden = layers.standardise(images, self.mean, self.std)
+        hidden = layers.convolution(16, 3, name="conv1")(hidden)
+        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+        for stage, number, width, stride in stages(((self.depth - 2) // 6,) * 3, 16):
+            hidden = _Block(width, stride, layers, self.zero_init, name=f"layer{stage}_{number}")(hidden)
+        return layers.pooled_logits(hidden, self.num_classes, name="linear")
 
 
 class _Block(nn.Module):
@@ -72,25 +66,15 @@ class _Block(nn.Module):
 
     width: int
     stride: int
-    precision: str | None
+    layers: Layers
+    zero_init: bool
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, train: bool) -> jax.Array:
-        hidden = inputs
-        for number, stride in ((1, self.stride), (2, 1)):
-            # The border is said: "SAME" would shift a convolution of stride 2 by a pixel.
-            hidden = nn.Conv(
-                self.width,
-                (3, 3),
-                (stride, stride),
-                padding=_BORDER,
-                use_bias=False,
-                precision=self.precision,
-                name=f"conv{number}",
-            )(hidden)
-            hidden = nn.BatchNorm(use_running_average=not train, momentum=0.9, name=f"bn{number}")(hidden)
-            if number == 1:
-                hidden = nn.relu(hidden)
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        hidden = self.layers.convolution(self.width, 3, self.stride, name="conv1")(inputs)
+        hidden = nn.relu(self.layers.batch_norm(name="bn1")(hidden))
+        hidden = self.layers.convolution(self.width, 3, name="conv2")(hidden)
+        hidden = self.layers.batch_norm(name="bn2", zero=self.zero_init)(hidden)
         return nn.relu(hidden + _shortcut(inputs, self.width, self.stride))
 
 

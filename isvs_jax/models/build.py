@@ -1,0 +1,112 @@
+"""Networks by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from isvs_jax.models.cnn import CNN
+from isvs_jax.models.layers import check_dtype
+from isvs_jax.models.resnet import ResNet
+from isvs_jax.models.resnet18 import ResNet18
+from isvs_jax.models.resnet50 import ResNet50
+from isvs_jax.models.vision_transformer import VisionTransformer
+from isvs_jax.models.wide_resnet import WideResNet
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A class of networks and what the name says of it."""
+
+    network: type[nn.Module]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+_TINY = {"width": 192, "depth": 12, "heads": 3}
+_SMALL = {"width": 384, "depth": 12, "heads": 6}
+_BASE = {"width": 768, "depth": 12, "heads": 12}
+_OF_32 = {"image_size": (32, 32), "patch": 4}
+_OF_224 = {"image_size": (224, 224), "patch": 16}
+
+_ENTRIES: Mapping[str, _Entry] = MappingProxyType(
+    {
+        "cnn": _Entry(CNN),
+        **{f"resnet{depth}": _Entry(ResNet, {"depth": depth}) for depth in (20, 32, 44, 56)},
+        "resnet18": _Entry(ResNet18),
+        **{
+            f"wrn{depth}_{widen}": _Entry(WideResNet, {"depth": depth, "widen": widen})
+            for depth, widen in ((16, 4), (16, 8), (28, 10), (34, 10), (40, 2), (40, 4))
+        },
+        "resnet50": _Entry(ResNet50),
+        "vit_tiny": _Entry(VisionTransformer, _TINY | _OF_32),
+        "vit_small": _Entry(VisionTransformer, _SMALL | _OF_32),
+        "vit_tiny_224": _Entry(VisionTransformer, _TINY | _OF_224),
+        "vit_small_224": _Entry(VisionTransformer, _SMALL | _OF_224),
+        "vit_base_224": _Entry(VisionTransformer, _BASE | _OF_224),
+    }
+)
+
+# The names that `build` knows.
+MODELS: tuple[str, ...] = tuple(_ENTRIES)
+
+
+def build(
+    name: str,
+    num_classes: int,
+    channels: int = 3,
+    *,
+    dtype: DTypeLike = jnp.float32,
+    axis_name: str | None = None,
+    precision: str | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> nn.Module:
+    """The network of a name, called as model(images, train=...).
+
+    Colour images are brought to mean 0 and variance 1 by the statistics of ImageNet, others by mean 0.5 and standard
+    deviation 0.25, and so are all images of the small CNN. Another normalisation is another attribute:
+    `build(...).clone(mean=..., std=...)`.
+
+    Args:
+        name: One of `MODELS`: "cnn"; "resnet20", 32, 44, 56 and "resnet18" for small images; "wrn28_10" and other wide
+            residual networks, depth and widening; "resnet50" for photographs; "vit_tiny" and "vit_small" with patches
+            of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224", "vit_base_224".
+        num_classes: The number of logits.
+        channels: of the images.
+        dtype: of the computation, as a string or a type; parameters, batch statistics and logits are float32.
+        axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
+        precision: of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator, which on GPUs
+            rounds the factors of float32 products to TF32. "highest" does not.
+        image_size: (H, W) of the images. The vision transformers belong to one size, by default that of their names and
+            32×32; the others take any size, and this argument is without effect on them.
+
+    Returns:
+        The module. Equal arguments give equal modules.
+
+    Raises:
+        ValueError: An argument is none of these.
+
+    Example:
+        >>> model = build("wrn40_2", num_classes=10, dtype="bfloat16")
+        >>> model.depth, model.widen
+        (40, 2)
+    """
+    if name not in _ENTRIES:
+        raise ValueError(f"name is {name!r}; it may be {', '.join(MODELS)}.")
+    for argument, number in (("num_classes", num_classes), ("channels", channels)):
+        if number < 1:
+            raise ValueError(f"{argument} is {number}; it may be 1 or more.")
+    check_dtype(dtype)
+    entry = _ENTRIES[name]
+    attributes = dict(entry.attributes)
+    if channels != 3:
+        attributes |= {"mean": (0.5,), "std": (0.25,)}
+    if image_size is not None and "image_size" in attributes:
+        attributes["image_size"] = (int(image_size[0]), int(image_size[1]))
+    # One spelling of each type, so that equal arguments give equal modules and no second compilation.
+    return entry.network(
+        num_classes=num_classes, dtype=jnp.dtype(dtype), axis_name=axis_name, precision=precision, **attributes
+    )

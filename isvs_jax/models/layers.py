@@ -1,0 +1,142 @@
+"""The layers that the networks are made of: what they share and how they compute."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from isvs_jax.models.initialisers import he_normal, lecun_normal
+
+# The statistics of ImageNet, with which many published networks were trained, whatever their images.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_COMPUTE_DTYPES = ("bfloat16", "float16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How the layers of one network compute, and those of them that need to know.
+
+    Parameters are float32 whatever the compute dtype, and so are batch statistics unless that is float64: each layer
+    rounds its inputs and kernels to it. The statistics of a batch, softmax, the mean over pixels and the last dense
+    layer are computed in float32 at least, so that logits are not rounded to bfloat16.
+
+    Modules that a method makes belong to the module in whose `__call__` it is called, as in Linen's compact style.
+
+    Attributes:
+        train: Whether to normalise by the batch itself and to move the running statistics.
+        dtype: of the computation: float32, bfloat16, float16 or float64.
+        axis_name: The axis of `jax.shard_map` or `jax.pmap` over which batch statistics are averaged in training;
+            None takes those of the device's own images. They are those of the whole batch where all shards have equally
+            many images.
+        precision: of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator.
+    """
+
+    train: bool
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        check_dtype(self.dtype)
+
+    @property
+    def exact(self) -> jnp.dtype:
+        """The compute dtype, float32 at least."""
+        return jnp.promote_types(self.dtype, jnp.float32)
+
+    def standardise(self, images: jax.Array, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
+        """(images − mean)/std, in float32 and then rounded to the compute dtype.
+
+        Raises:
+            TypeError: The images are not of floats.
+            ValueError: They are not [B, H, W, C], or mean or std do not fit their channels.
+        """
+        if images.ndim != 4:
+            raise ValueError(f"images have shape {images.shape}; it may be [B, H, W, C].")
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise TypeError(f"images are {images.dtype}; they may be floats in [0, 1]: divide bytes by 255.")
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) not in (1, images.shape[-1]):
+                raise ValueError(
+                    f"{name} has {len(values)} values; it may have one for all channels or {images.shape[-1]}, one a "
+                    "channel."
+                )
+        if min(std) <= 0:
+            raise ValueError(f"std is {std}; it may hold positive numbers.")
+        standardised = (images.astype(self.exact) - jnp.asarray(mean, self.exact)) / jnp.asarray(std, self.exact)
+        return standardised.astype(self.dtype)
+
+    def convolution(self, width: int, size: int, stride: int = 1, *, name: str) -> nn.Conv:
+        """A convolution without bias, as wide inside as its border, started as He et al. (2015) start it."""
+        # The border is said: "SAME" would shift a convolution of stride 2 by a pixel.
+        border = (size // 2, size // 2)
+        return nn.Conv(
+            width,
+            (size, size),
+            (stride, stride),
+            padding=(border, border),
+            use_bias=False,
+            dtype=self.dtype,
+            precision=self.precision,
+            kernel_init=he_normal(),
+            name=name,
+        )
+
+    def batch_norm(self, *, name: str | None = None, zero: bool = False) -> nn.BatchNorm:
+        """Batch normalisation whose running statistics keep nine tenths a step; `zero` starts its scale at 0."""
+        return nn.BatchNorm(
+            use_running_average=not self.train,
+            momentum=0.9,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+            scale_init=nn.initializers.zeros if zero else nn.initializers.ones,
+            name=name,
+        )
+
+    def pooled_logits(self, hidden: jax.Array, num_classes: int, *, name: str | None = None) -> jax.Array:
+        """The mean over pixels [B, H, W, C] and a dense layer: float32 logits [B, K]."""
+        return self.logits(hidden.astype(self.exact).mean((-3, -2)), num_classes, name=name)
+
+    def logits(self, features: jax.Array, num_classes: int, *, name: str | None = None) -> jax.Array:
+        """A dense layer over features [B, C]: float32 logits [B, K]."""
+        if num_classes < 1:
+            raise ValueError(f"num_classes is {num_classes}; it may be 1 or more.")
+        dense = nn.Dense(num_classes, dtype=self.exact, precision=self.precision, kernel_init=lecun_normal(), name=name)
+        return dense(features.astype(self.exact)).astype(jnp.float32)
+
+
+def stages(blocks: tuple[int, ...], width: int) -> Iterator[tuple[int, int, int, int]]:
+    """The blocks of a residual network one by one: (stage from 1, number in it from 0, width, stride).
+
+    Every stage but the first halves the image in its first block, and is twice as wide as the one before.
+
+    Example:
+        >>> list(stages((1, 2), 16))
+        [(1, 0, 16, 1), (2, 0, 32, 2), (2, 1, 32, 1)]
+    """
+    if not blocks or min(blocks) < 1:
+        raise ValueError(f"blocks is {blocks}; it may hold numbers of 1 or more, one for each stage.")
+    if width < 1:
+        raise ValueError(f"width is {width}; it may be 1 or more.")
+    for stage, count in enumerate(blocks, start=1):
+        for number in range(count):
+            yield stage, number, width * 2 ** (stage - 1), 2 if stage > 1 and number == 0 else 1
+
+
+def check_dtype(dtype: DTypeLike) -> None:
+    """Refuse what a network cannot compute in.
+
+    Raises:
+        ValueError: dtype is not one of the floating-point types from 16 to 64 bits.
+    """
+    try:
+        known = jnp.dtype(dtype).name in _COMPUTE_DTYPES
+    except TypeError:
+        known = False
+    if not known:
+        raise ValueError(f"dtype is {dtype!r}; it may be {', '.join(_COMPUTE_DTYPES)}.")
