@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from isvs_jax import scale_space
 from isvs_jax.models import CNN
-from isvs_jax.training import Batch, OptimizerConfig, init_state, make_optimizer, make_train_step
+from isvs_jax.training import OptimizerConfig, init_state, make_optimizer, make_train_step, plain_batch
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -36,15 +36,16 @@ def main() -> None:
     optimizer = make_optimizer(OptimizerConfig(), 1000)
     state = init_state(model, optimizer, (32, 32, 3), seed=0)
     images = jax.random.uniform(jax.random.key(0), (options.batch_size, 32, 32, 3))
-    batch = Batch(images, jnp.arange(options.batch_size) % 10)
+    batch = plain_batch(images, jnp.arange(options.batch_size) % 10)
+    key = jax.random.key(1)
     train_step = make_train_step(model, optimizer)
     step = jax.jit(train_step)
-    scan = jax.jit(lambda state: jax.lax.scan(lambda s, _: train_step(s, batch), state, None, options.steps))
+    scan = jax.jit(lambda state: jax.lax.scan(lambda s, _: train_step(s, batch, key), state, None, options.steps))
 
     def loop() -> object:
         current = state
         for _ in range(options.steps):
-            current, _ = step(current, batch)
+            current, _ = step(current, batch, key)
         return current.params
 
     count = options.batch_size * options.steps

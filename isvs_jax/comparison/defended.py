@@ -25,7 +25,8 @@ class _Smoothed:
     backward: Backward
 
     def __call__(self, logits_fn: LogitsFn, images: jax.Array) -> jax.Array:
-        smoothed = smooth(images, self.view.time, SplitLBI(self.kappa, self.nu), self.view.output)
+        solver = SplitLBI(self.kappa, self.nu)
+        smoothed = smooth(images, self.view.strength, solver, self.view.kind)  # type: ignore[arg-type]
         if self.backward == "identity":
             smoothed = images + jax.lax.stop_gradient(smoothed - images)
         return logits_fn(smoothed)
@@ -38,7 +39,7 @@ def smoothed_logits(
 
     Args:
         logits_fn: The classifier.
-        view: Time and output.
+        view: Time and output of the path.
         solver: The flow; kappa and nu are numbers, not traced.
         backward: "flow" for the gradient of the unrolled flow (for a sparse output, the averaging over its regions),
             "identity" for a gradient as if nothing had been smoothed.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +22,11 @@ from isvs_jax.comparison.settings import Settings
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.models import CNN, LogitsFn
 from isvs_jax.robustness.report import environment
-from isvs_jax.training import View, claim, correct, train
-from isvs_jax.training.loop import LOG_FILE
+from isvs_jax.training import Resources, View, claim, correct, read_log, train
 
 Say = Callable[[str], None]
+# One line of the log an epoch; the views in memory, which is the faster way on CPUs and fits such sets.
+_RESOURCES = Resources(smoothing="cache", log_steps=10**9)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Contestant:
 def compare(settings: Settings, folder: Path, *, progress: bool = True, say: Say = print) -> Results:
     """Train the classifiers of a comparison, test them on the same images, and leave the results in a folder.
 
-    The folder holds config.json, metrics.json, report.md, path.png, accuracies.png and a folder of checkpoints. Each
+    The folder holds config.json, metrics.json, report.md, path.png, accuracies.png and a folder of trainings. Each
     training and each test is written down when it is done; called again with the same settings, whatever is there is
     used again.
 
@@ -139,22 +139,23 @@ def _train_all(
     model = CNN(dataset.num_classes, settings.channels)
     contestants = []
     for name, config in settings.trainings(dataset.mirror).items():
-        checkpoints = folder / "checkpoints" / name.replace(" ", "")
-        began = time.monotonic()
-        state = train(model, dataset.train, config, checkpoint_dir=checkpoints, label=name, progress=progress)
+        run_dir = folder / "trainings" / name.replace(" ", "")
+        state = train(
+            model, dataset.train, config, run_dir=run_dir, resources=_RESOURCES, label=name, progress=progress
+        )
         if name not in results.values["trainings"]:
-            log = [line for line in (checkpoints / LOG_FILE).read_text().splitlines() if line]
+            last = read_log(run_dir)[-1]
             results.note_training(
                 name,
                 {
-                    "seconds": round(time.monotonic() - began, 1),
+                    "seconds": last["seconds"],
                     "parameters": models.count_parameters(state.variables),
-                    "last_epoch": json.loads(log[-1]),
+                    "last_epoch": last,
                     "config": dataclasses.asdict(config),
                 },
             )
         else:
-            say(f"{name}: taken from its checkpoint in {checkpoints}")
+            say(f"{name}: taken from its checkpoint in {run_dir}")
         logits = models.logits_fn(model, state.variables)
         contestants.append(Contestant(name, logits, logits))
         if config.inputs.way != "raw":

@@ -1,32 +1,66 @@
 """Training of classifiers on raw images and along the inverse scale space path."""
 
 from isvs_jax.training.augmentation import Augmentation, augment
-from isvs_jax.training.config import TrainConfig
+from isvs_jax.training.augmix import AugMixConfig, augmix
+from isvs_jax.training.batches import HostBatch, make_loader
+from isvs_jax.training.cache import cached_views
+from isvs_jax.training.config import Resources, TrainConfig
+from isvs_jax.training.devices import AXIS, Distributed, map_over_devices
 from isvs_jax.training.evaluate import correct, evaluate
-from isvs_jax.training.inputs import Inputs, View
+from isvs_jax.training.inputs import Inputs
+from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import train
+from isvs_jax.training.methods import matched, method_configs
+from isvs_jax.training.objective import Objective, make_loss
 from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
+from isvs_jax.training.run import DataChoice, ModelChoice, Run, execute
 from isvs_jax.training.run_folder import ConfigurationChangedError, claim
 from isvs_jax.training.smoothing import smoothed_views
-from isvs_jax.training.state import Batch, TrainState, init_state
-from isvs_jax.training.step import make_train_step
+from isvs_jax.training.state import Batch, TrainState, init_state, plain_batch
+from isvs_jax.training.step import Metrics, make_train_step
+from isvs_jax.training.stopping import TerminatedError
+from isvs_jax.training.trained import load_classifier
+from isvs_jax.training.views import View, show_views
 
 __all__ = [
+    "AXIS",
+    "AugMixConfig",
     "Augmentation",
     "Batch",
     "ConfigurationChangedError",
+    "DataChoice",
+    "Distributed",
+    "HostBatch",
     "Inputs",
+    "Metrics",
+    "ModelChoice",
+    "Objective",
     "OptimizerConfig",
+    "Resources",
+    "Run",
+    "TerminatedError",
     "TrainConfig",
     "TrainState",
     "View",
     "augment",
+    "augmix",
+    "cached_views",
     "claim",
     "correct",
     "evaluate",
+    "execute",
     "init_state",
+    "load_classifier",
+    "make_loader",
+    "make_loss",
     "make_optimizer",
     "make_train_step",
+    "map_over_devices",
+    "matched",
+    "method_configs",
+    "plain_batch",
+    "read_log",
+    "show_views",
     "smoothed_views",
     "train",
 ]

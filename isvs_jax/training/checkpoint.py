@@ -1,24 +1,56 @@
 """Checkpoints of a training run, by Orbax; nothing else in the package knows that it is Orbax."""
 
 import os
+import shutil
 import warnings
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 
 from isvs_jax.training.state import TrainState
 
+_DAMAGED_DIR = "damaged"
+_ACCURACY = "accuracy"
+# Orbax wants a number for every checkpoint; less than any accuracy.
+_NOT_TESTED = -1.0
+
+
+class Kept(NamedTuple):
+    """What a checkpoint holds: the state, and where the data iterator stands."""
+
+    state: TrainState
+    iterator: dict[str, Any]
+
 
 class Checkpoints:
-    """The checkpoints in a folder, the last two kept.
+    """The checkpoints in a folder: the last few, and the best where accuracies are given.
 
-    Saving is atomic: a run killed while it saves leaves the checkpoint before.
+    Saving is asynchronous and atomic: the run goes on while a checkpoint is written, and one killed meanwhile leaves
+    the checkpoint before.
+
+    Args:
+        folder: Made where it does not exist.
+        keep: How many of the last are kept.
+        tested: Whether checkpoints may have an accuracy; the best is then kept too.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(Path(folder).absolute(), options=options)
+    def __init__(self, folder: str | os.PathLike[str], keep: int = 2, *, tested: bool = False) -> None:
+        policies = ocp.checkpoint_managers.preservation_policy
+        kept: list[Any] = [policies.LatestN(keep)]
+        if tested:
+            kept.append(policies.BestN(get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False))
+        options = ocp.CheckpointManagerOptions(
+            create=True,
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=jax.process_count() == 1,
+            best_fn=_metric if tested else None,
+            preservation_policy=policies.AnyPreservationPolicy(kept),
+        )
+        self._tested = tested
+        self._folder = Path(folder).absolute()
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -31,22 +63,77 @@ class Checkpoints:
         """The step of the newest checkpoint, or None."""
         return self._manager.latest_step()
 
-    def save(self, state: TrainState) -> None:
-        """Keep a state under its step."""
-        self._manager.save(int(jax.device_get(state.step)), args=ocp.args.StandardSave(state))
+    @property
+    def best_step(self) -> int | None:
+        """The step of the checkpoint with the best accuracy, or None where none has one."""
+        accuracies = {step: _metric(self._manager.metrics(step) or {}) for step in self._manager.all_steps()}
+        best = max(accuracies, key=lambda step: accuracies[step], default=None)
+        return best if best is not None and accuracies[best] > _NOT_TESTED else None
 
-    def restore(self, like: TrainState) -> TrainState | None:
-        """The newest state that can be read, or None where there is none.
+    def save(self, kept: Kept, accuracy: float | None = None) -> None:
+        """Keep a state under its step; the writing goes on in the background.
 
-        One that cannot be read is passed over with a warning.
+        Raises:
+            OSError: The disk has no room for it.
+        """
+        _require_room(self._folder, kept.state)
+        self._manager.save(
+            int(jax.device_get(kept.state.step)),
+            args=ocp.args.Composite(state=ocp.args.StandardSave(kept.state), iterator=ocp.args.JsonSave(kept.iterator)),
+            metrics={_ACCURACY: _NOT_TESTED if accuracy is None else accuracy} if self._tested else None,
+        )
+
+    def wait(self) -> None:
+        """Return when everything is written."""
+        self._manager.wait_until_finished()
+
+    def restore(self, like: TrainState, step: int | None = None) -> Kept | None:
+        """The newest checkpoint that can be read, or None where there is none.
+
+        One that cannot be read is passed over with a warning, and put aside into the folder "damaged".
 
         Args:
             like: A state of the same structure, shapes, dtypes and placement.
+            step: The checkpoint of this step and no other.
+
+        Raises:
+            ValueError: There is no checkpoint of `step`.
         """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if step is not None and step not in steps:
+            raise ValueError(f"step is {step}, but {self._folder} has checkpoints of steps {steps[::-1]}.")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        wanted = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), iterator=ocp.args.JsonRestore())
+        for number in steps if step is None else [step]:
             try:
-                return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+                found = self._manager.restore(number, args=wanted)
+                return Kept(found.state, dict(found.iterator))
             except Exception as error:  # Orbax names no exception for a damaged checkpoint
-                warnings.warn(f"The checkpoint of step {step} cannot be read and is passed over: {error}", stacklevel=2)
+                warnings.warn(
+                    f"The checkpoint of step {number} cannot be read and is passed over: {error}", stacklevel=2
+                )
+                self._put_aside(number)
         return None
+
+    def _put_aside(self, step: int) -> None:
+        """Its step will come again, and a checkpoint is never overwritten."""
+        if jax.process_index() == 0:
+            aside = self._folder.with_name(f"{self._folder.name}-{_DAMAGED_DIR}")
+            aside.mkdir(exist_ok=True)
+            taken = len(list(aside.glob(f"{step}-*")))
+            (self._folder / str(step)).rename(aside / f"{step}-{taken}")
+        self._manager.reload()
+
+
+def _metric(metrics: dict[str, float]) -> float:
+    return metrics.get(_ACCURACY, _NOT_TESTED)
+
+
+def _require_room(folder: Path, state: TrainState) -> None:
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state, state.average)))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            f"{folder}: a checkpoint takes {needed / 1e6:.1f} MB, but {free / 1e6:.1f} MB are free on the disk. Make "
+            "room and give the same command again: the run goes on from the checkpoint before."
+        )

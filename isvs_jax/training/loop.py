@@ -1,29 +1,33 @@
-"""The training loop: batches, steps, progress, checkpoints, and a stop where the loss is not finite."""
+"""The training loop: batches, steps, progress, log, checkpoints, and a stop where the loss is not finite."""
 
+import contextlib
 import functools
-import json
-import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import flax.linen as nn
 import jax
+import numpy as np
 from tqdm import tqdm
 
 from isvs_jax.data import Split
-from isvs_jax.training.batches import Samples, draw_batch, epoch_order, load_samples
-from isvs_jax.training.checkpoint import Checkpoints
-from isvs_jax.training.config import TrainConfig
+from isvs_jax.models import logits_fn
+from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
+from isvs_jax.training.checkpoint import Checkpoints, Kept
+from isvs_jax.training.config import Mapping, Resources, TrainConfig
+from isvs_jax.training.devices import AXIS, Mapped, check_divides, chosen_devices, map_over_devices
+from isvs_jax.training.evaluate import evaluate
+from isvs_jax.training.log import RunLog
 from isvs_jax.training.optimizer import make_optimizer
-from isvs_jax.training.run_folder import write_atomically
-from isvs_jax.training.state import TrainState, init_state
-from isvs_jax.training.step import Metrics, make_train_step
+from isvs_jax.training.placement import decide, measured, ready_views
+from isvs_jax.training.state import Batch, TrainState, init_state
+from isvs_jax.training.step import make_train_step
+from isvs_jax.training.stopping import TerminatedError, TerminationNotice
+from isvs_jax.training.window import Window
 
-LOG_FILE = "log.jsonl"
-# Metrics wait on the device for so many steps, so that the host does not hold up the next step.
-_REPORT_EVERY = 8
+CHECKPOINT_DIR = "checkpoints"
 
 
 def train(
@@ -31,32 +35,39 @@ def train(
     split: Split,
     config: TrainConfig,
     *,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
-    checkpoint_every: int = 5,
+    validation: Split | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+    resources: Resources = Resources(),
     label: str = "training",
     progress: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> TrainState:
-    """Train a model on a split.
+    """Train a model on a split, on all devices of all processes.
 
-    The order of the examples, the views and the augmentation are functions of (key, step), so a run taken up again from
-    a checkpoint ends with the same parameters as one that was never stopped.
+    Whatever is random in a step is a function of (seed, step, position in the batch), so a run taken up again from a
+    checkpoint ends with the same parameters as one that was never stopped, and one on many devices with those of one
+    device, to rounding.
 
     Args:
         model: A module called as model(images, train=...).
         split: The training images.
         config: The run.
-        checkpoint_dir: Where to keep checkpoints and log.jsonl (a line an epoch), and from where to go on; the folder
+        validation: Images on which the model is tested after every epoch; the best checkpoint is kept too.
+        run_dir: Where to keep checkpoints, log.jsonl and the log for TensorBoard, and from where to go on; the folder
             belongs to one (model, split, config), which the caller sees to. None keeps nothing.
-        checkpoint_every: Epochs between checkpoints; there is always one at the end.
+        resources: Devices, loader, cache, how often to save.
         label: The name on the progress bar.
         progress: Whether to show progress bars.
+        say: Where lines of text go; None says nothing.
 
     Returns:
-        The state after the last step.
+        The state after the last step, on one device.
 
     Raises:
         FloatingPointError: The loss or the gradient is not finite; the step is named.
-        ValueError: A batch takes more images than there are.
+        TerminatedError: SIGTERM came; the state was saved.
+        ValueError: A batch takes more images than there are, or the devices do not divide it.
+        OSError: No room for a checkpoint or a cache.
 
     Example:
         >>> from isvs_jax import data, models
@@ -65,113 +76,176 @@ def train(
         >>> int(state.step)
         2
     """
-    per_epoch = config.steps_per_epoch(len(split))
-    optimizer = make_optimizer(config.optimizer, per_epoch * config.epochs)
-    height, width, channels = split.images.shape[1:]
-    state = init_state(model, optimizer, (height, width, channels), config.seed)
-    advance = functools.partial(_advance, model=model, config=config)
-    if checkpoint_dir is None:
-        return _Run(config, per_epoch, advance, label, progress).finish(state, split)
-    with Checkpoints(checkpoint_dir) as checkpoints:
-        state = checkpoints.restore(state) or state
-        log_file = Path(checkpoint_dir) / LOG_FILE
-        run = _Run(config, per_epoch, advance, label, progress, checkpoints, log_file, checkpoint_every)
-        return run.finish(state, split)
+    devices = chosen_devices(resources.devices)
+    check_divides(config.batch_size, len(devices), config.accumulate)
+    folder = None if run_dir is None else Path(run_dir)
+    with contextlib.ExitStack() as stack:
+        notice = stack.enter_context(TerminationNotice())
+        checkpoints = None
+        if folder is not None:
+            checkpoints = stack.enter_context(
+                Checkpoints(folder / CHECKPOINT_DIR, resources.keep, tested=validation is not None)
+            )
+        run = _Run(model, split, config, validation, folder, resources, devices, label, checkpoints, notice)
+        run.progress = progress and jax.process_index() == 0
+        run.say = say or (lambda text: None)
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), run.finish())
 
 
-Advance = Callable[[TrainState, Samples, jax.Array], tuple[TrainState, Metrics]]
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Run:
     """What stays the same while a run goes on."""
 
+    model: nn.Module
+    split: Split
     config: TrainConfig
-    per_epoch: int
-    advance: Advance
+    validation: Split | None
+    folder: Path | None
+    resources: Resources
+    devices: list[jax.Device]
     label: str
-    progress: bool
-    checkpoints: Checkpoints | None = None
-    log_file: Path | None = None
-    checkpoint_every: int = 1
+    checkpoints: Checkpoints | None
+    notice: TerminationNotice
+    progress: bool = False
+    say: Callable[[str], None] = print
+    per_epoch: int = field(init=False)
+    num_steps: int = field(init=False)
 
-    def finish(self, state: TrainState, split: Split) -> TrainState:
-        """Run the epochs that are left."""
-        done = int(jax.device_get(state.step)) // self.per_epoch
-        log = self._earlier_log(done)
-        if done >= self.config.epochs:
+    def __post_init__(self) -> None:
+        self.per_epoch = self.config.steps_per_epoch(len(self.split))
+        self.num_steps = self.config.num_steps(len(self.split))
+
+    def finish(self) -> TrainState:
+        """Run the steps that are left."""
+        mapped = self._mapped(chosen_before=True)
+        state = mapped.place_state(self._first_state())
+        kept = self.checkpoints.restore(state) if self.checkpoints else None
+        state = kept.state if kept else state
+        done = int(jax.device_get(state.step))
+        if done >= self.num_steps:
             return state
-        samples = load_samples(split, self.config, progress=self.progress)
-        images = self.per_epoch * self.config.batch_size
-        with tqdm(
-            total=images * self.config.epochs,
-            initial=images * done,
+        views = None
+        if self.config.inputs.views:
+            placement = decide(
+                self.config.inputs, self.resources, self._share(), lambda: self._step_seconds(mapped), self.folder
+            )
+            self.say(f"{self.label}: views from the {placement.place} ({placement.reason})")
+            if placement.place == "cache":
+                views = ready_views(self.split, self.config.inputs, self.resources, progress=self.progress)
+            else:
+                mapped = self._mapped(chosen_before=False)
+        loader = self._loader(views)
+        if kept:
+            loader.set_state(kept.iterator)
+        log_folder = self.folder if jax.process_index() == 0 else None
+        log = RunLog(log_folder, done)
+        with contextlib.closing(loader), contextlib.closing(log):
+            return self._steps(mapped, state, loader, log, done)
+
+    def _steps(self, mapped: Mapped, state: TrainState, loader: BatchIterator, log: RunLog, done: int) -> TrainState:
+        """Steps `done` to the last."""
+        window = Window(self.label, log, self.config.batch_size, self.per_epoch, done, self.checkpoints)
+        size = self.config.batch_size
+        bar = tqdm(
+            total=self.num_steps * size,
+            initial=done * size,
             desc=self.label,
             unit="image",
             unit_scale=True,
             disable=not self.progress,
-        ) as bar:
-            for epoch in range(done, self.config.epochs):
-                order = epoch_order(state.key, jax.device_put(epoch), num_examples=len(split))
-                state, means = self._epoch(state, samples, order, bar)
-                log.append({"epoch": epoch + 1, **means})
-                self._keep(state, epoch + 1, log)
+        )
+        with bar:
+            for step in range(done + 1, self.num_steps + 1):
+                batch = mapped.place_batch(next(loader))
+                # Whatever the step needs is on the devices: a transfer here would be a mistake.
+                with jax.transfer_guard("disallow"):
+                    state, metrics = mapped.advance(state, batch)
+                window.add(metrics, bar)
+                epoch_ends = step % self.per_epoch == 0
+                if epoch_ends or step % self.resources.log_steps == 0:
+                    accuracy = self._validate(state) if epoch_ends else None
+                    window.close(step, accuracy)
+                told = self.notice.given(step)
+                if told or self._due(step):
+                    window.flush()
+                    self._keep(state, loader, accuracy if epoch_ends else None)
+                if told and step < self.num_steps:
+                    self._leave(step)
         return state
 
-    def _epoch(
-        self, state: TrainState, samples: Samples, order: jax.Array, bar: tqdm
-    ) -> tuple[TrainState, dict[str, float]]:
-        """One epoch, and the means of its metrics."""
-        waiting: list[Metrics] = []
-        seen: list[Metrics] = []
-        for index in range(self.per_epoch):
-            # Whatever the loop needs is on the device: a transfer here would be a mistake.
-            with jax.transfer_guard("disallow"):
-                state, metrics = self.advance(state, samples, order)
-            waiting.append(metrics)
-            if len(waiting) == _REPORT_EVERY or index == self.per_epoch - 1:
-                values = jax.device_get(waiting)
-                step = int(jax.device_get(state.step)) - len(values)
-                for offset, value in enumerate(values):
-                    self._require_finite(value, step + offset)
-                seen += values
-                waiting = []
-                bar.set_postfix(loss=f"{values[-1].loss:.3f}", accuracy=f"{values[-1].accuracy:.3f}", refresh=False)
-                bar.update(len(values) * self.config.batch_size)
-        means = {name: float(sum(getattr(m, name) for m in seen)) / len(seen) for name in ("loss", "accuracy")}
-        return state, means
+    def _due(self, step: int) -> bool:
+        return step == self.num_steps or step % (self.resources.checkpoint_steps or self.per_epoch) == 0
 
-    def _require_finite(self, metrics: Metrics, step: int) -> None:
-        if math.isfinite(metrics.loss) and math.isfinite(metrics.grad_norm):
-            return
-        last = self.checkpoints.latest_step if self.checkpoints else None
-        kept = "no checkpoint is kept" if last is None else f"the last checkpoint is of step {last}"
-        raise FloatingPointError(
-            f"{self.label}: at step {step} (epoch {step // self.per_epoch + 1}) the loss is {metrics.loss} and the "
-            f"norm of the gradient {metrics.grad_norm}; {kept}. Lower the learning rate, or look for "
-            "pixels that are not finite."
+    def _keep(self, state: TrainState, loader: BatchIterator, accuracy: float | None) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.save(Kept(state, loader.get_state()), accuracy)
+
+    def _leave(self, step: int) -> None:
+        if self.checkpoints is None:
+            raise TerminatedError(f"{self.label}: stopped by SIGTERM after step {step}; nothing is kept.")
+        self.checkpoints.wait()
+        raise TerminatedError(
+            f"{self.label}: stopped by SIGTERM; saved after step {step} of {self.num_steps}. The same command goes on."
         )
 
-    def _keep(self, state: TrainState, epoch: int, log: list[dict[str, float]]) -> None:
-        last = epoch == self.config.epochs
-        if self.checkpoints is None or not (last or epoch % self.checkpoint_every == 0):
-            return
-        # The log first: a kill in between leaves lines too many, which are cut off when the run is taken up.
-        if self.log_file is not None:
-            write_atomically(self.log_file, "".join(json.dumps(line) + "\n" for line in log))
-        self.checkpoints.save(state)
+    def _validate(self, state: TrainState) -> float | None:
+        if self.validation is None:
+            return None
+        variables = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.variables)
+        return evaluate(logits_fn(self.model, variables), self.validation.images, self.validation.labels)
 
-    def _earlier_log(self, done: int) -> list[dict[str, float]]:
-        if self.log_file is None or not self.log_file.exists():
-            return []
-        return [json.loads(line) for line in self.log_file.read_text().splitlines()][:done]
+    def _first_state(self) -> TrainState:
+        height, width, channels = self.split.images.shape[1:]
+        optimizer = make_optimizer(self.config.optimizer, self.num_steps)
+        average = self.config.ema_decay > 0
+        return init_state(self.model, optimizer, (height, width, channels), self.config.seed, average=average)
+
+    def _mapped(self, *, chosen_before: bool) -> Mapped:
+        devices, mapping = tuple(self.devices), self.resources.mapping
+        return _mapped_step(self.model, self.config, self.num_steps, devices, mapping, chosen_before)
+
+    def _loader(self, views: np.ndarray | None) -> BatchIterator:
+        return make_loader(
+            self.split,
+            self.config,
+            views=views,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            workers=self.resources.workers,
+            prefetch=self.resources.prefetch,
+        )
+
+    def _share(self) -> np.ndarray:
+        """Images of a device's share of a batch."""
+        count = self.config.batch_size // len(self.devices)
+        return np.asarray(self.split.images[:count], np.float32) / 255
+
+    def _step_seconds(self, mapped: Mapped) -> float:
+        """Seconds of a step whose versions are chosen before."""
+        size = self.config.batch_size // jax.process_count()
+        shape = (size, self.config.inputs.draws, *self.split.images.shape[1:])
+        rows = HostBatch(
+            np.zeros(shape, np.float16),
+            np.zeros(size, np.int32),
+            np.zeros((size, self.config.inputs.draws), np.int32),
+            np.arange(size, dtype=np.int32),
+        )
+        batch: Batch = mapped.place_batch(rows)
+        first = self._first_state()
+        # A state is used up by its step, so each call gets its own.
+        return measured(lambda: mapped.advance(mapped.place_state(jax.tree.map(lambda x: x.copy(), first)), batch))
 
 
-@functools.partial(jax.jit, static_argnames=("model", "config"), donate_argnames="state")
-def _advance(
-    state: TrainState, samples: Samples, order: jax.Array, *, model: nn.Module, config: TrainConfig
-) -> tuple[TrainState, Metrics]:
-    """Draw a batch and take a step, compiled as one; the state that goes in is used up."""
-    optimizer = make_optimizer(config.optimizer, config.epochs * config.steps_per_epoch(len(order)))
-    train_step = make_train_step(model, optimizer, label_smoothing=config.optimizer.label_smoothing)
-    return train_step(state, draw_batch(samples, order, state.key, state.step, config))
+@functools.lru_cache(maxsize=8)
+def _mapped_step(
+    model: nn.Module,
+    config: TrainConfig,
+    num_steps: int,
+    devices: tuple[jax.Device, ...],
+    mapping: Mapping,
+    chosen_before: bool,
+) -> Mapped:
+    """One and the same function for equal arguments, so that a run taken up in the same process compiles nothing anew."""
+    optimizer = make_optimizer(config.optimizer, num_steps)
+    step = make_train_step(model, optimizer, config, axis_name=AXIS, chosen_before=chosen_before)
+    return map_over_devices(step, list(devices), mapping)

@@ -20,6 +20,7 @@ class OptimizerConfig:
         weight_decay: Decoupled for AdamW, added to the gradient for SGD; norms and biases are spared.
         schedule: "one_cycle" (rises for 30% of the run) or "cosine" (rises for 5% of it); both fall to about 0.
         label_smoothing: In [0, 1).
+        clip_norm: Gradients of a larger norm are scaled down to it; None clips nothing.
     """
 
     name: Name = "adamw"
@@ -27,6 +28,7 @@ class OptimizerConfig:
     weight_decay: float = 1e-2
     schedule: Schedule = "one_cycle"
     label_smoothing: float = 0.0
+    clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         if self.name not in get_args(Name):
@@ -39,6 +41,8 @@ class OptimizerConfig:
             raise ValueError(f"weight_decay is {self.weight_decay}; it may be a number ≥ 0.")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing is {self.label_smoothing}; it may be in [0, 1).")
+        if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
+            raise ValueError(f"clip_norm is {self.clip_norm}; it may be None or a positive number.")
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
@@ -49,9 +53,11 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
         >>> state = optimizer.init({"kernel": jax.numpy.ones((3, 3))})
     """
     rate = make_schedule(config, num_steps)
+    clip = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     if config.name == "adamw":
-        return optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed)
+        return optax.chain(*clip, optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed))
     return optax.chain(
+        *clip,
         optax.add_decayed_weights(config.weight_decay, mask=decayed),
         optax.sgd(rate, momentum=0.9, nesterov=True),
     )

@@ -12,12 +12,13 @@ class ConfigurationChangedError(ValueError):
     """A folder holds results of another configuration."""
 
 
-def claim(folder: str | os.PathLike[str], config: dict[str, Any]) -> bool:
+def claim(folder: str | os.PathLike[str], config: dict[str, Any], *, write: bool = True) -> bool:
     """Take a folder for a configuration, which is written into it as config.json.
 
     Args:
         folder: Made where it does not exist.
         config: Values that JSON can hold.
+        write: Whether this process writes; of several, one does.
 
     Returns:
         Whether the folder held the same configuration already, so that what is in it may be used again.
@@ -42,6 +43,8 @@ def claim(folder: str | os.PathLike[str], config: dict[str, Any]) -> bool:
         raise ConfigurationChangedError(
             f"{folder} exists and is not the folder of a run (it has no {FILE}). Give another folder."
         )
+    if not write:
+        return False
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
     return False

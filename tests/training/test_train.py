@@ -1,31 +1,35 @@
 import dataclasses
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from isvs_jax import data
 from isvs_jax.models import CNN, logits_fn
 from isvs_jax.training import (
     Augmentation,
-    Batch,
     Inputs,
     OptimizerConfig,
+    Resources,
+    TerminatedError,
     TrainConfig,
     TrainState,
     View,
     evaluate,
-    init_state,
-    loop,
-    make_train_step,
+    make_loader,
+    read_log,
     train,
 )
-from isvs_jax.training.batches import draw_batch, epoch_order, load_samples
-from isvs_jax.training.loop import LOG_FILE
+from isvs_jax.training.checkpoint import Checkpoints
+from isvs_jax.training.log import LOG_FILE
+from isvs_jax.training.loop import CHECKPOINT_DIR
+from isvs_jax.training.placement import FILE as PLACEMENT_FILE
+from isvs_jax.training.window import Window
 
 MODEL = CNN(num_classes=10, width=4)
 CONFIG = TrainConfig(
@@ -34,7 +38,9 @@ CONFIG = TrainConfig(
     inputs=Inputs("random", (View(0.5),)),
     augmentation=Augmentation(crop=1, noise=0.05),
     optimizer=OptimizerConfig(learning_rate=1e-2),
+    ema_decay=0.9,
 )
+ONE = Resources(devices=1, smoothing="cache", checkpoint_steps=5, log_steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def digits() -> data.Dataset:
 
 @pytest.fixture(scope="module")
 def whole(digits: data.Dataset) -> TrainState:
-    return train(MODEL, digits.train, CONFIG, progress=False)
+    return train(MODEL, digits.train, CONFIG, resources=ONE, progress=False)
 
 
 def same(one: TrainState, two: TrainState) -> bool:
@@ -52,112 +58,142 @@ def same(one: TrainState, two: TrainState) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True))
 
 
-def test_the_loss_falls_and_it_learns(digits: data.Dataset, tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, epochs=12, inputs=Inputs(), augmentation=Augmentation())
-    state = train(MODEL, digits.train, config, checkpoint_dir=tmp_path, checkpoint_every=12, progress=False)
-    log = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
+def at_step(step: int, happening: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something happens when a step is done."""
+    add = Window.add
+
+    def watched(window: Window, metrics: object, bar: object) -> None:
+        add(window, metrics, bar)  # type: ignore[arg-type]
+        if window.done + len(window.waiting) == step:
+            happening()
+
+    monkeypatch.setattr(Window, "add", watched)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_loss_falls_it_learns_and_the_best_is_kept(digits: data.Dataset, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, epochs=12, inputs=Inputs(), augmentation=Augmentation(), ema_decay=0.0)
+    state = train(
+        MODEL,
+        digits.train,
+        config,
+        run_dir=tmp_path,
+        validation=digits.test,
+        resources=Resources(devices=1, log_steps=1000),
+        progress=False,
+    )
+    log = read_log(tmp_path)
     assert [line["epoch"] for line in log] == list(range(1, 13))
     assert log[-1]["loss"] < 0.3 * log[0]["loss"]
+    assert all(line["images_per_second"] > 0 for line in log)
+    seconds = [line["seconds"] for line in log]
+    assert seconds == sorted(seconds)
     accuracy = evaluate(logits_fn(MODEL, state.variables), digits.test.images, digits.test.labels)
     assert accuracy > 0.7  # chance is 0.1
-
-
-def test_a_seed_gives_the_same_run_to_the_bit(digits: data.Dataset, whole: TrainState) -> None:
-    assert int(whole.step) == 4 * 6
-    assert same(whole, train(MODEL, digits.train, CONFIG, progress=False))
+    tested = [line["validation_accuracy"] for line in log]
+    assert tested[-1] == accuracy
+    with Checkpoints(tmp_path / CHECKPOINT_DIR, tested=True) as checkpoints:
+        best = checkpoints.best_step
+    assert best is not None
+    assert tested[best // 6 - 1] == max(tested)
+    assert list((tmp_path / "tensorboard").glob("events*"))
 
 
 def test_a_run_taken_up_again_ends_the_same_to_the_bit(
     digits: data.Dataset, whole: TrainState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(run: object, metrics: object, step: int) -> None:
-        if step == 15:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._Run, "_require_finite", stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(MODEL, digits.train, CONFIG, checkpoint_dir=tmp_path, checkpoint_every=1, progress=False)
-    assert len((tmp_path / LOG_FILE).read_text().splitlines()) == 2
-    again = train(MODEL, digits.train, CONFIG, checkpoint_dir=tmp_path, checkpoint_every=1, progress=False)
+    assert int(whole.step) == 4 * 6
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        # In the middle of an epoch, two steps after a checkpoint.
+        at_step(17, interrupt, patch)
+        train(MODEL, digits.train, CONFIG, run_dir=tmp_path, resources=ONE, progress=False)
+    assert [line["step"] for line in read_log(tmp_path)] == [4, 6, 8, 12, 16]
+    again = train(MODEL, digits.train, CONFIG, run_dir=tmp_path, resources=ONE, progress=False)
     assert same(whole, again)
-    assert len((tmp_path / LOG_FILE).read_text().splitlines()) == 4
+    assert [line["step"] for line in read_log(tmp_path)] == [4, 6, 8, 12, 16, 18, 20, 24]
     # A damaged last checkpoint: the one before is taken, and the end is the same.
-    for file in (tmp_path / "24").rglob("*"):
+    for file in (tmp_path / CHECKPOINT_DIR / "24").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
     with pytest.warns(UserWarning, match="checkpoint of step 24 cannot be read"):
-        repaired = train(MODEL, digits.train, CONFIG, checkpoint_dir=tmp_path, checkpoint_every=1, progress=False)
+        repaired = train(MODEL, digits.train, CONFIG, run_dir=tmp_path, resources=ONE, progress=False)
     assert same(whole, repaired)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(digits: data.Dataset) -> None:
+def test_sigterm_saves_before_leaving(
+    digits: data.Dataset, whole: TrainState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    resources = dataclasses.replace(ONE, checkpoint_steps=1000)
+    with monkeypatch.context() as patch:
+        at_step(13, lambda: os.kill(os.getpid(), signal.SIGTERM), patch)
+        with pytest.raises(TerminatedError, match="saved after step 13 of 24") as caught:
+            train(MODEL, digits.train, CONFIG, run_dir=tmp_path, resources=resources, progress=False)
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+    with Checkpoints(tmp_path / CHECKPOINT_DIR) as checkpoints:
+        assert checkpoints.latest_step == 13
+    assert same(whole, train(MODEL, digits.train, CONFIG, run_dir=tmp_path, resources=resources, progress=False))
+
+
+def test_views_in_the_step_are_those_of_the_cache(digits: data.Dataset) -> None:
+    config = dataclasses.replace(CONFIG, epochs=1, optimizer=OptimizerConfig("sgd", learning_rate=1e-2))
+    states = [
+        train(MODEL, digits.train, config, resources=Resources(devices=2, smoothing=place), progress=False)
+        for place in ("step", "cache")
+    ]
+    # The cache holds half precision: pixels to 2⁻¹², relative.
+    for step, cache in zip(*(jax.tree.leaves(state.params) for state in states), strict=True):
+        np.testing.assert_allclose(step, cache, atol=3e-4)
+
+
+def test_where_views_are_made_is_measured_once_and_said(digits: data.Dataset, tmp_path: Path) -> None:
+    said: list[str] = []
+    config = dataclasses.replace(CONFIG, epochs=1, inputs=Inputs("fixed", (View(1.0, "blur"),)))
+    resources = Resources(devices=1)
+    first = train(MODEL, digits.train, config, run_dir=tmp_path, resources=resources, progress=False, say=said.append)
+    assert "ms" in said[0]
+    kept = json.loads((tmp_path / PLACEMENT_FILE).read_text())
+    assert kept["place"] in said[0]
+    assert int(first.step) == 6
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(digits: data.Dataset, tmp_path: Path) -> None:
     images = digits.train.images.copy()
     images[17] = np.nan
     split = data.Split(images, digits.train.labels.copy())
-    config = dataclasses.replace(CONFIG, inputs=Inputs(), augmentation=Augmentation(), seed=1)
-    state = init_state(MODEL, optax.identity(), (8, 8, 1), seed=1)
-    order = np.asarray(epoch_order(state.key, jnp.int32(0), 200))
-    step = int(np.flatnonzero(order == 17)[0]) // 32
-    assert step < 6  # else the image is in the part of the epoch that fills no batch
-    with pytest.raises(FloatingPointError, match=rf"at step {step} \(epoch 1\) the loss is nan.*no checkpoint"):
-        train(MODEL, split, config, progress=False)
-
-
-def test_a_batch_larger_than_the_data_is_refused(digits: data.Dataset) -> None:
-    with pytest.raises(ValueError, match="batch_size is 500, but there are 200 training images"):
-        train(MODEL, digits.train, TrainConfig(batch_size=500), progress=False)
-    with pytest.raises(ValueError, match="epochs is 0"):
-        TrainConfig(epochs=0)
-
-
-def test_an_epoch_shows_each_example_once(digits: data.Dataset) -> None:
     config = dataclasses.replace(CONFIG, inputs=Inputs(), augmentation=Augmentation())
-    numbered = np.broadcast_to(np.arange(200, dtype=np.float32)[:, None, None, None] / 256, (200, 2, 2, 1))
-    samples = load_samples(data.Split(numbered.copy(), digits.train.labels.copy()), config, progress=False)
-    key = jax.random.key(0)
-
-    def epoch(number: int) -> np.ndarray:
-        order = epoch_order(key, jnp.int32(number), 200)
-        batches = [draw_batch(samples, order, key, jnp.int32(number * 6 + i), config) for i in range(6)]
-        shown = np.concatenate([np.asarray(batch.images[:, 0, 0, 0] * 256) for batch in batches]).astype(int)
-        labels = np.concatenate([np.asarray(batch.labels) for batch in batches])
-        np.testing.assert_array_equal(labels, digits.train.labels[shown])
-        return shown
-
-    first, second = epoch(0), epoch(1)
-    assert len(set(first)) == len(set(second)) == 192
-    assert not np.array_equal(first, second)
+    loader = make_loader(
+        data.Split(np.arange(200, dtype=np.float32).reshape(200, 1, 1, 1), digits.train.labels), config
+    )
+    step = next(step for step, batch in enumerate(loader) if 17 in batch.images)
+    loader.close()
+    epoch = step // 6 + 1
+    resources = dataclasses.replace(ONE, checkpoint_steps=1)
+    kept = rf"the last checkpoint is of step {step}" if step else "no checkpoint is kept"
+    with pytest.raises(FloatingPointError, match=rf"at step {step} \(epoch {epoch}\) the loss is nan.*{kept}"):
+        train(MODEL, split, config, run_dir=tmp_path, resources=resources, progress=False)
 
 
-def test_each_example_is_shown_in_its_own_version(digits: data.Dataset) -> None:
-    config = dataclasses.replace(CONFIG, inputs=Inputs("random", (View(1.0), View(2.0))), augmentation=Augmentation())
-    samples = load_samples(digits.train, config, progress=False)
-    order = epoch_order(jax.random.key(0), jnp.int32(0), 200)
-    shown = draw_batch(samples, order, jax.random.key(0), jnp.int32(0), config).images
-    candidates = np.asarray(samples.versions[:, order[:32]], np.float32)
-    match = (candidates == np.asarray(shown)).all((2, 3, 4))
-    # Two views of an image are equal where nothing has entered yet, so more than one may match.
-    assert match.any(0).all()
-    assert match.any(1).all()
+def test_what_cannot_be_is_refused(digits: data.Dataset) -> None:
+    with pytest.raises(ValueError, match="batch_size is 504, but there are 200 training images"):
+        train(MODEL, digits.train, TrainConfig(batch_size=504), progress=False)
+    with pytest.raises(ValueError, match="batch_size is 36, which 8 devices"):
+        train(MODEL, digits.train, TrainConfig(batch_size=36), progress=False)
+    for field, value in (("epochs", 0), ("accumulate", 0), ("ema_decay", 1.0)):
+        with pytest.raises(ValueError, match=f"{field} is {value}"):
+            TrainConfig(**{field: value})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="goes with way 'several'"):
+        TrainConfig(inputs=Inputs("several", (View(1.0),), draws=2))
+    for field, bad in (("mapping", "jit"), ("smoothing", "disk"), ("workers", -1), ("keep", 0), ("log_steps", 0)):
+        with pytest.raises(ValueError, match=f"{field} is {bad!r}"):
+            Resources(**{field: bad})  # type: ignore[arg-type]
 
 
-def test_the_step_follows_the_gradient_of_optax_cross_entropy() -> None:
-    optimizer = optax.sgd(0.1)
-    state = init_state(MODEL, optimizer, (8, 8, 1), seed=0)
-    key = jax.random.key(1)
-    batch = Batch(jax.random.uniform(key, (6, 8, 8, 1)), jnp.arange(6))
-
-    def loss(params: object) -> jax.Array:
-        variables = {"params": params, "batch_stats": state.batch_stats}
-        logits, _ = MODEL.apply(variables, batch.images, train=True, mutable=["batch_stats"])
-        return optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
-
-    moved, metrics = jax.jit(make_train_step(MODEL, optimizer))(state, batch)
-    value, grads = jax.value_and_grad(loss)(state.params)
-    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), moved.params, expected)
-    np.testing.assert_allclose(metrics.loss, value, rtol=1e-5)
-    assert int(moved.step) == 1
-    before, after = jax.tree.leaves(state.batch_stats), jax.tree.leaves(moved.batch_stats)
-    assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / LOG_FILE).write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    assert read_log(tmp_path) == [{"step": 1, "loss": 2.0}]
+    assert read_log(tmp_path / "nothing") == []

@@ -1,0 +1,85 @@
+"""`python -m isvs_jax.training METHOD`: a command line generated from the configuration."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from isvs_jax.training.methods import PATH_VIEWS, method_configs
+from isvs_jax.training.run import Run, execute
+from isvs_jax.training.stopping import EXIT_STATUS, TerminatedError
+from isvs_jax.training.views import View
+
+_DESCRIPTION = """Train a classifier: one subcommand a method, every setting an option of it.
+
+    python -m isvs_jax.training random --out results/train/random
+    python -m isvs_jax.training raw --out results/train/raw --data.spec tfds:cifar10 --model.name resnet18
+
+A run that was stopped goes on when the same command is given again."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
+    run = parse(arguments)
+    try:
+        result = execute(run)
+    except KeyboardInterrupt:
+        print("\nInterrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    except TerminatedError as error:
+        print(error, file=sys.stderr)
+        return EXIT_STATUS
+    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(f"{run.out}: clean accuracy {100 * result['clean_accuracy']:.1f}% on {result['test_images']} test images")
+    return 0
+
+
+def parse(arguments: Sequence[str] | None = None) -> Run:
+    """The run that a command line describes.
+
+    Example:
+        >>> parse(["random", "--out", "runs/a", "--train.inputs.views", "dense:4", "sparse:8"]).train.inputs.views
+        (View(strength=4.0, kind='dense'), View(strength=8.0, kind='sparse'))
+    """
+    registry = tyro.constructors.ConstructorRegistry()
+    registry.primitive_rule(_view_rule)
+    with registry:
+        return tyro.extras.overridable_config_cli(
+            {name: (_first_line(name), run) for name, run in _defaults().items()},
+            args=arguments,
+            description=_DESCRIPTION,
+        )
+
+
+def _defaults() -> dict[str, Run]:
+    """A run for each method; those of filters take as much away as the path does."""
+    runs = {}
+    for name, config in method_configs().items():
+        filters = any(not view.is_path for view in config.inputs.views)
+        runs[name] = Run(out=Path("results/train") / name, train=config, matched_to=PATH_VIEWS if filters else ())
+    return runs
+
+
+def _first_line(name: str) -> str:
+    config = method_configs()[name]
+    views = " ".join(map(str, config.inputs.views))
+    parts = [f"inputs {config.inputs.way} {views}".strip(), f"objective {config.objective.name}"]
+    if config.augmentation.noise:
+        parts.append(f"Gaussian noise up to {config.augmentation.noise:g}")
+    return "; ".join(parts)
+
+
+def _view_rule(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    if info.type is not View:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="KIND:STRENGTH",
+        instance_from_str=lambda texts: View.parse(texts[0]),
+        is_instance=lambda value: isinstance(value, View),
+        str_from_instance=lambda view: [str(view)],
+    )

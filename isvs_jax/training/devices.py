@@ -1,0 +1,143 @@
+"""The step of one device mapped over many, in one process or several."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from isvs_jax.training.config import Mapping
+from isvs_jax.training.state import Batch, TrainState
+from isvs_jax.training.step import Metrics, TrainStep
+
+# The name of the axis over which a batch is divided.
+AXIS = "data"
+# A step of the run: the key of the step is folded from that of the state.
+Advance = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """The processes of a run, one on each machine.
+
+    Attributes:
+        mode: "none" for one process; "auto" where the cluster says who takes part (SLURM, Open MPI, TPU pods,
+            Kubernetes); "address" to say it by hand with the other fields.
+        address: HOST:PORT of process 0.
+        num_processes: How many processes there are.
+        process_id: Which one this is, from 0.
+    """
+
+    mode: str = "none"
+    address: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
+
+    def __post_init__(self) -> None:
+        given = (self.address, self.num_processes, self.process_id)
+        if self.mode not in ("none", "auto", "address"):
+            raise ValueError(f"mode is {self.mode!r}; it may be 'none', 'auto' or 'address'.")
+        if self.mode == "address" and None in given:
+            raise ValueError(f"mode 'address' takes address, num_processes and process_id, but these are {given}.")
+        if self.mode != "address" and given != (None, None, None):
+            raise ValueError(
+                f"mode {self.mode!r} takes no address, num_processes or process_id, but these are {given}."
+            )
+
+    def initialize(self) -> None:
+        """Join the processes of the run; to be called before anything else of JAX, and once."""
+        if self.mode == "auto":
+            jax.distributed.initialize()
+        elif self.mode == "address":
+            jax.distributed.initialize(self.address, self.num_processes, self.process_id)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A step mapped over devices.
+
+    Attributes:
+        advance: (state, batch) → (state, metrics) over all devices; the state that goes in may be used up.
+        place_state: Puts a state, the same in every process, on the devices.
+        place_batch: Puts the rows of this process on its devices.
+    """
+
+    advance: Advance
+    place_state: Callable[[TrainState], TrainState]
+    place_batch: Callable[[Any], Batch]
+
+
+def map_over_devices(step: TrainStep, devices: list[jax.Device], mapping: Mapping = "shard_map") -> Mapped:
+    """A per-device step, made with axis_name=AXIS, mapped over devices.
+
+    Args:
+        step: (state, batch, key) → (state, metrics), its averages over AXIS.
+        devices: Of all processes, each process with as many as the others.
+        mapping: "shard_map": `jax.shard_map` on a mesh of one axis. "pmap": `jax.pmap`, which JAX keeps as a wrapper.
+
+    Example:
+        >>> from isvs_jax.models import CNN
+        >>> from isvs_jax.training import init_state, make_optimizer, make_train_step, OptimizerConfig, plain_batch
+        >>> import jax.numpy as jnp
+        >>> model, optimizer = CNN(10, width=4), make_optimizer(OptimizerConfig(), 10)
+        >>> step = make_train_step(model, optimizer, axis_name=AXIS)
+        >>> mapped = map_over_devices(step, jax.devices()[:1])
+        >>> state = mapped.place_state(init_state(model, optimizer, (8, 8, 1), seed=0))
+        >>> batch = mapped.place_batch(plain_batch(jnp.zeros((4, 8, 8, 1)), jnp.arange(4)))
+        >>> int(mapped.advance(state, batch)[0].step)
+        1
+    """
+
+    def advance(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        return step(state, batch, jax.random.fold_in(state.key, state.step))
+
+    mesh = Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
+    whole, divided = PartitionSpec(), PartitionSpec(AXIS)
+
+    def place_state(state: TrainState) -> TrainState:
+        return jax.device_put(state, NamedSharding(mesh, whole))
+
+    sharding = NamedSharding(mesh, divided)
+    own = sum(device.process_index == jax.process_index() for device in devices)
+
+    def place_batch(rows: Any) -> Batch:
+        if mapping == "pmap":
+            # A leading axis of devices, as `jax.pmap` takes it.
+            rows = [np.reshape(leaf, (own, len(leaf) // own, *np.shape(leaf)[1:])) for leaf in rows]
+        return Batch(*(jax.make_array_from_process_local_data(sharding, np.asarray(leaf)) for leaf in rows))
+
+    if mapping == "pmap":
+        over = jax.pmap(advance, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)
+        return Mapped(over, place_state, place_batch)
+    # Every reduction is said in the step itself: nothing is left to be inferred from what varies over the mesh.
+    over = jax.shard_map(advance, mesh=mesh, in_specs=(whole, divided), out_specs=(whole, whole), check_vma=False)
+    return Mapped(jax.jit(over, donate_argnums=0), place_state, place_batch)
+
+
+def chosen_devices(per_process: int | None) -> list[jax.Device]:
+    """The first `per_process` devices of each process; None for all.
+
+    Raises:
+        ValueError: A process has fewer.
+    """
+    if per_process is None:
+        return jax.devices()
+    own = jax.local_device_count()
+    if per_process > own:
+        raise ValueError(f"devices is {per_process}, but there are {own} {jax.default_backend()} devices here.")
+    by_process: dict[int, list[jax.Device]] = {}
+    for device in jax.devices():
+        by_process.setdefault(device.process_index, []).append(device)
+    return [device for group in by_process.values() for device in group[:per_process]]
+
+
+def check_divides(batch_size: int, devices: int, accumulate: int) -> None:
+    """Raise a ValueError unless a batch falls into equal parts."""
+    parts = devices * accumulate
+    if batch_size % parts:
+        raise ValueError(
+            f"batch_size is {batch_size}, which {devices} devices × {accumulate} parts of accumulation do not divide; "
+            f"it may be a multiple of {parts}, such as {max(1, round(batch_size / parts)) * parts}."
+        )

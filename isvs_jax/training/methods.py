@@ -1,0 +1,89 @@
+"""The methods of training that are compared, each a configuration with its own defaults."""
+
+from dataclasses import replace
+from typing import cast
+
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax.training.augmentation import Augmentation
+from isvs_jax.training.config import TrainConfig
+from isvs_jax.training.filters import FilterKind, matched_strength
+from isvs_jax.training.inputs import Inputs
+from isvs_jax.training.objective import Objective
+from isvs_jax.training.views import View, show_views
+
+PATH_VIEWS = (View(2.0), View(4.0), View(8.0))
+# One strength of a filter for each view of the path; `matched` puts the strength of equal residual energy in its place.
+_FILTER_KINDS = ("blur", "lowpass", "rof")
+_NOISE = 0.1
+
+
+def method_configs() -> dict[str, TrainConfig]:
+    """Every method by name, with the same network, budget and seed.
+
+    - "raw"; "noise": Gaussian noise, its standard deviation uniform up to 0.1.
+    - "fixed", "random", "coarse_to_fine", "consistency": the ways to use the path.
+    - "blur", "lowpass", "rof": as "random", with a filter in the place of the path.
+    - "augmix", "adversarial", "trades": the objectives of Hendrycks, Madry and Zhang et al.
+    - "path_noise", "path_augmix", "path_adversarial", "path_trades": these and the path together.
+
+    Example:
+        >>> sorted(method_configs())[:4]
+        ['adversarial', 'augmix', 'blur', 'coarse_to_fine']
+    """
+    path = Inputs("random", PATH_VIEWS)
+    noisy = Augmentation(crop=4, noise=_NOISE)
+    objectives = {name: Objective(name) for name in ("augmix", "adversarial", "trades")}
+    configs = {
+        "raw": _make(),
+        "noise": _make(augmentation=noisy),
+        "fixed": _make(Inputs("fixed", (View(4.0),))),
+        "random": _make(path),
+        "coarse_to_fine": _make(Inputs("coarse_to_fine", PATH_VIEWS)),
+        "consistency": _make(Inputs("several", PATH_VIEWS, draws=3), Objective("consistency")),
+    }
+    configs |= {kind: _make(Inputs("random", tuple(View(s, kind) for s in _start(kind)))) for kind in _FILTER_KINDS}  # type: ignore[arg-type]
+    configs |= {name: _make(objective=objective) for name, objective in objectives.items()}
+    configs["path_noise"] = _make(path, augmentation=noisy)
+    configs |= {f"path_{name}": _make(path, objective) for name, objective in objectives.items()}
+    return configs
+
+
+def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) -> TrainConfig:
+    """A configuration whose filters take away as much of the images as given views of the path do.
+
+    Each filter of `config.inputs.views` gets the strength at which the mean energy of what it takes away equals that
+    of the view of the path in the same place.
+
+    Args:
+        config: Its views are filters, one for each of `views`.
+        views: Views of the path.
+        images: float32 [N, H, W, C] in [0, 1], on which energies are measured.
+
+    Raises:
+        ValueError: The numbers of views differ, or a view of `config` is of the path itself.
+    """
+    filters = config.inputs.views
+    if len(filters) != len(views) or any(view.is_path for view in filters):
+        raise ValueError(
+            f"matched_to is {' '.join(map(str, views))} and the views {' '.join(map(str, filters))}; there may be one "
+            "filter (blur, lowpass, rof) for each view of the path."
+        )
+    solver = config.inputs.solver
+    energies = np.mean((np.asarray(show_views(jnp.asarray(images), views, solver)) - images) ** 2, axis=(1, 2, 3, 4))
+    found = tuple(
+        View(matched_strength(cast(FilterKind, view.kind), images, float(energy)), view.kind)
+        for view, energy in zip(filters, energies, strict=True)
+    )
+    return replace(config, inputs=replace(config.inputs, views=found))
+
+
+def _make(
+    inputs: Inputs = Inputs(), objective: Objective = Objective(), augmentation: Augmentation = Augmentation(crop=4)
+) -> TrainConfig:
+    return TrainConfig(inputs=inputs, objective=objective, augmentation=augmentation)
+
+
+def _start(kind: str) -> tuple[float, ...]:
+    return {"blur": (1.5, 1.0, 0.6), "lowpass": (0.3, 0.5, 0.7), "rof": (0.2, 0.1, 0.05)}[kind]

@@ -1,0 +1,218 @@
+"""A training run from its configuration to a folder with the trained classifier."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+
+from isvs_jax import data, models
+from isvs_jax.data.dataset import drawn_indices
+from isvs_jax.robustness.report import environment
+from isvs_jax.training.config import Resources, TrainConfig
+from isvs_jax.training.devices import Distributed
+from isvs_jax.training.evaluate import evaluate
+from isvs_jax.training.log import read_log
+from isvs_jax.training.loop import train
+from isvs_jax.training.methods import matched
+from isvs_jax.training.run_folder import claim, write_atomically
+from isvs_jax.training.views import View
+
+ENVIRONMENT_FILE = "environment.json"
+RESULT_FILE = "result.json"
+# Images on which the energies of filters are matched.
+_MATCHING = 256
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which images.
+
+    Attributes:
+        spec: "digits" (embedded), "tfds:NAME" such as "tfds:cifar10", "prepared:FOLDER", or a folder with a folder of
+            images for each class.
+        data_dir: Where TFDS keeps its data sets; by default ~/tensorflow_datasets.
+        image_size: Height and width; by default 32 for the digits and for images of several sizes, else their own.
+        limit_train: At most so many training images, drawn at random.
+        limit_test: At most so many test images, drawn at random.
+        draw_seed: Of these draws.
+        validation_share: Above 0: a stratified share of the training images is held out, tested after every epoch, and
+            the best checkpoint kept.
+        mirror: Whether images may be mirrored; by default what the data set says (photographs yes, digits no).
+    """
+
+    spec: str = "digits"
+    data_dir: str | None = None
+    image_size: int | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    draw_seed: int = 0
+    validation_share: float = 0.0
+    mirror: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share is {self.validation_share}; it may be in [0, 1).")
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which network.
+
+    Attributes:
+        name: One of `isvs_jax.models.MODELS`.
+        dtype: Of the computation; parameters are float32 in both.
+    """
+
+    name: str = "cnn"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+def build_model(choice: ModelChoice, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """The network of a choice for a data set."""
+    height, width, channels = image_shape
+    return models.build(choice.name, num_classes, channels, dtype=choice.dtype, image_size=(height, width))
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train a classifier.
+
+    Attributes:
+        out: Folder of the run: configuration, log, checkpoints, result. The same command again goes on where it
+            stopped.
+        data: Which images.
+        model: Which network.
+        train: All else that the outcome depends on.
+        matched_to: Views of the path, one for each filter among the views of the run: each filter gets the strength at
+            which it takes away as much energy as the view of the path.
+        resources: Devices, loader, cache, checkpoints.
+        distributed: Several machines.
+    """
+
+    out: Path
+    data: DataChoice = field(default_factory=DataChoice)
+    model: ModelChoice = field(default_factory=ModelChoice)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    matched_to: tuple[View, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    distributed: Distributed = field(default_factory=Distributed)
+
+
+def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Train, test on clean images, and leave everything in the run's folder.
+
+    The folder holds config.json, environment.json (versions, commit, command and machine of every session), log.jsonl,
+    tensorboard/, checkpoints/ and, at the end, result.json.
+
+    Args:
+        run: What to do.
+        progress: Whether to show progress bars.
+        say: Where lines of text go, from process 0.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        ConfigurationChangedError: The folder holds another run; the message shows the difference.
+        Others as of `train` and `data.load`.
+    """
+    run.distributed.initialize()
+    first = jax.process_index() == 0
+    dataset = _load(run.data, progress and first)
+    config = _resolved(run, dataset)
+    if claim(run.out, _fingerprint(run, config, dataset), write=first) and first:
+        say(f"{run.out} holds this run already: it goes on where it stopped.")
+    if first:
+        _note_session(run.out)
+    training, validation = dataset.train, None
+    if run.data.validation_share:
+        held = data.holdout(dataset, run.data.validation_share)
+        training, validation = held.train, held.test
+    model = build_model(run.model, dataset.num_classes, dataset.image_shape)
+    began = time.monotonic()
+    state = train(
+        model,
+        training,
+        config,
+        validation=validation,
+        run_dir=run.out,
+        resources=run.resources,
+        label=run.out.name,
+        progress=progress,
+        say=say if first else None,
+    )
+    logits_fn = models.logits_fn(model, state.variables)
+    result = {
+        "clean_accuracy": evaluate(logits_fn, dataset.test.images, dataset.test.labels),
+        "test_images": len(dataset.test),
+        "parameters": models.count_parameters(state.variables),
+        "parameters_sha256": environment.parameters_hash(jax.device_get(state.variables)),
+        "steps": int(state.step),
+        "seconds": read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1),
+    }
+    if first:
+        write_atomically(run.out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def _load(choice: DataChoice, progress: bool) -> data.Dataset:
+    dataset = data.load(
+        choice.spec,
+        data_dir=choice.data_dir,
+        image_size=choice.image_size,
+        limit_train=choice.limit_train,
+        limit_test=choice.limit_test,
+        seed=choice.draw_seed,
+        progress=progress,
+    )
+    return dataset if choice.mirror is None else dataclasses.replace(dataset, mirror=choice.mirror)
+
+
+def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
+    """The configuration with what depends on the data: mirror images, and the strengths of matched filters."""
+    augmentation = dataclasses.replace(run.train.augmentation, flip=dataset.mirror)
+    config = dataclasses.replace(run.train, augmentation=augmentation)
+    if not run.matched_to:
+        return config
+    count = min(_MATCHING, len(dataset.train))
+    chosen = drawn_indices(len(dataset.train), count, run.data.draw_seed)
+    return matched(config, run.matched_to, data.as_float(dataset.train.images[chosen]))
+
+
+def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[str, Any]:
+    """All that the outcome depends on; where the data lie is not of it, what they are is."""
+    return {
+        "data": {
+            "source": dataset.source,
+            "image_shape": dataset.image_shape,
+            "num_classes": dataset.num_classes,
+            "train_images": len(dataset.train),
+            "validation_share": run.data.validation_share,
+            "sha256": environment.data_hash(dataset.train.images, dataset.train.labels),
+        },
+        "model": dataclasses.asdict(run.model),
+        "train": dataclasses.asdict(config),
+    }
+
+
+def _note_session(folder: Path) -> None:
+    """Add what this session runs with to environment.json, one entry a session."""
+    file = folder / ENVIRONMENT_FILE
+    sessions = json.loads(file.read_text()) if file.exists() else []
+    sessions.append(
+        {
+            "command": environment.command_line(),
+            "date": environment.today(),
+            "commit": environment.commit(),
+            "versions": environment.versions("flax", "optax", "orbax-checkpoint", "grain"),
+            "hardware": environment.hardware(jax.devices()),
+            "processes": jax.process_count(),
+        }
+    )
+    write_atomically(file, json.dumps(sessions, indent=2, ensure_ascii=False) + "\n")

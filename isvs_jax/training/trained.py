@@ -1,0 +1,74 @@
+"""A trained classifier from the folder of its run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+
+from isvs_jax import SplitLBI, models
+from isvs_jax.models import LogitsFn
+from isvs_jax.training.checkpoint import Checkpoints
+from isvs_jax.training.loop import CHECKPOINT_DIR
+from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
+from isvs_jax.training.run import ModelChoice, build_model
+from isvs_jax.training.run_folder import FILE
+from isvs_jax.training.state import init_state
+from isvs_jax.training.views import View, show_views
+
+
+def load_classifier(folder: str | Path, view: str | None = None, which: str = "last") -> LogitsFn:
+    """The trained classifier in the folder of a run, as the referee takes it.
+
+        python -m isvs_jax.robustness --model isvs_jax.training:load_classifier --model-arguments FOLDER [VIEW] ...
+
+    Args:
+        folder: As `execute` left it.
+        view: What the input is smoothed to before the network, such as "dense:4"; None, or "none", leaves it as it is.
+        which: "last", or "best" for the checkpoint with the best validation accuracy.
+
+    Returns:
+        A function from images [B, H, W, C] in [0, 1] to logits [B, K], a `jax.tree_util.Partial`.
+
+    Raises:
+        FileNotFoundError: The folder holds no run, or no checkpoint.
+        ValueError: `which` is unknown, or the run tested no checkpoint.
+    """
+    folder = Path(folder)
+    file = folder / FILE
+    if not file.exists():
+        raise FileNotFoundError(f"{folder} is not the folder of a run: it has no {FILE}.")
+    if which not in ("last", "best"):
+        raise ValueError(f"which is {which!r}; it may be 'last' or 'best'.")
+    kept = json.loads(file.read_text())
+    height, width, channels = kept["data"]["image_shape"]
+    shape = (height, width, channels)
+    model = build_model(ModelChoice(**kept["model"]), kept["data"]["num_classes"], shape)
+    # The schedule is no part of the state, so its length does not matter here.
+    optimizer = make_optimizer(OptimizerConfig(**kept["train"]["optimizer"]), num_steps=10)
+    like = init_state(model, optimizer, shape, 0, average=kept["train"]["ema_decay"] > 0)
+    with Checkpoints(folder / CHECKPOINT_DIR, tested=True) as checkpoints:
+        if which == "best" and checkpoints.best_step is None:
+            raise ValueError("which is 'best', but no checkpoint has a validation accuracy; it may be 'last'.")
+        found = checkpoints.restore(like, checkpoints.best_step if which == "best" else None)
+    if found is None:
+        raise FileNotFoundError(f"{folder / CHECKPOINT_DIR} holds no checkpoint that can be read.")
+    logits_fn = models.logits_fn(model, found.state.variables)
+    if view is None or view == "none":
+        return logits_fn
+    inputs = kept["train"]["inputs"]
+    viewed = _Viewed(View.parse(view), inputs["solver_kappa"], inputs["solver_nu"])
+    return jax.tree_util.Partial(viewed, logits_fn)
+
+
+@dataclass(frozen=True)
+class _Viewed:
+    """A classifier with its input smoothed; equal for equal settings, so that jit knows it again."""
+
+    view: View
+    kappa: float
+    nu: float
+
+    def __call__(self, logits_fn: LogitsFn, images: jax.Array) -> jax.Array:
+        solver = SplitLBI(kappa=self.kappa, nu=self.nu)
+        return logits_fn(show_views(images, (self.view,), solver)[0])

@@ -1,0 +1,128 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from isvs_jax.models import CNN
+from isvs_jax.training import (
+    AXIS,
+    Augmentation,
+    Batch,
+    Distributed,
+    Inputs,
+    Objective,
+    OptimizerConfig,
+    TrainConfig,
+    TrainState,
+    View,
+    init_state,
+    make_optimizer,
+    make_train_step,
+    map_over_devices,
+)
+from isvs_jax.training.devices import Mapped, check_divides, chosen_devices
+
+MODEL = CNN(num_classes=10, width=4)
+CONFIG = TrainConfig(
+    batch_size=16,
+    inputs=Inputs("random", (View(0.5),)),
+    augmentation=Augmentation(crop=1, flip=True, noise=0.1),
+    optimizer=OptimizerConfig("sgd", learning_rate=0.05),
+    ema_decay=0.9,
+)
+
+
+class Plain(nn.Module):
+    """A network without batch statistics."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        return nn.Dense(10)(nn.tanh(nn.Dense(8)(images.reshape(len(images), -1))))
+
+
+def batch_of(size: int, versions: int = 1) -> Batch:
+    rng = np.random.default_rng(0)
+    return Batch(
+        rng.integers(0, 256, (size, 1, 8, 8, 1), dtype=np.uint8),  # type: ignore[arg-type]
+        rng.integers(0, 10, size).astype(np.int32),  # type: ignore[arg-type]
+        rng.integers(0, 2, (size, versions)).astype(np.int32),  # type: ignore[arg-type]
+        np.arange(size, dtype=np.int32),  # type: ignore[arg-type]
+    )
+
+
+def after(mapped: Mapped, state: TrainState, batch: Batch, steps: int = 3) -> list[np.ndarray]:
+    """Losses and the last parameters, statistics and averages."""
+    state = mapped.place_state(jax.tree.map(jnp.copy, state))
+    losses = []
+    for _ in range(steps):
+        state, metrics = mapped.advance(state, mapped.place_batch(batch))
+        losses.append(np.asarray(metrics.loss))
+    return [*losses, *map(np.asarray, jax.tree.leaves((state.variables, state.last_variables)))]
+
+
+def assert_close(one: list[np.ndarray], two: list[np.ndarray]) -> None:
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("mapping", ["shard_map", "pmap"])
+def test_eight_devices_take_the_steps_of_one(mapping: str) -> None:
+    optimizer = make_optimizer(CONFIG.optimizer, 10)
+    state = init_state(MODEL, optimizer, (8, 8, 1), seed=0, average=True)
+    step = make_train_step(MODEL, optimizer, CONFIG, axis_name=AXIS)
+    one = map_over_devices(step, jax.devices()[:1])
+    eight = map_over_devices(step, jax.devices(), mapping)  # type: ignore[arg-type]
+    assert_close(after(one, state, batch_of(16)), after(eight, state, batch_of(16)))
+
+
+def test_without_a_mapping_the_step_is_the_same() -> None:
+    optimizer = make_optimizer(CONFIG.optimizer, 10)
+    state = init_state(MODEL, optimizer, (8, 8, 1), seed=0, average=True)
+    alone = jax.jit(make_train_step(MODEL, optimizer, CONFIG))
+    mapped = map_over_devices(make_train_step(MODEL, optimizer, CONFIG, axis_name=AXIS), jax.devices()[:2])
+    expected, _ = alone(state, jax.tree.map(jnp.asarray, batch_of(16)), jax.random.fold_in(state.key, 0))
+    moved, _ = mapped.advance(mapped.place_state(state), mapped.place_batch(batch_of(16)))
+    assert_close([*jax.tree.leaves(expected.variables)], [*map(np.asarray, jax.tree.leaves(moved.variables))])
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "trades"])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(name: str) -> None:
+    configs = [
+        TrainConfig(
+            objective=Objective(name, attack_steps=2),  # type: ignore[arg-type]
+            augmentation=Augmentation(noise=0.1),
+            optimizer=OptimizerConfig("sgd"),
+            accumulate=parts,
+        )
+        for parts in (1, 4)
+    ]
+    optimizer = make_optimizer(CONFIG.optimizer, 10)
+    state = init_state(Plain(), optimizer, (8, 8, 1), seed=0)
+    results = []
+    for config in configs:
+        step = make_train_step(Plain(), optimizer, config, axis_name=AXIS)
+        results.append(after(map_over_devices(step, jax.devices()[:2]), state, batch_of(16)))
+    assert_close(*results)
+
+
+def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"batch_size is 100, which 8 devices × 2 parts .* such as 96"):
+        check_divides(100, 8, 2)
+    check_divides(96, 8, 2)
+
+
+def test_devices_are_counted() -> None:
+    assert chosen_devices(None) == jax.devices()
+    assert chosen_devices(3) == jax.devices()[:3]
+    with pytest.raises(ValueError, match="devices is 9, but there are 8 cpu devices"):
+        chosen_devices(9)
+
+
+def test_processes_are_said_whole_or_not_at_all() -> None:
+    with pytest.raises(ValueError, match="mode is 'slurm'"):
+        Distributed("slurm")
+    with pytest.raises(ValueError, match="takes address, num_processes and process_id"):
+        Distributed("address", "localhost:1")
+    with pytest.raises(ValueError, match="takes no address and no numbers"):
+        Distributed("auto", "localhost:1")
