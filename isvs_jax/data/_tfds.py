@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from isvs_jax.data._image_files import stacked
+from isvs_jax.data._image_files import KEPT, RESIZED, checked_size, stacked
 from isvs_jax.data.dataset import Dataset, Split, drawn_indices, limited, stratified_indices, take
+from isvs_jax.data.source import Part, Source
 
 TEST_FRACTION = 0.2
 DEFAULT_SIZE = 32
@@ -52,20 +53,8 @@ def load_tfds(
         ModuleNotFoundError: tensorflow-datasets is missing, or TensorFlow where the data set is still to be prepared.
         ValueError: No such data set, no such split, or no features `image` and `label`.
     """
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR", DEFAULT_DIR)).expanduser()
-    builder = _builder(name, root)
-    for feature in ("image", "label"):
-        if feature not in builder.info.features:
-            raise ValueError(
-                f"tfds:{name} has the features {', '.join(sorted(builder.info.features))}; "
-                "a classifier takes a data set with `image` and `label`."
-            )
-    if not hasattr(builder.info.features["label"], "names"):
-        raise ValueError(f"tfds:{name} has labels that are no classes; a classifier takes one class an image.")
-    splits = builder.info.splits
-    if "train" not in splits:
-        raise ValueError(f"tfds:{name} has the splits {', '.join(splits)}; one of them may be `train`.")
-    held = next((split for split in ("test", "validation") if split in splits), None)
+    builder = _classification_builder(name, data_dir)
+    held = _held_split(builder)
     read = [_read(builder, "train", limit_train if held else None, seed, progress)]
     if held:
         read.append(_read(builder, held, limit_test, seed + 1, progress))
@@ -85,8 +74,91 @@ def load_tfds(
         class_names=tuple(builder.info.features["label"].names),
         train=train,
         test=test,
-        mirror="fashion" in builder.name or not any(word in builder.name for word in _WRITING),
+        mirror=_may_be_mirrored(builder.name),
     )
+
+
+def open_tfds(
+    name: str, *, data_dir: str | os.PathLike[str] | None = None, image_size: int | None = None, seed: int = 0
+) -> Source:
+    """The same images as those of `load_tfds`, to be read one by one.
+
+    Args:
+        name: As in the TFDS catalogue.
+        data_dir: Where TFDS keeps its data; None is $TFDS_DATA_DIR, or ~/tensorflow_datasets.
+        image_size: Height and width to which the central squares are resized; None where all images have one size.
+        seed: Of a split where the data set has no test split of its own.
+
+    Raises:
+        ModuleNotFoundError: As for `load_tfds`.
+        ValueError: As for `load_tfds`, or the images differ in size and `image_size` is None.
+    """
+    builder = _classification_builder(name, data_dir)
+    held = _held_split(builder)
+    height, width, channels = builder.info.features["image"].shape
+    if image_size is None and None in (height, width):
+        raise ValueError(f"tfds:{name} holds images of several sizes; give an image_size, such as 224.")
+    if image_size is not None:
+        height = width = checked_size(image_size)
+    if held:
+        parts = [_part(builder, split, None) for split in ("train", held)]
+    else:
+        parts = [_part(builder, "train", at) for at in stratified_indices(_labels(builder), TEST_FRACTION, seed)]
+    return Source(
+        name=builder.name,
+        origin=f"TFDS {builder.info.full_name}",
+        class_names=tuple(builder.info.features["label"].names),
+        mirror=_may_be_mirrored(builder.name),
+        train=parts[0],
+        test=parts[1],
+        shape=(height, width, 3 if channels is None else channels),
+        dtype=np.dtype(np.uint8),
+        how=KEPT if image_size is None else RESIZED.format(size=image_size),
+        identity=[builder.info.full_name, None if held else seed],
+    )
+
+
+def _classification_builder(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
+    """The builder of a set of labelled images."""
+    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR", DEFAULT_DIR)).expanduser()
+    builder = _builder(name, root)
+    for feature in ("image", "label"):
+        if feature not in builder.info.features:
+            raise ValueError(
+                f"tfds:{name} has the features {', '.join(sorted(builder.info.features))}; "
+                "a classifier takes a data set with `image` and `label`."
+            )
+    if not hasattr(builder.info.features["label"], "names"):
+        raise ValueError(f"tfds:{name} has labels that are no classes; a classifier takes one class an image.")
+    if "train" not in builder.info.splits:
+        raise ValueError(f"tfds:{name} has the splits {', '.join(builder.info.splits)}; one of them may be `train`.")
+    return builder
+
+
+def _held_split(builder: Any) -> str | None:
+    return next((split for split in ("test", "validation") if split in builder.info.splits), None)
+
+
+def _may_be_mirrored(name: str) -> bool:
+    return "fashion" in name or not any(word in name for word in _WRITING)
+
+
+def _part(builder: Any, split: str, indices: np.ndarray | None) -> Part:
+    source: Sequence[Any] = builder.as_data_source(split=split)
+
+    def read(index: int) -> tuple[np.ndarray, int]:
+        example = source[int(index if indices is None else indices[index])]
+        return np.asarray(example["image"]), int(example["label"])
+
+    return Part(len(source) if indices is None else len(indices), read)
+
+
+def _labels(builder: Any) -> np.ndarray:
+    """The labels of the training images, whose pixels are left undecoded."""
+    import tensorflow_datasets as tfds
+
+    source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    return np.array([int(source[index]["label"]) for index in range(len(source))], np.int32)
 
 
 def _builder(name: str, root: Path) -> Any:

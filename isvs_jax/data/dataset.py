@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+from tqdm import tqdm
 
 # Bytes that are looked at together.
 _PIECE = 2**24
@@ -107,7 +108,7 @@ def as_float(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32, copy=False)
 
 
-def digest(split: Split) -> str:
+def digest(split: Split, *, progress: bool = False) -> str:
     """The SHA-256 of the images of a split with their shape and dtype; read piece by piece where it is not known.
 
     Example:
@@ -119,7 +120,7 @@ def digest(split: Split) -> str:
     images = split.images
     found = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
     rows = max(1, _PIECE // max(1, images[:1].nbytes))
-    for start in range(0, len(images), rows):
+    for start in tqdm(range(0, len(images), rows), desc="hashing", leave=False, disable=not progress):
         found.update(np.ascontiguousarray(images[start : start + rows]).data)
     return found.hexdigest()
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from isvs_jax.data.dataset import Dataset, Split, stratified_indices
+from isvs_jax.data.dataset import Dataset, Split, digest, stratified_indices
+from isvs_jax.data.source import Part, Source
 
 TEST_FRACTION = 1 / 3
 DEFAULT_SIZE = 32
@@ -55,6 +56,27 @@ def load_digits(image_size: int | None = None) -> Dataset:
         train=Split(images[train], labels[train]),
         test=Split(images[test], labels[test]),
         mirror=False,
+    )
+
+
+def open_digits(image_size: int | None = None) -> Source:
+    """The same images as those of `load_digits`, to be read one by one."""
+    digits = load_digits(image_size)
+
+    def part(split: Split) -> Part:
+        return Part(len(split), lambda index: (split.images[index], int(split.labels[index])))
+
+    return Source(
+        name=digits.name,
+        origin="scikit-learn's handwritten digits",
+        class_names=digits.class_names,
+        mirror=digits.mirror,
+        train=part(digits.train),
+        test=part(digits.test),
+        shape=digits.image_shape,
+        dtype=digits.train.images.dtype,
+        how=f"8×8 enlarged to {digits.image_shape[0]}×{digits.image_shape[1]} (bilinear)",
+        identity=digest(digits.train),
     )
 
 

@@ -1,13 +1,17 @@
 """A folder of images in class folders."""
 
+import functools
+import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from isvs_jax.data._image_files import SUFFIXES, read_image, stacked
+from isvs_jax.data._image_files import KEPT, RESIZED, SUFFIXES, checked_size, image_shape, read_image, stacked
 from isvs_jax.data.dataset import Dataset, Split, drawn_indices, stratified_indices
+from isvs_jax.data.source import Part, Source
 
 TEST_FRACTION = 0.2
 DEFAULT_SIZE = 32
@@ -52,9 +56,7 @@ def load_folder(
         ValueError: The folder, or a class in it, holds no images; a file cannot be read; train and test hold different
             classes.
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}. {_LAYOUT.format(path=root)}")
+    root = _existing(path)
     train_files, test_files, class_names, ignored = _split(root, seed)
     train_files = _drawn(train_files, limit_train, seed)
     test_files = _drawn(test_files, limit_test, seed + 1)
@@ -74,7 +76,80 @@ def load_folder(
     )
 
 
+def open_folder(
+    path: str | os.PathLike[str],
+    *,
+    image_size: int | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    progress: bool = True,
+) -> Source:
+    """The same images as those of `load_folder`, to be read one by one.
+
+    Args:
+        path: The folder.
+        image_size: Height and width to which the central squares are resized; None where all images have one size.
+        seed: Of the split.
+        workers: Threads that look at the files.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: As for `load_folder`, or the images differ in size and `image_size` is None.
+    """
+    root = _existing(path)
+    train, test, class_names, ignored = _split(root, seed)
+    files = [file for file, _ in train + test]
+    with ThreadPoolExecutor(workers) as pool:
+        look = functools.partial(image_shape, channels_only=image_size is not None)
+        looked = pool.map(look, files)
+        shapes = set(tqdm(looked, f"looking at {root.name}", len(files), unit="image", disable=not progress))
+    channels = max(shape[-1] for shape in shapes)
+    sizes = {shape[:2] for shape in shapes}
+    if image_size is None and len(sizes) > 1:
+        examples = " and ".join(f"{width}×{height}" for height, width in sorted(sizes)[:: len(sizes) - 1])
+        raise ValueError(
+            f"{root} holds images of {len(sizes)} sizes, such as {examples}; give an image_size, such as 224."
+        )
+    height, width = sizes.pop() if image_size is None else (checked_size(image_size),) * 2
+    note = f"; {ignored} other files passed over" if ignored else ""
+    return Source(
+        name=root.resolve().name or "folder",
+        origin=f"folder {root.resolve()}",
+        class_names=class_names,
+        mirror=True,
+        train=_part(train),
+        test=_part(test),
+        shape=(height, width, channels),
+        dtype=np.dtype(np.uint8),
+        how=(KEPT if image_size is None else RESIZED.format(size=image_size)) + note,
+        identity=_fingerprint(root, train, test),
+    )
+
+
 _Labelled = list[tuple[Path, int]]
+
+
+def _part(files: _Labelled) -> Part:
+    return Part(len(files), lambda index: (read_image(files[index][0]), files[index][1]))
+
+
+def _fingerprint(root: Path, train: _Labelled, test: _Labelled) -> str:
+    """Of names, sizes and times of change of the files."""
+    found = hashlib.sha256()
+    for part, files in (("train", train), ("test", test)):
+        for file, label in files:
+            stat = file.stat()
+            line = f"{part} {file.relative_to(root)} {label} {stat.st_size} {stat.st_mtime_ns}\n"
+            found.update(line.encode())
+    return found.hexdigest()
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}. {_LAYOUT.format(path=root)}")
+    return root
 
 
 def _split(root: Path, seed: int) -> tuple[_Labelled, _Labelled, tuple[str, ...], int]:

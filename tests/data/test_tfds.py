@@ -91,6 +91,19 @@ def test_a_set_without_images_is_refused(prepared: Path) -> None:
         data.load("tfds:odd", data_dir=prepared)
 
 
+@pytest.mark.parametrize("name", ["shades", "shades_mnist"])
+@pytest.mark.parametrize("image_size", [None, 3])
+def test_prepared_as_arrays_it_is_the_same(prepared: Path, tmp_path: Path, name: str, image_size: int | None) -> None:
+    options = {"data_dir": prepared, "image_size": image_size, "progress": False}
+    folder = data.prepare(f"tfds:{name}", tmp_path / "out", **options)
+    found, expected = data.load(f"prepared:{folder}"), data.load(f"tfds:{name}", **options)
+    assert "tensorflow" not in sys.modules
+    assert (found.name, found.class_names, found.mirror) == (expected.name, expected.class_names, expected.mirror)
+    for one, two in ((found.train, expected.train), (found.test, expected.test)):
+        np.testing.assert_array_equal(one.images, two.images)
+        np.testing.assert_array_equal(one.labels, two.labels)
+
+
 def test_the_real_cifar10_where_it_is_at_hand() -> None:
     root = os.environ.get("ISVS_JAX_TFDS")
     if root is None or not Path(root, "cifar10_local").is_dir():
