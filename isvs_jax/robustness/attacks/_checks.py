@@ -12,7 +12,7 @@ import numpy as np
 
 from isvs_jax.robustness.attacks._losses import CLASSES_NEEDED
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, as_pytree, logits_of
-from isvs_jax.robustness.attacks._norms import NORMS
+from isvs_jax.robustness.attacks._norms import NORMS, size
 
 
 class Problem(NamedTuple):
@@ -184,7 +184,8 @@ def check_ball(images: Any, adversarial: Any, epsilon: Any, norm: str) -> None:
     """Assert ‖adversarial − images‖ ≤ epsilon and adversarial in [0, 1], image by image.
 
     The allowance is the rounding of storing an image of values up to 1: two units in the last place
-    for L∞, as much in root mean square over the pixels for L2. Traced values are passed over.
+    for L∞, as much in root mean square over the pixels for L2. Traced values are passed over; see
+    `held_in_ball`.
 
     Raises:
         AssertionError: naming the first image that is outside, and by how much.
@@ -208,3 +209,21 @@ def check_ball(images: Any, adversarial: Any, epsilon: Any, norm: str) -> None:
         )
     if not (moved.min() >= 0.0 and moved.max() <= 1.0):
         raise AssertionError(f"adversarial images have values from {moved.min()} to {moved.max()}, outside [0, 1].")
+
+
+def held_in_ball(images: jax.Array, adversarial: jax.Array, epsilon: jax.Array, norm: str) -> jax.Array:
+    """The adversarial images, asserted by `check_ball`; under jit NaN in place of one that is outside.
+
+    A traced program cannot raise, so that there the failure is data: the image that left the ball or
+    the box is NaN, which no loss and no later check lets pass. The allowance is that of `check_ball`
+    and the rounding of a sum of N squares in the dtype of the images.
+    """
+    if is_concrete(images, adversarial, epsilon):
+        check_ball(images, adversarial, epsilon, norm)
+        return adversarial
+    unit = float(jnp.finfo(adversarial.dtype).eps)
+    root = 1.0 if norm == "linf" else float(np.sqrt(np.prod(images.shape[1:])))
+    most = epsilon * (1 + (4 + root) * unit) + 2 * unit * root
+    in_box = jnp.all((adversarial >= 0) & (adversarial <= 1), axis=(1, 2, 3))
+    inside = in_box & (size(adversarial - images, norm) <= most)
+    return jnp.where(inside[:, None, None, None], adversarial, jnp.nan)

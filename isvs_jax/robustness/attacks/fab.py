@@ -10,10 +10,10 @@ import jax.numpy as jnp
 
 from isvs_jax.robustness.attacks._checks import (
     Problem,
-    check_ball,
     check_count,
     check_problem,
     check_targets,
+    held_in_ball,
 )
 from isvs_jax.robustness.attacks._linearised_boundary import towards_boundary
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
@@ -269,7 +269,7 @@ def fab(
     Raises:
         ValueError: for values, shapes or choices that are not as said above.
         TypeError: for integer images or labels that are not integers.
-        AssertionError: should the result leave the ball or the box.
+        AssertionError: should the result leave the ball or the box (under jit such an image is NaN).
 
     >>> import jax, jax.numpy as jnp
     >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.8 - x.mean((1, 2, 3))], axis=1)
@@ -285,5 +285,4 @@ def fab(
     problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn)
     found = _run(problem, problem.epsilon, norm, num_steps, restarts, num_targets)
     result = project(found.images, problem.images, problem.epsilon, norm)
-    check_ball(problem.images, result, problem.epsilon, norm)
-    return result
+    return held_in_ball(problem.images, result, problem.epsilon, norm)

@@ -15,6 +15,7 @@ from isvs_jax.robustness.attacks._checks import (
     check_classes,
     check_count,
     check_problem,
+    held_in_ball,
     is_concrete,
 )
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
@@ -228,7 +229,7 @@ def pgd(
         ValueError: for values, shapes or choices that are not as said above, and where
             num_steps × step_size < epsilon.
         TypeError: for integer images or labels that are not integers.
-        AssertionError: should the result leave the ball or the box.
+        AssertionError: should the result leave the ball or the box (under jit such an image is NaN).
 
     >>> import jax, jax.numpy as jnp
     >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], axis=1)
@@ -267,5 +268,4 @@ def pgd(
     else:
         state = _restarts_on_device(setup, restarts, settings)
     result = state.images if keep == "last" else state.best.images
-    check_ball(problem.images, result, problem.epsilon, norm)
-    return result
+    return held_in_ball(problem.images, result, problem.epsilon, norm)

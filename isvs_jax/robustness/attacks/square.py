@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.attacks._checks import check_ball, check_count, check_problem
+from isvs_jax.robustness.attacks._checks import check_count, check_problem, held_in_ball
 from isvs_jax.robustness.attacks._losses import margin
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
 from isvs_jax.robustness.attacks._norms import project
@@ -139,7 +139,7 @@ def square(
     Raises:
         ValueError: for values, shapes or choices that are not as said above.
         TypeError: for integer images or labels that are not integers.
-        AssertionError: should the result leave the ball or the box.
+        AssertionError: should the result leave the ball or the box (under jit such an image is NaN).
 
     >>> import jax, jax.numpy as jnp
     >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
@@ -171,8 +171,7 @@ def square(
         float(share),
         bool(rescale_schedule),
     )
-    check_ball(problem.images, result, problem.epsilon, norm)
-    return result
+    return held_in_ball(problem.images, result, problem.epsilon, norm)
 
 
 def check_square_size(images: jax.Array, norm: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness.attacks import apgd, autoattack, fab, fgsm, pgd, square
+from isvs_jax.robustness.attacks._checks import held_in_ball
 
 ATTACKS = (fgsm, pgd, apgd, fab, square, autoattack)
 KEY = jax.random.key(0)
@@ -98,3 +99,42 @@ def test_old_and_new_keys_are_the_same(case):
     new = pgd(*common, jax.random.key(5), epsilon=0.03, num_steps=3)
     old = pgd(*common, jax.random.PRNGKey(5), epsilon=0.03, num_steps=3)
     assert jnp.array_equal(new, old)
+
+
+SHORT = {"fgsm": {}, "square": {"num_queries": 3}}
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("attack", [fgsm, pgd, apgd, fab, square], ids=lambda a: a.__name__)
+def test_ball_and_box_are_asserted_under_jit_image_by_image(case, attack, norm):
+    """The values of traced images cannot be refused: one of 1.5 lies outside whatever the attack makes of it."""
+    epsilon = 0.05 if norm == "linf" else 0.4
+    run = jax.jit(functools.partial(attack, case.logits_fn, norm=norm, **SHORT.get(attack.__name__, {"num_steps": 2})))
+    moved = np.asarray(run(case.images.at[3].set(1.5), case.labels, KEY, epsilon=epsilon), np.float64)
+    assert np.isnan(moved[3]).all()
+    others = np.arange(len(moved)) != 3
+    delta = (moved - np.asarray(case.images, np.float64))[others].reshape(len(moved) - 1, -1)
+    sizes = np.abs(delta).max(1) if norm == "linf" else np.linalg.norm(delta, axis=1)
+    # The float32 rounding of a value below 1, of an image of 75.
+    assert sizes.max() <= epsilon + np.sqrt(75) * 2.0**-24
+    assert sizes.max() > 0
+    assert 0 <= moved[others].min() <= moved[others].max() <= 1
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_traced_images_are_held_to_the_same_ball_as_concrete_ones(norm):
+    images = np.full((3, 32, 32, 3), 0.3, np.float32)
+    moved = images.copy()
+    moved[1] += 0.1
+    radius = 0.1 if norm == "linf" else 0.1 * np.sqrt(32 * 32 * 3)
+    held = jax.jit(functools.partial(held_in_ball, norm=norm))
+    np.testing.assert_array_equal(held(images, moved, radius), moved)
+    np.testing.assert_array_equal(held_in_ball(images, moved, radius, norm), moved)
+    # The allowance of the sum of squares in float32 is 7e-6 of the radius.
+    outside = np.asarray(held(images, moved, radius * 0.9999))
+    assert np.isnan(outside[1]).all()
+    np.testing.assert_array_equal(outside[[0, 2]], moved[[0, 2]])
+    with pytest.raises(AssertionError, match="image 1"):
+        held_in_ball(images, moved, radius * 0.9999, norm)
+    below = np.asarray(held(images, images - 0.4, 100.0))
+    assert np.isnan(below).all()
