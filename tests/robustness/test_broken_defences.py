@@ -1,0 +1,89 @@
+"""The two broken defences before a network trained on real images: scikit-learn's handwritten digits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from isvs_jax.robustness import Defence, attack_defence, defended, pgd, rounding_defence, total_variation_defence
+
+# Far beyond what the network holds: undefended it keeps at most one digit in twenty.
+EPSILON = 0.25
+
+
+def _network(parameters, images):
+    """One hidden layer of 64."""
+    hidden = jax.nn.relu((2 * images - 1).reshape(len(images), -1) @ parameters[0])
+    return hidden @ parameters[1]
+
+
+def _step(parameters, velocity, images, labels):
+    def loss(parameters):
+        logits = jax.nn.log_softmax(_network(parameters, images))
+        return -jnp.take_along_axis(logits, labels[:, None], 1).mean()
+
+    velocity = jax.tree.map(lambda v, g: 0.9 * v + g, velocity, jax.grad(loss)(parameters))
+    return jax.tree.map(lambda p, v: p - 0.05 * v, parameters, velocity), velocity
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_compilation():
+    """Compile fast rather than well: few and tiny images."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The network after five epochs, and forty digits that it has not seen."""
+    datasets = pytest.importorskip("sklearn.datasets", reason="the digits come with scikit-learn")
+    digits = datasets.load_digits()
+    images = jnp.asarray(digits.images[..., None] / 16, jnp.float32)
+    labels = jnp.asarray(digits.target, jnp.int32)
+    keys = jax.random.split(jax.random.key(0))
+    parameters = [jax.random.normal(k, (64, size)) / 8 for k, size in zip(keys, (64, 10), strict=True)]
+    velocity = jax.tree.map(jnp.zeros_like, parameters)
+    rows = np.stack([np.random.default_rng(epoch).permutation(1700).reshape(34, 50) for epoch in range(5)])
+
+    def step(carry, batch):
+        return _step(*carry, images[batch], labels[batch]), None
+
+    (parameters, _), _ = jax.lax.scan(step, (parameters, velocity), rows.reshape(-1, 50))
+    return Partial(_network, parameters), images[1700:1740], labels[1700:1740]
+
+
+def _correct(model, images, labels):
+    return np.asarray(jax.jit(lambda x: model(x))(images).argmax(1) == labels)
+
+
+def _accuracy(model, images, labels):
+    return float(_correct(model, images, labels).mean())
+
+
+def test_the_network_is_real_and_falls_without_a_defence(trained):
+    network, images, labels = trained
+    moved = pgd(network, images, labels, jax.random.key(0), epsilon=EPSILON, num_steps=20)
+    assert _accuracy(network, images, labels) > 0.9
+    assert _accuracy(network, moved, labels) <= 0.05
+
+
+@pytest.mark.parametrize(
+    "defence", [rounding_defence(8), total_variation_defence(0.05, 20)], ids=["rounding", "total variation"]
+)
+def test_a_broken_defence_fools_plain_pgd_and_not_the_referee(trained, defence: Defence):
+    network, images, labels = trained
+    model = defended(network, defence)
+    moved = pgd(model, images, labels, jax.random.key(0), epsilon=EPSILON, num_steps=20)
+    assert _accuracy(model, images, labels) >= 0.85
+    assert _accuracy(model, moved, labels) > 0.5
+    result = attack_defence(
+        network, defence, images, labels, jax.random.key(0), epsilon=EPSILON, attacks=("apgd-ce",), num_steps=30,
+        num_queries=100, num_draws=4, batch_size=40,
+    )  # fmt: skip
+    assert result.robust.mean() <= 0.05
+    np.testing.assert_array_equal(_correct(model, result.images, labels), result.robust)
+    assert any("gradient of 40 of 40 images is exactly zero" in warning for warning in result.warnings)
+    assert any("gradient through the defence is masked" in warning for warning in result.warnings)
