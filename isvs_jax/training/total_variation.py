@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import as_image, check_num_steps, compute_dtype
+from isvs_jax._checks import as_image, compute_dtype
 from isvs_jax._edges import Edges, difference, difference_adjoint
 
 # ‖D‖² ≤ 8: the step of gradient descent on the dual problem.
@@ -47,7 +47,8 @@ def rof(images: jax.Array, weight: float, *, iterations: int = 100) -> jax.Array
     images = as_image(images, "images")
     if not 0 < weight < float("inf"):
         raise ValueError(f"weight is {weight}; it may be finite and > 0.")
-    check_num_steps(iterations)
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+        raise ValueError(f"iterations is {iterations!r}; it may be a positive integer.")
     return _rof(images, jnp.asarray(weight), iterations=iterations)
 
 

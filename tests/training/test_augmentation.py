@@ -3,50 +3,85 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from isvs_jax.training import Augmentation, augment
+from isvs_jax.training import Augmentation
+from isvs_jax.training import augment as eager
 
-KEY = jax.random.key(0)
+# A compiled batch is shared by tests of one shape.
+augment = jax.jit(eager, static_argnums=2)
+KEYS = jax.random.split(jax.random.key(0), 400)
 
 
-def ramp(count: int = 400) -> jax.Array:
-    """Images whose pixels tell their place: 8 rows, 6 columns."""
-    image = jnp.arange(48.0).reshape(8, 6, 1) / 48
-    return jnp.broadcast_to(image, (count, 8, 6, 1))
+def ramp(count: int = 400, versions: int = 1) -> jax.Array:
+    """Images whose pixels tell their place: 8 rows, 6 columns; each version is half as bright as the one before."""
+    image = jnp.arange(48.0).reshape(8, 6, 1) / 48 * 0.5 ** jnp.arange(versions)[:, None, None, None]
+    return jnp.broadcast_to(image, (count, versions, 8, 6, 1))
 
 
 def test_nothing_asked_nothing_done() -> None:
-    np.testing.assert_array_equal(augment(KEY, ramp(), Augmentation()), ramp())
+    np.testing.assert_array_equal(augment(KEYS, ramp(), Augmentation()), ramp())
 
 
 def test_crops_are_windows_of_the_padded_image_and_all_occur() -> None:
-    wide = np.pad(np.asarray(ramp(1)[0]), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    wide = np.pad(np.asarray(ramp(1)[0, 0]), ((1, 1), (1, 1), (0, 0)), mode="edge")
     windows = {wide[i : i + 8, j : j + 6].tobytes() for i in range(3) for j in range(3)}
-    found = {image.tobytes() for image in np.asarray(augment(KEY, ramp(), Augmentation(crop=1)))}
+    found = {image.tobytes() for image in np.asarray(augment(KEYS, ramp(), Augmentation(crop=1)))[:, 0]}
     assert found == windows
 
 
 def test_half_are_mirrored() -> None:
-    flipped = np.asarray(augment(KEY, ramp(), Augmentation(flip=True)))
-    mirrored = (flipped == ramp()[:, :, ::-1]).all((1, 2, 3))
-    assert (mirrored | (flipped == ramp()).all((1, 2, 3))).all()
+    flipped = np.asarray(augment(KEYS, ramp(), Augmentation(flip=True)))
+    mirrored = (flipped == ramp()[:, :, :, ::-1]).all((1, 2, 3, 4))
+    assert (mirrored | (flipped == ramp()).all((1, 2, 3, 4))).all()
     assert 150 <= mirrored.sum() <= 250  # five standard deviations
 
 
+def test_versions_move_as_one() -> None:
+    moved = np.asarray(augment(KEYS, ramp(versions=3), Augmentation(crop=2, flip=True)))
+    np.testing.assert_array_equal(moved[:, 1], moved[:, 0] / 2)
+    np.testing.assert_array_equal(moved[:, 2], moved[:, 0] / 4)
+
+
 def test_noise_has_its_level_and_stays_in_the_box() -> None:
-    grey = jnp.full((400, 16, 16, 1), 0.5)
-    noisy = augment(KEY, grey, Augmentation(noise=0.1))
-    levels = np.asarray(noisy - grey).std((1, 2, 3))
+    grey = jnp.full((400, 1, 16, 16, 1), 0.5)
+    noisy = augment(KEYS, grey, Augmentation(noise=0.1))
+    levels = np.asarray(noisy - grey).std((1, 2, 3, 4))
     # Each level is estimated from 256 pixels, to about 5%.
     assert levels.min() < 0.01
     assert 0.085 < levels.max() < 0.12
     assert 0.04 < levels.mean() < 0.06
-    bright = augment(KEY, jnp.ones((4, 8, 8, 1)), Augmentation(noise=0.5))
+    bright = augment(KEYS, grey + 0.5, Augmentation(noise=0.1))
     assert bool((bright <= 1).all())
     assert bool((bright < 1).any())
+
+
+def test_each_version_has_its_own_noise() -> None:
+    noise = np.asarray(augment(KEYS, jnp.full((400, 2, 8, 8, 1), 0.5), Augmentation(noise=0.1))) - 0.5
+    one, two = noise[:, 0].ravel(), noise[:, 1].ravel()
+    assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(one.size)
+    assert np.abs(noise[:, 0].std((1, 2, 3)) - noise[:, 1].std((1, 2, 3))).max() > 0.05
+
+
+def test_an_example_depends_on_its_own_key_and_image_alone() -> None:
+    augmentation = Augmentation(crop=2, flip=True, noise=0.1)
+    images = jax.random.uniform(jax.random.key(1), (6, 2, 8, 6, 3))
+    together = augment(KEYS[:6], images, augmentation)
+    order = np.array([4, 1, 5, 0, 3, 2])
+    np.testing.assert_array_equal(augment(KEYS[order], images[order], augmentation), together[order])
+    others = images.at[1:].set(0.5)
+    np.testing.assert_array_equal(augment(KEYS[:6].at[1:].set(KEYS[9]), others, augmentation)[0], together[0])
+    np.testing.assert_allclose(eager(KEYS[:6], images, augmentation), together, atol=1e-6)
+    assert (np.asarray(augment(KEYS[6:12], images, augmentation)) != together).any((1, 2, 3, 4)).all()
+    assert jax.eval_shape(augment, KEYS[:6], images.astype(jnp.bfloat16), augmentation).dtype == jnp.bfloat16
 
 
 def test_bad_values_are_refused() -> None:
     with pytest.raises(ValueError, match="crop is -1"):
         Augmentation(crop=-1)
+    with pytest.raises(TypeError, match=r"crop is 1.5"):
+        Augmentation(crop=1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="noise is nan"):
         Augmentation(noise=float("nan"))
+    with pytest.raises(ValueError, match=r"images has shape \(2, 8, 8, 1\)"):
+        augment(KEYS[:2], jnp.zeros((2, 8, 8, 1)), Augmentation())
+    with pytest.raises(ValueError, match=r"keys has shape \(3,\); it may be \(2,\)"):
+        augment(KEYS[:3], jnp.zeros((2, 1, 8, 8, 1)), Augmentation())
