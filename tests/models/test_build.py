@@ -1,0 +1,77 @@
+"""Networks by name, against the sizes that are published."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from isvs_jax.models import CNN, MODELS, VisionTransformer, build, count_parameters
+from tests.models.drawing import shapes
+
+# He et al. 2016, table 6 (in millions: 0.27, 0.46, 0.66, 0.85); the networks of AugMix, PRIME and RobustBench;
+# torchvision for ResNet-50.
+PUBLISHED = {
+    "resnet20": 269_722,
+    "resnet32": 464_154,
+    "resnet44": 658_586,
+    "resnet56": 853_018,
+    "resnet18": 11_173_962,
+    "wrn40_2": 2_243_546,
+    "wrn28_10": 36_479_194,
+    "wrn34_10": 46_160_474,
+    "resnet50": 25_557_032,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes_are_those_published(name: str) -> None:
+    model, side = (build(name, 1000), 224) if name == "resnet50" else (build(name, 10), 32)
+    assert count_parameters(shapes(model, (side, side, 3))) == PUBLISHED[name]
+
+
+# With a class token, as in the paper: timm's vit_tiny_patch16_224 and its sisters.
+@pytest.mark.parametrize(("name", "size"), [("tiny", 5_717_416), ("small", 22_050_664), ("base", 86_567_656)])
+def test_sizes_of_vision_transformers(name: str, size: int) -> None:
+    model = build(f"vit_{name}_224", 1000)
+    assert isinstance(model, VisionTransformer)
+    assert count_parameters(shapes(model.clone(pooling="token"), (224, 224, 3))) == size
+    # Mean pooling needs neither the token nor its position.
+    assert count_parameters(shapes(model, (224, 224, 3))) == size - 2 * model.width
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_in_bfloat16_with_grey_images(name: str) -> None:
+    side = 224 if name.endswith("224") else 32
+    model = build(name, 7, 1, dtype="bfloat16", axis_name="devices")
+    images = jax.ShapeDtypeStruct((2, side, side, 1), jnp.float32)
+    logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+    assert logits == jax.ShapeDtypeStruct((2, 7), jnp.float32)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_the_digits_for_a_vision_transformer() -> None:
+    model = build("vit_tiny", 10, 1, image_size=(8, 8))
+    assert shapes(model, (8, 8, 1))["params"]["position_embedding"].shape == (1, 4, 192)
+    assert build("resnet18", 10, image_size=(8, 8)) == build("resnet18", 10)
+
+
+def test_equal_arguments_give_equal_modules() -> None:
+    first, second = (build("wrn40_2", 10, dtype=dtype) for dtype in ("bfloat16", jnp.bfloat16))
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first != build("wrn40_2", 10)
+    assert build("cnn", 4, dtype=jnp.float32) == CNN(4, dtype=jnp.dtype("float32"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "resnet19"}, r"name is 'resnet19'; it may be cnn, resnet20, .*vit_base_224\."),
+        ({"num_classes": 0}, "num_classes is 0; it may be 1 or more"),
+        ({"channels": 0}, "channels is 0; it may be 1 or more"),
+        ({"dtype": "int8"}, "dtype is 'int8'; it may be bfloat16, float16, float32, float64"),
+        ({"dtype": "half-ish"}, "dtype is 'half-ish'; it may be"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        build(**({"name": "cnn", "num_classes": 10} | arguments))
