@@ -1,5 +1,6 @@
 # make demo     train and test two small classifiers on real images; results/demo/ holds the report
 # make test     the whole test suite
+# make train-smoke   a few steps of every training method
 # make lint     style and types
 # make wheel    build the wheel, install it in an empty environment, use it
 # make clean    remove the environment and what was built
@@ -12,13 +13,16 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test train-smoke lint wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+train-smoke: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto tests/training/test_methods.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import tyro
 
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(f"{run.out}: clean accuracy {100 * result['clean_accuracy']:.1f}% on {result['test_images']} test images")
+    if jax.process_index() == 0:
+        accuracy, count = 100 * result["clean_accuracy"], result["test_images"]
+        print(f"{run.out}: clean accuracy {accuracy:.1f}% on {count} test images")
     return 0
 
 
@@ -50,6 +53,7 @@ def parse(arguments: Sequence[str] | None = None) -> Run:
     with registry:
         return tyro.extras.overridable_config_cli(
             {name: (_first_line(name), run) for name, run in _defaults().items()},
+            prog="python -m isvs_jax.training",
             args=arguments,
             description=_DESCRIPTION,
         )

@@ -97,7 +97,7 @@ def map_over_devices(step: TrainStep, devices: list[jax.Device], mapping: Mappin
     whole, divided = PartitionSpec(), PartitionSpec(AXIS)
 
     def place_state(state: TrainState) -> TrainState:
-        return jax.device_put(state, NamedSharding(mesh, whole))
+        return jax.tree.map(lambda leaf: _replicated(leaf, NamedSharding(mesh, whole)), state)
 
     sharding = NamedSharding(mesh, divided)
     own = sum(device.process_index == jax.process_index() for device in devices)
@@ -114,6 +114,13 @@ def map_over_devices(step: TrainStep, devices: list[jax.Device], mapping: Mappin
     # Every reduction is said in the step itself: nothing is left to be inferred from what varies over the mesh.
     over = jax.shard_map(advance, mesh=mesh, in_specs=(whole, divided), out_specs=(whole, whole), check_vma=False)
     return Mapped(jax.jit(over, donate_argnums=0), place_state, place_batch)
+
+
+def _replicated(leaf: jax.Array, sharding: NamedSharding) -> jax.Array:
+    """An array on every device; keys as their data, which alone can be put on devices of other processes."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_replicated(jax.random.key_data(leaf), sharding))
+    return jax.device_put(leaf, sharding)
 
 
 def chosen_devices(per_process: int | None) -> list[jax.Device]:

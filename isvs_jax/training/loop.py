@@ -245,7 +245,7 @@ def _mapped_step(
     mapping: Mapping,
     chosen_before: bool,
 ) -> Mapped:
-    """One and the same function for equal arguments, so that a run taken up in the same process compiles nothing anew."""
+    """One function for equal arguments, so that a run taken up in the same process compiles nothing anew."""
     optimizer = make_optimizer(config.optimizer, num_steps)
     step = make_train_step(model, optimizer, config, axis_name=AXIS, chosen_before=chosen_before)
     return map_over_devices(step, list(devices), mapping)

@@ -1,0 +1,74 @@
+"""Every method trains: `make train-smoke` runs this file."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from isvs_jax import data
+from isvs_jax.training import (
+    Inputs,
+    Objective,
+    Resources,
+    View,
+    execute,
+    matched,
+    method_configs,
+    show_views,
+)
+from isvs_jax.training.command import parse
+from isvs_jax.training.methods import PATH_VIEWS
+
+SMALL = ["--data.image-size", "8", "--data.limit-train", "64", "--data.limit-test", "20"]
+
+
+@pytest.mark.parametrize("name", method_configs())
+def test_every_method_takes_a_few_steps(name: str, tmp_path: Path) -> None:
+    run = parse([name, *SMALL, "--out", str(tmp_path / name)])
+    objective = dataclasses.replace(run.train.objective, attack_steps=2)
+    inputs = dataclasses.replace(
+        run.train.inputs, views=tuple(dataclasses.replace(v, strength=v.strength / 8) for v in run.train.inputs.views)
+    )
+    if run.matched_to:
+        inputs = run.train.inputs
+    train = dataclasses.replace(run.train, epochs=1, batch_size=32, inputs=inputs, objective=objective)
+    resources = Resources(devices=2, smoothing="cache")
+    run = dataclasses.replace(
+        run, train=train, resources=resources, matched_to=tuple(View(v.strength / 8) for v in run.matched_to)
+    )
+    result = execute(run, progress=False, say=lambda text: None)
+    assert result["steps"] == 2
+    assert 0 <= result["clean_accuracy"] <= 1
+    log = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
+    assert np.isfinite([line["loss"] for line in log]).all()
+
+
+def test_the_methods_differ_in_what_their_names_say() -> None:
+    configs = method_configs()
+    assert configs["raw"].inputs == Inputs()
+    assert {config.epochs for config in configs.values()} == {20}
+    assert {config.optimizer for config in configs.values()} == {configs["raw"].optimizer}
+    for name, config in configs.items():
+        on_path = bool(config.inputs.views) and all(view.is_path for view in config.inputs.views)
+        assert on_path == (name.startswith("path_") or name in ("fixed", "random", "coarse_to_fine", "consistency"))
+    assert configs["path_trades"].objective == configs["trades"].objective == Objective("trades")
+
+
+@pytest.mark.parametrize("kind", ["blur", "rof"])
+def test_filters_take_away_as_much_as_the_path(kind: str) -> None:
+    images = data.as_float(data.load("digits", image_size=12, limit_train=16).train.images)
+    views = tuple(View(view.strength / 4) for view in PATH_VIEWS)
+    found = matched(method_configs()[kind], views, images)
+    assert [view.kind for view in found.inputs.views] == [kind] * 3
+
+    def energies(shown: tuple[View, ...]) -> np.ndarray:
+        return np.mean((np.asarray(show_views(jnp.asarray(images), shown)) - images) ** 2, axis=(1, 2, 3, 4))
+
+    np.testing.assert_allclose(energies(found.inputs.views), energies(views), rtol=2e-3)
+    with pytest.raises(ValueError, match="one filter"):
+        matched(method_configs()["random"], views, images)
+    with pytest.raises(ValueError, match="one filter"):
+        matched(method_configs()[kind], views[:2], images)

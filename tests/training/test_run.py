@@ -1,0 +1,95 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from isvs_jax import data, smooth
+from isvs_jax.training import (
+    DataChoice,
+    Inputs,
+    Resources,
+    Run,
+    TrainConfig,
+    View,
+    evaluate,
+    execute,
+    load_classifier,
+)
+from isvs_jax.training.command import main, parse
+
+SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
+SHORT = ["--train.epochs", "2", "--train.batch-size", "16", "--train.ema-decay", "0.9"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "raw"
+    assert main(["raw", "--out", str(out), *SMALL, *SHORT, "--data.validation-share", "0.2"]) == 0
+    return out
+
+
+def test_a_run_leaves_all_that_it_was_made_with(trained: Path) -> None:
+    names = {file.name for file in trained.iterdir()}
+    assert names == {"config.json", "environment.json", "log.jsonl", "result.json", "checkpoints", "tensorboard"}
+    config = json.loads((trained / "config.json").read_text())
+    assert config["train"]["epochs"] == 2
+    assert config["data"]["image_shape"] == [8, 8, 1]
+    sessions = json.loads((trained / "environment.json").read_text())
+    assert len(sessions) == 1
+    assert {"command", "date", "commit", "versions", "hardware"} <= sessions[0].keys()
+    result = json.loads((trained / "result.json").read_text())
+    assert result["steps"] == 2 * 5
+    assert result["test_images"] == 50
+
+
+def test_the_trained_classifier_comes_back(trained: Path) -> None:
+    digits = data.load("digits", image_size=8, limit_train=100, limit_test=50)
+    logits_fn = load_classifier(trained)
+    result = json.loads((trained / "result.json").read_text())
+    assert evaluate(logits_fn, digits.test.images, digits.test.labels) == result["clean_accuracy"]
+    images = jnp.asarray(data.as_float(digits.test.images[:4]))
+    smoothed = load_classifier(trained, "dense:2")
+    np.testing.assert_allclose(smoothed(images), logits_fn(smooth(images, 2.0)), atol=1e-5)
+    log = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    best = load_classifier(trained, which="best")
+    held = data.holdout(digits, 0.2).test
+    tested = max(line["validation_accuracy"] for line in log if "validation_accuracy" in line)
+    assert evaluate(best, held.images, held.labels) == tested
+
+
+def test_the_same_command_again_uses_what_is_there_and_another_is_refused(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.loads((trained / "result.json").read_text())
+    arguments = ["raw", "--out", str(trained), *SMALL, *SHORT, "--data.validation-share", "0.2"]
+    assert main(arguments) == 0
+    assert "holds this run already" in capsys.readouterr().out
+    assert json.loads((trained / "result.json").read_text()) == before
+    assert len(json.loads((trained / "environment.json").read_text())) == 2
+    assert main([*arguments, "--train.seed", "1"]) == 1
+    assert "train.seed: 0 there, 1 asked for" in capsys.readouterr().err
+
+
+def test_wrong_folders_and_names_are_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
+        load_classifier(tmp_path)
+    with pytest.raises(ValueError, match="which is 'first'"):
+        load_classifier(trained, which="first")
+    run = Run(tmp_path / "a", DataChoice(image_size=8, limit_train=64), resources=Resources(devices=1))
+    with pytest.raises(ValueError, match="name is 'lenet'"):
+        execute(dataclasses.replace(run, model=dataclasses.replace(run.model, name="lenet")), progress=False)
+    with pytest.raises(ValueError, match="validation_share is 1"):
+        DataChoice(validation_share=1.0)
+
+
+def test_every_setting_is_an_option() -> None:
+    run = parse(["random", "--train.inputs.views", "dense:1", "sparse:8", "--train.optimizer.name", "sgd"])
+    assert run.train.inputs == Inputs("random", (View(1.0), View(8.0, "sparse")))
+    assert run.train.optimizer.name == "sgd"
+    assert parse(["raw"]).train == TrainConfig(augmentation=run.train.augmentation)
+    for wrong in (["random", "--train.inputs.views", "dense"], ["sum"], ["raw", "--train.epochs", "many"]):
+        with pytest.raises(SystemExit):
+            parse(wrong)
