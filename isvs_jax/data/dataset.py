@@ -126,7 +126,7 @@ def digest(split: Split, *, progress: bool = False) -> str:
 
 
 def take(split: Split, indices: np.ndarray) -> Split:
-    """The images at the given indices, in their order."""
+    """The images at the given indices, in their order; in memory, also where the split is mapped from a file."""
     return Split(split.images[indices], split.labels[indices])
 
 

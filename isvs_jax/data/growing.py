@@ -1,6 +1,7 @@
 """A folder of arrays that is made in parts: whole or absent, taken up again after a kill, by one process at a time."""
 
 import errno
+import importlib.util
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import numpy as np
 PLAN, PROGRESS, LOCK = "plan.json", "progress.json", "lock"
 # Seconds between the points from which a killed process is taken up again: each waits for the disk.
 INTERVAL = 5.0
+HAS_LOCKS = importlib.util.find_spec("fcntl") is not None
 
 
 class ArraySpec(NamedTuple):
@@ -43,6 +45,9 @@ def only_maker(folder: Path) -> Iterator[Path | None]:
     with ExitStack() as stack:
         while not folder.exists():
             partial.mkdir(parents=True, exist_ok=True)
+            if not HAS_LOCKS:
+                yield partial
+                return
             try:
                 lock = stack.enter_context(open(partial / LOCK, "wb"))
             except FileNotFoundError:  # cleared away in between
@@ -58,10 +63,8 @@ def only_maker(folder: Path) -> Iterator[Path | None]:
 
 
 def _wait_for(lock: BinaryIO, folder: Path) -> None:
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        return
+    import fcntl
+
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -168,11 +171,12 @@ class PartialFolder:
     def finish(self, folder: Path) -> None:
         """Give the folder its name, all arrays being whole."""
         self.save()
-        os.rename(self._folder, folder)
         self._finished = True
+        self._close()
+        os.rename(self._folder, folder)
         # Not before: whoever found no lock in the old place would begin anew.
         for file in (PLAN, PROGRESS, LOCK):
-            (folder / file).unlink()
+            (folder / file).unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> OSError:
         if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
@@ -187,8 +191,11 @@ class PartialFolder:
             if not self._finished and not isinstance(error, OSError):
                 self.save()
         finally:
-            for file, _ in self._files.values():
-                file.close()
+            self._close()
+
+    def _close(self) -> None:
+        for file, _ in self._files.values():
+            file.close()
 
 
 def _opened(path: Path, spec: ArraySpec) -> tuple[FileIO, int]:

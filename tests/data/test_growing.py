@@ -170,6 +170,17 @@ def test_the_next_one_takes_over_from_one_that_fails(tmp_path: Path) -> None:
     assert_whole(target)
 
 
+def test_without_locks_a_folder_is_made_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing, "HAS_LOCKS", False)
+    target = tmp_path / "made"
+    with only_maker(target) as partial, PartialFolder(partial, PLAN, SPECS) as folder:
+        fill(folder)
+        folder.finish(target)
+    assert_whole(target)
+    with only_maker(target) as partial:
+        assert partial is None
+
+
 def test_text_is_replaced_whole(tmp_path: Path) -> None:
     file = tmp_path / "text.json"
     for value in (1, 2):
