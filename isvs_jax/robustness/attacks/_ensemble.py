@@ -30,6 +30,8 @@ Progress = Callable[[str, int, int, int], None]
 
 
 class Settings(NamedTuple):
+    """What all attacks of a run share beside the problem."""
+
     norm: str
     num_steps: int
     num_queries: int
@@ -86,6 +88,7 @@ class Judge:
 
 
 def clean_mask(problem: Problem, judge: Judge, batch_size: int) -> np.ndarray:
+    """Which examples are classified correctly before any attack, bool [B]."""
     correct = np.zeros(len(problem.labels), bool)
     for rows, real in _chunks(np.arange(len(correct)), batch_size):
         correct[rows[real]] = judge(problem.images[rows], rows)[real]

@@ -41,6 +41,7 @@ def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int |
 
 
 def square_warning(masks: dict[str, np.ndarray], individually: bool) -> list[str]:
+    """What Square broke of what every gradient attack had left, as sentences."""
     gradient = [name for name in masks if name not in ("clean", "square")]
     if "square" not in masks or not gradient:
         return []
