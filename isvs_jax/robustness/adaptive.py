@@ -114,7 +114,7 @@ def attack_defence(
     images, labels = np.asarray(images), np.asarray(labels)
     batch_size = min(batch_size, len(images))
     ball: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "batch_size": batch_size}
-    effort = {"num_steps": num_steps, "num_targets": num_targets, "num_queries": num_queries}
+    effort: dict[str, Any] = {"num_steps": num_steps, "num_targets": num_targets, "num_queries": num_queries}
     adversarial: np.ndarray = images.copy()
     warnings: list[str] = []
     masks = {"clean": _correct(model, images, labels, batch_size)}
@@ -123,14 +123,15 @@ def attack_defence(
         left = np.flatnonzero(robust)
         if left.size:
             rows, real = filled(left, batch_size)
-            given = (model, images[rows], labels[rows], jax.random.fold_in(key, WAYS.index(way)))
+            chosen, their_labels = images[rows], labels[rows]
+            way_key = jax.random.fold_in(key, WAYS.index(way))
             found: AutoAttackResult | NoiseResult
             if way == "noise":
-                found = noise_report(*given, num_draws=num_draws, **ball)
+                found = noise_report(model, chosen, their_labels, way_key, num_draws=num_draws, **ball)
             else:
-                chosen = ("square",) if way == "square" else tuple(attacks)
+                how = ball | effort | {"attacks": ("square",) if way == "square" else tuple(attacks)}
                 gradient_fn = surrogate(way, network_fn, defence)
-                found = autoattack_report(*given, attacks=chosen, gradient_fn=gradient_fn, **ball, **effort)
+                found = autoattack_report(model, chosen, their_labels, way_key, gradient_fn=gradient_fn, **how)
                 warnings += [f"{way}: {sentence}" for sentence in found.warnings]
             broken = ~found.robust[:real]
             adversarial[left[broken]] = np.asarray(found.images)[:real][broken]

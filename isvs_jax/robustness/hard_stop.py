@@ -80,11 +80,10 @@ def hard_stop(
     # Before any attack runs: radii that do not increase are refused.
     curve_warnings(radii, [0.0] * len(radii), 0.0, full)
     options = {"norm": norm, "batch_size": batch_size, **options}
-    given = (network_fn, defence, images, labels, key)
 
     def attacked(radius: float, times: int = 1) -> DefenceResult:
-        effort = {"num_steps": times * num_steps, "num_queries": times * num_queries}
-        return attack_defence(*given, epsilon=radius, **effort, **options)
+        effort: dict[str, Any] = {"num_steps": times * num_steps, "num_queries": times * num_queries}
+        return attack_defence(network_fn, defence, images, labels, key, epsilon=radius, **effort, **options)
 
     epsilon = float(epsilon)
     found = {radius: attacked(radius) for radius in radii}

@@ -12,8 +12,10 @@ from isvs_jax.robustness.report.metrics import (
     wilson,
 )
 from isvs_jax.robustness.report.normaliser import Normaliser, normaliser_of, read_normaliser
-from isvs_jax.robustness.report.results import AttackResult, Cell, Curve, Doubling, Report, ResolutionCell
-from isvs_jax.robustness.report.summary import Combined, Statistic, combine, summary
+from isvs_jax.robustness.report.report import Report
+from isvs_jax.robustness.report.results import AttackResult, Cell, Curve, Doubling, ResolutionCell, StepReach
+from isvs_jax.robustness.report.summary import Statistic, summary
+from isvs_jax.robustness.report.trainings import Combined, combine
 
 __all__ = [
     "CURVE",
@@ -27,6 +29,7 @@ __all__ = [
     "Report",
     "ResolutionCell",
     "Statistic",
+    "StepReach",
     "bars",
     "combine",
     "combined_markdown",

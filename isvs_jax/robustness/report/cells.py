@@ -1,4 +1,4 @@
-"""The work behind each cell of a report: ask the network about one set of images, or attack it."""
+"""Cells of a report that ask the network about one set of images: clean, corrupted, of low resolution."""
 
 from __future__ import annotations
 
@@ -10,25 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from isvs_jax.robustness.adaptive import attack_defence
-from isvs_jax.robustness.attacks import autoattack_report, pgd
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.robustness.corruptions import corrupt
 from isvs_jax.robustness.defences import Defence
 from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.report.devices import Answers, Layout, ask
 from isvs_jax.robustness.report.metrics import expected_calibration_error
-from isvs_jax.robustness.report.results import AttackResult, Cell, packed
+from isvs_jax.robustness.report.results import Cell, packed
 from isvs_jax.robustness.report.settings import Settings
 from isvs_jax.robustness.resolution import Resolution, low_resolution
 
 Told = Callable[[str], None]
 """Is told how far a cell is."""
-
-# `corrupt` folds the place of a corruption, below 19, into the key; the attacks' numbers keep clear of those.
-_ATTACK_KEY, _CURVE_KEY = 101, 102
-ATTACK_CHUNK = 512
-"""Images attacked between two writes to disk."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +60,7 @@ def corruption_cell(work: Work, name: str, severity: int, told: Told) -> dict[st
     """One corruption and severity, made from the images or read, with its source."""
     if work.corrupted is not None:
         read = work.corrupted(name, severity)
+        _check_read(work, read, f"{name} {severity}")
         examples = Examples(read.images.astype(np.float32) / np.float32(255), read.labels.astype(np.int32))
         return _cell(work, examples, told, lambda images, rows: images) | {"source": read.source}
     settings = work.settings
@@ -89,88 +83,28 @@ def resolution_cell(work: Work, setting: Resolution, told: Told) -> dict[str, An
     )
 
 
-def attack_cell(work: Work, norm: str, epsilon: float, chunk: int, told: Told) -> dict[str, Any]:
-    """All attacks within one ball on one chunk of the images."""
-    settings, begun = work.settings, time.perf_counter()
-    rows = slice(chunk * ATTACK_CHUNK, min((chunk + 1) * ATTACK_CHUNK, settings.attack_count))
-    images, labels = work.examples.images[rows], work.examples.labels[rows]
-    key = jax.random.fold_in(jax.random.fold_in(work.key, _ATTACK_KEY), chunk)
-    masks, robust, warnings = _attack(
-        work, images, labels, key, norm, epsilon, settings.attack_steps, settings.attack_queries, told
-    )
-    result = AttackResult(
-        norm=norm,
-        epsilon=epsilon,
-        count=len(labels),
-        masks={name: packed(mask) for name, mask in masks.items()},
-        robust=packed(robust),
-        cumulative=work.defence is not None or not settings.individually,
-        kind="attacks" if work.defence is None else "defence",
-        warnings=warnings,
-        seconds=time.perf_counter() - begun,
-    )
-    return asdict(result)
-
-
-def curve_cell(work: Work, norm: str, epsilon: float, num_steps: int, told: Told) -> dict[str, Any]:
-    """Accuracy under PGD at one radius, or with a defence under the worst case over its six ways."""
-    begun, examples = time.perf_counter(), work.first(work.settings.curve_count)
-    key, count = jax.random.fold_in(work.key, _CURVE_KEY), len(examples.labels)
-    if work.defence is not None:
-        queries = work.settings.attack_queries
-        arguments = (examples.images, examples.labels, key, norm, epsilon, num_steps, queries, told)
-        robust = _attack(work, *arguments)[1]
-        return asdict(Cell(packed(robust), count, seconds=time.perf_counter() - begun))
-    layout, parts = work.layout.fitted(count), []
-    for number, (rows, real) in enumerate(layout.batches(count)):
-        told(f"{number * layout.batch_size}/{count}")
-        images, labels = layout.put(examples.images[rows]), layout.put(examples.labels[rows])
-        batch_key = jax.random.fold_in(key, number)
-        moved = pgd(work.model, images, labels, batch_key, epsilon=epsilon, norm=norm, num_steps=num_steps)
-        parts.append(ask(work.model, moved, labels, real))
-    return asdict(Cell(packed(Answers.joined(parts).correct), count, seconds=time.perf_counter() - begun))
-
-
-def _attack(
-    work: Work,
-    images: np.ndarray,
-    labels: np.ndarray,
-    key: jax.Array,
-    norm: str,
-    epsilon: float,
-    num_steps: int,
-    num_queries: int,
-    told: Told,
-) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
-    """Masks by attack, the robust mask and warnings."""
-    layout, settings = work.layout, work.settings
-    batch_size = layout.filled(len(labels))
-    placed = layout.everywhere((images, labels))
-    options: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "batch_size": batch_size}
-    options |= {"num_steps": num_steps, "num_queries": num_queries, "attacks": settings.attacks}
-    if work.defence is None:
-        result = autoattack_report(
-            layout.sharded(work.model, batch_size),
-            placed[0],
-            placed[1],
-            key,
-            individually=settings.individually,
-            progress=lambda attack, run, runs, left: told(f"{attack} {run}/{runs}, {left} robust"),
-            **options,
+def _check_read(work: Work, read: CorruptedImages, place: str) -> None:
+    """Refuse images and labels of files that are not of this model's test."""
+    images, labels = read.images, read.labels
+    shape = work.examples.images.shape[1:]
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+        raise ValueError(f"corrupted gave {images.dtype} {images.shape} for {place}; it may give uint8 [N, H, W, C].")
+    if images.shape[1:] != shape:
+        raise ValueError(
+            f"corrupted gave images of shape {images.shape[1:]} for {place}; the clean images, which the model takes, "
+            f"have shape {shape}, and so may these."
         )
-        return result.per_attack, result.robust, result.warnings
-    # Square is one of the six ways itself; the gradient attacks run in four of them.
-    options["attacks"] = tuple(attack for attack in settings.attacks if attack != "square")
-    found = attack_defence(
-        layout.sharded(work.network, batch_size),
-        work.defence,
-        placed[0],
-        placed[1],
-        key,
-        progress=lambda way, left: told(f"{way}, {left} robust"),
-        **options,
-    )
-    return found.per_attack, found.robust, found.warnings
+    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"corrupted gave labels {labels.dtype} {labels.shape} for {len(images)} images of {place}; it may give one "
+            "integer an image."
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= work.num_classes:
+        raise ValueError(
+            f"corrupted gave labels from {low} to {high} for {place}; the model has {work.num_classes} logits, with "
+            f"which they may go from 0 to {work.num_classes - 1}. Are the files of another data set?"
+        )
 
 
 def _cell(

@@ -21,10 +21,11 @@ from isvs_jax.robustness.report.document import combined_markdown, read_report, 
 from isvs_jax.robustness.report.evaluate import CURVE, EPSILONS, evaluate
 from isvs_jax.robustness.report.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.report.normaliser import Normaliser, read_normaliser
-from isvs_jax.robustness.report.results import Report
+from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.settings import STANDARD
 from isvs_jax.robustness.report.store import write_atomically
-from isvs_jax.robustness.report.summary import combine, norm_name
+from isvs_jax.robustness.report.text import norm_name
+from isvs_jax.robustness.report.trainings import combine
 from isvs_jax.robustness.resolution import RESOLUTIONS
 
 _DOTS = 110
@@ -96,6 +97,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         curve_count=args.curve_count,
         curve_steps=args.curve_steps,
         individually=args.individually,
+        doubling=not args.no_doubling,
         defence=defence,
         num_classes=dataset.num_classes,
         parameters=model.parameters,
@@ -113,16 +115,20 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _compare(args: argparse.Namespace) -> None:
     reports = [read_report(path) for path in args.reports]
     folder = Path(args.out)
-    existing = [file for file in ("bars.png", "epsilon_curves.png", "combined.md") if (folder / file).exists()]
+    reference = None if args.reference is None else _reference(args.reference)
+    # Before anything is written: reports that cannot be compared are refused here.
+    figures = {"bars.png": bars(reports)}
+    for norm in dict.fromkeys(curve.norm for report in reports for curve in report.curves):
+        figures[f"epsilon_curves_{norm}.png"] = epsilon_curves(reports, norm)
+    combined = None if args.combine is None else combined_markdown(combine(reports, args.combine, reference))
+    existing = [file for file in (*figures, "combined.md") if (folder / file).exists()]
     if existing:
         raise FileExistsError(f"{folder / existing[0]} exists and would be overwritten; give another --out.")
     folder.mkdir(parents=True, exist_ok=True)
-    bars(reports).savefig(folder / "bars.png", dpi=_DOTS)
-    if any(curve.norm == "linf" for report in reports for curve in report.curves):
-        epsilon_curves(reports).savefig(folder / "epsilon_curves.png", dpi=_DOTS)
-    if args.combine is not None:
-        reference = None if args.reference is None else _reference(args.reference)
-        write_atomically(folder / "combined.md", combined_markdown(combine(reports, args.combine, reference)))
+    for file, figure in figures.items():
+        figure.savefig(folder / file, dpi=_DOTS)
+    if combined is not None:
+        write_atomically(folder / "combined.md", combined)
     print(folder)
 
 
@@ -260,10 +266,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--epsilons", type=fraction, nargs="+", help="radii of the attacks; for linf by default 0.5/255 2/255 8/255")
     add("--curve", type=fraction, nargs="+", help="radii of the ε-curve; for linf by default up to 0.5")
     add("--no-curve", action="store_true", help="leave the ε-curve out")
+    add("--no-doubling", action="store_true", help="do not run the attacks with twice the steps and queries")
     add("--attack-count", type=int, default=1000, help="images under attack")
     add("--attack-steps", type=int, default=100, help="of APGD and FAB")
     add("--attack-queries", type=int, default=5000, help="of Square")
-    add("--curve-count", type=int, default=200, help="images of the ε-curve")
+    add("--curve-count", type=int, default=200, help="images of the ε-curve and of the doubling")
     add("--curve-steps", type=int, default=40, help="of the ε-curve's PGD")
     add("--individually", action="store_true", help="every attack on every image, not on what is left")
     add("--batch-size", type=int, default=128)

@@ -37,6 +37,11 @@ def hardware(devices: Sequence[jax.Device]) -> dict[str, Any]:
     }
 
 
+def session(devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Command, commit, date and machine of what runs."""
+    return {"command": command_line(), "commit": commit(), "date": today(), "hardware": hardware(devices)}
+
+
 def command_line() -> str:
     """The command that runs."""
     if Path(sys.argv[0]).name == "__main__.py":

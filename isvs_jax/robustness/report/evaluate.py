@@ -14,16 +14,17 @@ import numpy as np
 
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, logits_of
 from isvs_jax.robustness.corruptions import CORRUPTIONS
-from isvs_jax.robustness.defences import Defence, defended
+from isvs_jax.robustness.defences import Defence, check_shapes, defended
 from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.report import environment, plan
+from isvs_jax.robustness.report.assembly import assemble
 from isvs_jax.robustness.report.cells import Examples, Work
 from isvs_jax.robustness.report.devices import Layout, on_devices
 from isvs_jax.robustness.report.document import write_report
 from isvs_jax.robustness.report.normaliser import Normaliser
 from isvs_jax.robustness.report.progress import Progress
-from isvs_jax.robustness.report.results import Report
-from isvs_jax.robustness.report.settings import STANDARD, Radii, Settings, checked, radii
+from isvs_jax.robustness.report.report import Report
+from isvs_jax.robustness.report.settings import STANDARD, Radii, Settings, check_fit, checked, radii
 from isvs_jax.robustness.report.store import Store
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
@@ -55,6 +56,7 @@ def evaluate(
     curve_count: int = 200,
     curve_steps: int = 40,
     individually: bool = False,
+    doubling: bool = True,
     defence: Defence | None = None,
     num_classes: int | None = None,
     parameters: Any = None,
@@ -85,15 +87,18 @@ def evaluate(
         corrupted: instead of corrupting, read: a function of (name, severity), such as
             `functools.partial(load_cifar_c, folder)`. The report says the source.
         resolutions: settings of `low_resolution`; () for none. The image must be divisible by the factors.
-        attacks: of `autoattack_report`, in order; () for none.
+        attacks: of `autoattack_report`, in order; () for none. With a defence, at least one that follows a gradient.
         epsilons: radii by norm, {"linf": ..., "l2": ...}, or a sequence for L∞.
         curve: increasing radii of the ε-curve of PGD by norm; let the last be `full_radius`; () for none.
         attack_count: how many of the images are attacked, the first ones.
         attack_steps: steps of APGD and FAB.
         attack_queries: budget of Square.
-        curve_count: how many images the curve is of, the first ones.
-        curve_steps: steps of PGD for the curve; at each of `epsilons` it is run with twice as many too.
+        curve_count: how many images the curve and the doubling are of, the first ones.
+        curve_steps: steps of PGD for the curve.
         individually: attack every correctly classified image with every attack, not what is left.
+        doubling: at each of `epsilons` run the attacks with twice the steps and queries too, on those of the first
+            `curve_count` images that held: they may break no more. In a norm of the curve without such a ball it is the
+            curve's attack that is doubled.
         defence: what stands before the network; then robust accuracies are the worst case over the six ways of
             `attack_defence`, and so are curve and doubling.
         num_classes: K, to be checked against the logits.
@@ -142,6 +147,7 @@ def evaluate(
             curve_count=min(curve_count, len(examples.labels)),
             curve_steps=curve_steps,
             individually=bool(individually),
+            doubling=bool(doubling),
             batch_size=batch_size,
         )
     )
@@ -149,7 +155,10 @@ def evaluate(
     layout = Layout.over(used, batch_size).fitted(len(examples.labels))
     network = on_devices(logits_fn, layout)
     model = network if defence is None else as_pytree(defended(network, defence))
+    if defence is not None:
+        check_shapes(defence, examples.images[: layout.batch_size])
     probe = _probe(model, examples, layout, num_classes)
+    check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
     fingerprint = {
         "name": name,
         "preprocessing": preprocessing,
@@ -161,12 +170,11 @@ def evaluate(
         "parameters": None if parameters is None else environment.parameters_hash(parameters),
         "versions": environment.versions(),
     }
-    store = Store(folder, fingerprint, probe, environment.commit())
+    store = Store(folder, fingerprint, probe, environment.session(used))
     work = Work(model, network, defence, examples, key, layout, settings, probe.shape[1], corrupted)
     _run(work, store, progress)
-    made = fingerprint | {"hardware": environment.hardware(used), "command": environment.command_line()}
-    made |= {"commit": ", ".join(store.commits), "date": environment.today()}
-    report = plan.assemble(work, store, name, preprocessing, made)
+    made = fingerprint | {"sessions": store.sessions}
+    report = assemble(work, store, name, preprocessing, made)
     if folder is not None:
         write_report(report, Path(folder), reference)
     return report
@@ -174,7 +182,7 @@ def evaluate(
 
 def _run(work: Work, store: Store, shown: bool) -> None:
     """Make the cells that are not there."""
-    missing = [step for step in plan.steps(work) if step.key not in store]
+    missing = [step for step in plan.steps(work, store) if step.key not in store]
     bar = Progress(len(missing), shown)
     try:
         for step in missing:

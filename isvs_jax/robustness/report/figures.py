@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isvs_jax.robustness.report.results import Report
-from isvs_jax.robustness.report.summary import norm_name, summary
+from isvs_jax.robustness.report.comparison import check_curves, check_side_by_side, remarks
+from isvs_jax.robustness.report.report import Report
+from isvs_jax.robustness.report.summary import summary
+from isvs_jax.robustness.report.text import norm_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,12 +55,15 @@ def heat_map(report: Report) -> Figure:
 def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     """Accuracy under attack against ε, a line a model, with 95% intervals and the level of chance.
 
+    Warnings of a curve stand below it.
+
     Raises:
-        ValueError: none of the reports holds a curve in this norm.
+        ValueError: none of the reports holds a curve in this norm, or their curves are of different images or steps.
     """
     found = [(report, curve) for report in reports for curve in report.curves if curve.norm == norm]
     if not found:
         raise ValueError(f"none of the {len(reports)} reports holds a curve for norm {norm!r}.")
+    check_curves([report for report, _ in found])
     figure = _figure((6.0, 3.8))
     axes = figure.subplots()
     unit, label = (255.0, "ε in 255ths") if norm == "linf" else (1.0, "ε")
@@ -79,24 +84,21 @@ def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     axes.set_title(f"Accuracy under attack, {norm_name(norm)}", **_TITLE)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
+    _footnotes(figure, [f"Warning, {report.name}: {text}" for report, curve in found for text in curve.warnings], 100)
     return figure
 
 
 def bars(reports: Sequence[Report]) -> Figure:
     """Models side by side: clean, the means, fog, contrast and whatever robust accuracies all of them have.
 
+    A bar whose figure has warnings is hatched and starred, and the warnings stand below, as does what else differs.
+
     Raises:
         ValueError: no reports, or reports of different tests, which are no comparison.
     """
     if not reports:
         raise ValueError("reports is empty; bars compare one or more.")
-    for what, values in (
-        ("sources", {report.source for report in reports}),
-        ("corruptions", {(tuple(report.corruptions), report.severities) for report in reports}),
-        ("data", {report.made.get("data") for report in reports}),
-    ):
-        if len(values) > 1:
-            raise ValueError(f"the reports are of different {what}; bars side by side would compare what cannot be.")
+    check_side_by_side(reports)
     figures = [{figure.label: figure for figure in summary(report) if "ECE" not in figure.label} for report in reports]
     labels = [label for label in figures[0] if all(label in other for other in figures)]
     figure = _figure((max(6.0, 0.28 * len(labels) * (len(reports) + 1)), 4.2))
@@ -108,14 +110,33 @@ def bars(reports: Sequence[Report]) -> Figure:
         ends = 100 * np.array([entries[label].interval or (np.nan, np.nan) for label in labels])
         reach = np.abs(ends.T - heights)
         errors = {"elinewidth": 0.8, "capsize": 2}
-        axes.bar(places, heights, width, yerr=reach, error_kw=errors, color=colour, label=report.name)
+        drawn = axes.bar(places, heights, width, yerr=reach, error_kw=errors, color=colour, label=report.name)
+        for bar, label, top in zip(drawn, labels, np.nanmax([ends[:, 1], heights], axis=0), strict=True):
+            if entries[label].warnings:
+                bar.set_hatch("///")
+                axes.text(bar.get_x() + width / 2, top, "*", ha="center", va="bottom")
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
     lowest = min(100 * entries[label].value for entries in figures for label in labels)
     axes.set(ylabel="accuracy in %", ylim=(min(0.0, lowest), 100))
     axes.set_title(f"{reports[0].source} corruptions, {reports[0].count} images; 95% intervals over examples", **_TITLE)
-    figure.legend(fontsize=8, loc="outside lower left", ncols=4)
+    figure.legend(fontsize=8, loc="outside upper left", ncols=4)
     axes.grid(axis="y", alpha=0.3)
+    said = [
+        f"* {report.name}, {label}: {text}"
+        for report, entries in zip(reports, figures, strict=True)
+        for label in labels
+        for text in entries[label].warnings
+    ]
+    _footnotes(figure, [*said, *remarks(reports)], 150)
     return figure
+
+
+def _footnotes(figure: Figure, sentences: Sequence[str], width: int) -> None:
+    """Sentences below a picture, which grows by their lines."""
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, width, subsequent_indent="   ")]
+    if lines:
+        figure.set_figheight(figure.get_figheight() + 0.14 * len(lines))
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7)
 
 
 def _figure(size: tuple[float, float]) -> Figure:

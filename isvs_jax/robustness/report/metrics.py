@@ -37,8 +37,8 @@ def wilson(correct: int, count: int) -> tuple[float, float]:
     return max(0.0, (centre - reach) / scale), min(1.0, (centre + reach) / scale)
 
 
-def mean_interval(shares: np.ndarray) -> tuple[float, float]:
-    """95% interval of the mean of one number in [0, 1] an example, by the normal approximation.
+def mean_interval(shares: np.ndarray, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
+    """95% interval of the mean of one number in [low, high] an example, by the normal approximation.
 
     For an accuracy averaged over corruptions: the same images are seen in all of them, so that the examples, not the
     cells, are the independent draws.
@@ -50,7 +50,7 @@ def mean_interval(shares: np.ndarray) -> tuple[float, float]:
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"shares has shape {values.shape}; it may be [N] with N at least 2.")
     reach = _NORMAL_QUANTILE * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return max(0.0, float(values.mean()) - reach), min(1.0, float(values.mean()) + reach)
+    return max(low, float(values.mean()) - reach), min(high, float(values.mean()) + reach)
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -7,10 +7,13 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from isvs_jax.robustness.report.results import Report
+from isvs_jax.robustness.report.report import Report
+
+_SEVERITIES = (1, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ def normaliser_of(report: Report) -> Normaliser:
     if not report.corruptions:
         raise ValueError(f"the report {report.name!r} holds no corruptions; it cannot normalise mCE.")
     label = f"{report.name} ({report.source}, {report.count} images)"
-    return Normaliser(label, report.corruption_errors(), report.severities, 1 - report.clean.accuracy)
+    counts = {cell.count for row in report.corruptions.values() for cell in row.values()}
+    # The errors of other images than the clean ones are not above the clean error of these.
+    clean = 1 - report.clean.accuracy if counts == {report.clean.count} else None
+    return Normaliser(label, report.corruption_errors(), report.severities, clean)
 
 
 def read_normaliser(path: str | os.PathLike[str], model: str | None = None) -> Normaliser:
@@ -69,25 +75,58 @@ def read_normaliser(path: str | os.PathLike[str], model: str | None = None) -> N
         raise FileNotFoundError(f"There is no file {file}; a normaliser is a report.json, a JSON table or a CSV table.")
     if file.suffix == ".csv":
         return _from_csv(file, model)
-    values = json.loads(file.read_text())
-    if "corruptions" in values:
+    try:
+        values = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is not JSON ({error}); a normaliser is a report.json, a JSON or a CSV table."
+        ) from error
+    if isinstance(values, dict) and "corruptions" in values:
         return normaliser_of(Report.from_dict(values))
-    if "errors" not in values:
-        raise ValueError(f"{file} has the keys {', '.join(values)}; a table may have name, clean_error and errors.")
-    errors = {name: float(np.mean(error)) for name, error in values["errors"].items()}
-    return Normaliser(values.get("name", file.stem), errors, (1, 2, 3, 4, 5), values.get("clean_error"))
+    if not isinstance(values, dict) or not isinstance(values.get("errors"), dict):
+        raise ValueError(f"{file} has no mapping errors; a table may have name, clean_error and errors by corruption.")
+    errors = {name: _mean_error(file, name, given) for name, given in values["errors"].items()}
+    return Normaliser(values.get("name", file.stem), errors, _SEVERITIES, values.get("clean_error"))
+
+
+def _mean_error(file: Path, name: str, given: Any) -> float:
+    """The mean of five errors, one a severity, or that mean itself."""
+    listed = given if isinstance(given, list) else [given]
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 for value in listed):
+        raise ValueError(f"{file} has the errors {given!r} of {name}; they may be numbers in [0, 1].")
+    if isinstance(given, list) and len(given) != len(_SEVERITIES):
+        raise ValueError(
+            f"{file} has {len(given)} errors of {name}; it may have {len(_SEVERITIES)}, one a severity, or their mean."
+        )
+    return float(np.mean(listed))
 
 
 def _from_csv(file: Path, model: str | None) -> Normaliser:
     with file.open(newline="") as stream:
-        names, severities, *rows = [row for row in csv.reader(stream) if any(row)]
+        lines = [row for row in csv.reader(stream) if any(row)]
+    if len(lines) < 3:
+        raise ValueError(f"{file} has {len(lines)} rows; it may have two of corruptions and severities, then models.")
+    names, severities, *rows = lines
     models = {row[0]: row[1:] for row in rows if row[0]}
     if model not in models:
         raise ValueError(f"model is {model!r}; {file} has rows for {', '.join(models)}.")
+    if not len(names) == len(severities) == 1 + len(models[model]):
+        raise ValueError(
+            f"{file} has {len(names)} corruptions, {len(severities)} severities and {1 + len(models[model])} values of "
+            f"{model}; these rows may have one length."
+        )
     accuracies: dict[str, dict[int, float]] = {}
     for name, severity, value in zip(names[1:], severities[1:], models[model], strict=True):
-        accuracies.setdefault(name, {})[int(severity)] = float(value)
+        try:
+            accuracies.setdefault(name, {})[int(severity)] = float(value)
+        except ValueError as error:
+            raise ValueError(f"{file} has {value!r} for {name} {severity!r} of {model}; it may be a number.") from error
     used = tuple(sorted(next(iter(accuracies.values()))))
+    short = [name for name, row in accuracies.items() if tuple(sorted(row)) != used]
+    if short:
+        raise ValueError(
+            f"{file} has other severities for {', '.join(short)} than {used}; a mean takes the same of all."
+        )
     errors = {name: 1 - float(np.mean(list(row.values()))) for name, row in accuracies.items()}
     beside = file.parent / f"{model}.json"
     clean = json.loads(beside.read_text()).get("clean_acc") if beside.is_file() else None

@@ -22,7 +22,8 @@ class Store:
         folder: where partial.json is kept; None keeps nothing.
         fingerprint: what the cells depend on: settings, data, parameters, versions.
         probe: logits [n, K] of a few images, which tell networks apart whose parameters are not known.
-        commit: of the code that makes cells from here on; `commits` lists those of all cells.
+        session: who makes cells from here on: command, machine, commit, date. `sessions` lists those that made the
+            cells, in order, each with how many cells and seconds.
 
     Raises:
         ValueError: the folder holds the cells of another evaluation; the differences are listed.
@@ -34,15 +35,15 @@ class Store:
         folder: str | os.PathLike[str] | None,
         fingerprint: dict[str, Any],
         probe: np.ndarray,
-        commit: str = "unknown",
+        session: dict[str, Any] | None = None,
     ) -> None:
         self._file = None if folder is None else Path(folder) / PARTIAL
         # Through JSON, so that tuples and lists compare as equal.
         self._fingerprint = json.loads(json.dumps(fingerprint))
         self._probe = np.asarray(probe, np.float64)
         self._cells: dict[str, Any] = {}
-        self._commit = commit
-        self.commits: list[str] = []
+        self._session: dict[str, Any] = {**(session or {}), "cells": 0, "seconds": 0.0}
+        self.sessions: list[dict[str, Any]] = []
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             if self._file.is_file():
@@ -58,20 +59,22 @@ class Store:
     def __getitem__(self, key: str) -> Any:
         return self._cells[key]
 
-    def put(self, key: str, cell: Any) -> None:
+    def put(self, key: str, cell: dict[str, Any]) -> None:
         """Keep a finished cell."""
         self._cells[key] = cell
-        if self._commit not in self.commits:
-            self.commits.append(self._commit)
+        if not self._session["cells"]:
+            self.sessions.append(self._session)
+        self._session["cells"] += 1
+        self._session["seconds"] += cell.get("seconds", 0.0)
         if self._file is not None:
-            content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "commits": self.commits}
+            content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "sessions": self.sessions}
             write_atomically(self._file, json.dumps(content | {"cells": self._cells}))
 
     def _read(self, file: Path) -> dict[str, Any]:
         try:
             content = json.loads(file.read_text())
             there, probe, cells = content["fingerprint"], np.asarray(content["probe"], np.float64), content["cells"]
-            self.commits = list(content["commits"])
+            self.sessions = list(content["sessions"])
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{file} is not the partial result of an evaluation ({error!r}); move it away.") from error
         found = differences(there, self._fingerprint)

@@ -1,19 +1,20 @@
-"""The figures of a report, one after another, and their means over several trainings of one method."""
+"""The figures of a report, one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from isvs_jax.robustness.report.metrics import (
     mean_corruption_error,
+    mean_interval,
     relative_corruption_error,
-    student_interval,
 )
 from isvs_jax.robustness.report.normaliser import Normaliser
-from isvs_jax.robustness.report.results import Report
+from isvs_jax.robustness.report.report import Report
+from isvs_jax.robustness.report.text import listed, norm_name, radius
 from isvs_jax.robustness.resolution import chance_corrected
 
 ALL = "all corruptions"
@@ -23,28 +24,12 @@ SHOWN_BESIDE = ("fog", "contrast")
 
 @dataclass(frozen=True)
 class Statistic:
-    """One figure of a summary, with a 95% interval where there is one."""
+    """One figure of a summary, with a 95% interval where there is one, and why it may be too high."""
 
     label: str
     value: float
     interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Combined:
-    """Means over several trainings of one method.
-
-    Attributes:
-        name: of the method.
-        count: how many trainings.
-        reports: the names of their reports.
-        figures: means, with Student's intervals over the trainings.
-    """
-
-    name: str
-    count: int
-    reports: tuple[str, ...]
-    figures: tuple[Statistic, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def corruption_means(report: Report) -> tuple[Statistic, ...]:
@@ -60,26 +45,72 @@ def corruption_means(report: Report) -> tuple[Statistic, ...]:
 
 
 def relative_errors(report: Report, normaliser: Normaliser | None) -> tuple[tuple[Statistic, ...], tuple[str, ...]]:
-    """MCE and relative mCE, and why one of them is left out, as sentences."""
+    """MCE and relative mCE, and why one of them is left out, as sentences.
+
+    Intervals are over examples; the errors of the reference are taken as exact.
+    """
     if not report.corruptions:
         return (), ()
+    why = _why_no_mce(report, normaliser)
+    if why or normaliser is None:
+        return (), (why,)
+    errors, scale = report.corruption_errors(), {name: normaliser.errors[name] for name in report.corruptions}
+    mce = Statistic("mCE", mean_corruption_error(errors, normaliser.errors), _error_interval(report, scale))
+    clean = normaliser.clean_error
+    why = _why_no_relative_mce(report, normaliser)
+    if why or clean is None:
+        return (mce,), (why,)
+    value = relative_corruption_error(errors, 1 - report.clean.accuracy, normaliser.errors, clean)
+    above = {name: error - clean for name, error in scale.items()}
+    return (mce, Statistic("relative mCE", value, _error_interval(report, above, relative=True))), ()
+
+
+def _why_no_mce(report: Report, normaliser: Normaliser | None) -> str:
     if normaliser is None:
-        return (), ("mCE is left out: it is relative to the errors of a reference network, and none was given.",)
+        return "mCE is left out: it is relative to the errors of a reference network, and none was given."
     if normaliser.severities != report.severities:
-        return (), (
-            f"mCE is left out: the normaliser {normaliser.name} is of severities {_listed(normaliser.severities)}, "
-            f"this report of {_listed(report.severities)}.",
+        return (
+            f"mCE is left out: the normaliser {normaliser.name} is of severities {listed(normaliser.severities)}, "
+            f"this report of {listed(report.severities)}."
         )
     missing = [name for name in report.corruptions if name not in normaliser.errors]
     if missing:
-        return (), (f"mCE is left out: the normaliser {normaliser.name} lacks {', '.join(missing)}.",)
-    errors = report.corruption_errors()
-    figures = [Statistic("mCE", mean_corruption_error(errors, normaliser.errors))]
+        return f"mCE is left out: the normaliser {normaliser.name} lacks {', '.join(missing)}."
+    perfect = [name for name in report.corruptions if normaliser.errors[name] <= 0]
+    if perfect:
+        return (
+            f"mCE is left out: it divides by the errors of {normaliser.name}, which makes none for {listed(perfect)}."
+        )
+    return ""
+
+
+def _why_no_relative_mce(report: Report, normaliser: Normaliser) -> str:
     if normaliser.clean_error is None:
-        why = f"Relative mCE is left out: the clean error of the normaliser {normaliser.name} is not known."
-        return tuple(figures), (why,)
-    relative = relative_corruption_error(errors, 1 - report.clean.accuracy, normaliser.errors, normaliser.clean_error)
-    return (*figures, Statistic("relative mCE", relative)), ()
+        return f"Relative mCE is left out: the clean error of the normaliser {normaliser.name} is not known."
+    counts = sorted({cell.count for row in report.corruptions.values() for cell in row.values()})
+    if counts != [report.clean.count]:
+        return (
+            f"Relative mCE is left out: it takes the clean error from those under corruption, but the clean images are "
+            f" {report.clean.count} and the corrupted ones {listed(counts)}, not the same ones."
+        )
+    below = [name for name in report.corruptions if normaliser.errors[name] <= normaliser.clean_error]
+    if below:
+        return (
+            f"Relative mCE is left out: it divides by what the errors of {normaliser.name} have above its clean error, "
+            f"which is nothing for {listed(below)}."
+        )
+    return ""
+
+
+def _error_interval(report: Report, scale: Mapping[str, float], relative: bool = False) -> tuple[float, float] | None:
+    """Interval of the mean over corruptions of errors divided by `scale`, above the clean error where relative."""
+    rows = {name: list(report.corruptions[name].values()) for name in scale}
+    counts = {cell.count for row in rows.values() for cell in row} | ({report.clean.count} if relative else set())
+    if len(counts) != 1 or counts == {1}:
+        return None
+    clean = ~report.clean.mask if relative else 0.0
+    shares = [(np.mean([~cell.mask for cell in row], axis=0) - clean) / scale[name] for name, row in rows.items()]
+    return mean_interval(np.mean(shares, axis=0), low=-np.inf, high=np.inf)
 
 
 def calibration(report: Report) -> tuple[Statistic, ...]:
@@ -98,80 +129,20 @@ def summary(report: Report, normaliser: Normaliser | None = None) -> tuple[Stati
     figures += [*relative_errors(report, normaliser)[0], *calibration(report)]
     for attack in report.attacks:
         label = f"robust, {norm_name(attack.norm)}, ε = {radius(attack.epsilon)}"
-        figures.append(Statistic(label, attack.worst.accuracy, attack.worst.interval))
-    if report.resolutions:
-        accuracies = np.array([entry.cell.accuracy for entry in report.resolutions])
-        figures.append(Statistic("low resolution, mean", float(accuracies.mean())))
-        corrected = np.array([float(chance_corrected(value, report.num_classes)) for value in accuracies])
-        figures.append(Statistic("low resolution, chance-corrected", float(corrected.mean())))
-    return tuple(figures)
+        worst = attack.worst
+        figures.append(Statistic(label, worst.accuracy, worst.interval, report.attack_warnings(attack)))
+    return (*figures, *resolution_means(report))
 
 
-def combine(reports: Sequence[Report], name: str, normaliser: Normaliser | None = None) -> Combined:
-    """Means over trainings of one method that differ in their seed, with Student's 95% intervals.
-
-    Args:
-        reports: two or more, of the same data, images and settings.
-        name: of the method.
-        normaliser: for mCE.
-
-    Returns:
-        Combined(name, count, reports, figures): the figures of `summary` and one for each corruption.
-
-    Raises:
-        ValueError: fewer than two reports, reports of different tests, or the same network twice.
-    """
-    if len(reports) < 2:
-        raise ValueError(f"reports has {len(reports)}; an interval over trainings takes two or more.")
-    for report in reports[1:]:
-        for what, ours, first in _compared(report, reports[0]):
-            if ours != first:
-                raise ValueError(
-                    f"the reports {reports[0].name!r} and {report.name!r} differ in {what}: {first} and {ours}."
-                )
-    hashes = [report.made.get("parameters") for report in reports]
-    known = [value for value in hashes if value is not None]
-    if len(set(known)) != len(known):
-        raise ValueError("two of the reports are of the same parameters; each may be of a training of its own.")
-    tables = [[*summary(report, normaliser), *_by_corruption(report)] for report in reports]
-    figures = []
-    for column in zip(*tables, strict=True):
-        values = [figure.value for figure in column]
-        figures.append(Statistic(column[0].label, float(np.mean(values)), student_interval(values)))
-    return Combined(name, len(reports), tuple(report.name for report in reports), tuple(figures))
-
-
-def _by_corruption(report: Report) -> list[Statistic]:
-    rest = [name for name in report.corruptions if name not in SHOWN_BESIDE]
-    return [Statistic(name, report.mean_accuracy([name])) for name in rest]
-
-
-def _compared(report: Report, first: Report) -> list[tuple[str, object, object]]:
-    pairs: list[tuple[str, object, object]] = [
-        ("the data", report.made.get("data"), first.made.get("data")),
-        ("the source of the corrupted images", report.source, first.source),
-        ("the images", (report.count, report.image_shape), (first.count, first.image_shape)),
-    ]
-    names = sorted(set(report.settings) | set(first.settings))
-    return pairs + [(f"the setting {name}", report.settings.get(name), first.settings.get(name)) for name in names]
-
-
-def norm_name(norm: str) -> str:
-    """The sign of a norm."""
-    return {"linf": "L∞", "l2": "L2"}[norm]
-
-
-def radius(epsilon: float) -> str:
-    """A radius as people write it: in 255ths where it is a round number of quarters of them.
-
-    >>> radius(0.5 / 255), radius(0.03)
-    ('0.5/255', '0.03')
-    """
-    levels = 255 * epsilon
-    if 0 < levels <= 64 and abs(4 * levels - round(4 * levels)) < 1e-6:
-        return f"{round(4 * levels) / 4:g}/255"
-    return f"{epsilon:g}"
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+def resolution_means(report: Report) -> tuple[Statistic, ...]:
+    """Mean accuracy over the settings of low resolution, and the same over chance."""
+    if not report.resolutions:
+        return ()
+    shares = np.mean([entry.cell.mask for entry in report.resolutions], axis=0)
+    value, ends = float(shares.mean()), mean_interval(shares) if len(shares) > 1 else None
+    over_chance = [float(chance_corrected(share, report.num_classes)) for share in (value, *(ends or ()))]
+    corrected = (over_chance[1], over_chance[2]) if ends else None
+    return (
+        Statistic("low resolution, mean", value, ends),
+        Statistic("low resolution, chance-corrected", over_chance[0], corrected),
+    )

@@ -1,6 +1,7 @@
 """A linear network on tiny images, and a small evaluation of it."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -52,9 +53,25 @@ def problem() -> Problem:
     return Problem()
 
 
+@contextlib.contextmanager
+def _fast_compilation() -> Iterator[None]:
+    """Compile fast rather than well: many programs on two dozen tiny images."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast() -> Iterator[None]:
+    with _fast_compilation():
+        yield
+
+
 @pytest.fixture(scope="session")
 def report(problem: Problem) -> Report:
-    return problem.evaluate()
+    with _fast_compilation():
+        return problem.evaluate()
 
 
 @pytest.fixture(scope="session")

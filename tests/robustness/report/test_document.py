@@ -51,8 +51,13 @@ def test_json_gives_the_same_report(report: Report, tmp_path: Path) -> None:
     assert read_report(tmp_path / "report.json") == report
     values = json.loads((tmp_path / "report.json").read_text())
     assert {"python", "jax", "isvs_jax"} <= set(values["made"]["versions"])
-    assert {"platform", "device_kind", "device_count"} <= set(values["made"]["hardware"])
-    assert set(values["made"]["seconds"]) == {"clean", "corruption", "resolution", "curve", "attack"}
+    (session,) = values["made"]["sessions"]
+    assert {"platform", "device_kind", "device_count"} <= set(session["hardware"])
+    assert {"command", "commit", "date"} <= set(session)
+    # Clean, 2 × 2 corruptions, a resolution, two radii of the curve, two balls and their doubling.
+    assert session["cells"] == 1 + 4 + 1 + 2 + 2 + 2
+    assert set(values["made"]["seconds"]) == {"clean", "corruption", "resolution", "curve", "attack", "doubling"}
+    assert session["seconds"] == pytest.approx(sum(values["made"]["seconds"].values()))
     assert values["made"]["key"] == [0, 0]
     assert len(values["made"]["parameters"]) == 64
 
@@ -85,7 +90,13 @@ def test_mce_says_its_normaliser_or_why_it_is_missing(full_report: Report, repor
     assert "mCE is left out: it is relative to the errors of a reference network" in markdown(full_report)
     itself = Normaliser("itself", full_report.corruption_errors(), (1, 2, 3, 4, 5), 1 - full_report.clean.accuracy)
     text = markdown(full_report, itself)
-    assert "mCE: **100.0%**; relative mCE: **100.0%**. Normalised by the errors of itself." in text
+    assert "mCE: **100.0%** (" in text
+    assert "Normalised by the errors of itself, taken as exact" in text
+    # The clean images are 21, the corrupted ones 1,000.
+    assert "Relative mCE is left out: it takes the clean error from those under corruption" in text
+    same = dataclasses.replace(full_report, clean=Cell(packed(np.arange(1000) < 999), 1000))
+    text = markdown(same, dataclasses.replace(itself, clean_error=0.001))
+    assert "relative mCE: **100.0%** (" in text
     other_severities = markdown(report, itself)
     assert "is of severities 1, 2, 3, 4, 5, this report of 1, 5" in other_severities
     assert "not the benchmark's 15 × 5" in other_severities
@@ -98,6 +109,68 @@ def test_warnings_stand_with_their_figure(report: Report) -> None:
     attack = dataclasses.replace(report.attacks[0], warnings=("the gradients may be masked.",))
     text = markdown(dataclasses.replace(report, attacks=(attack,)))
     assert f"ε = 0.5/255, {100 * attack.worst.accuracy:.1f}%): the gradients may be masked." in text
+
+
+def _warned(report: Report) -> Report:
+    """Each of the attack, the curve and the doubling of the first ball with a warning of its own."""
+    attack = dataclasses.replace(report.attacks[0], warnings=("the attack failed.",))
+    curve = dataclasses.replace(report.curves[0], warnings=("the curve rises.",))
+    doubling = dataclasses.replace(report.doublings[0], warnings=("more steps help.",))
+    return dataclasses.replace(
+        report,
+        attacks=(attack, *report.attacks[1:]),
+        curves=(curve,),
+        doublings=(doubling, *report.doublings[1:]),
+    )
+
+
+def test_the_table_counts_the_warnings_of_the_checks(report: Report) -> None:
+    lines = markdown(_warned(report)).splitlines()
+    row = next(line for line in lines if line.startswith("| L∞, ε = 0.5/255"))
+    assert row.split("|")[-2].strip() == "3"
+    other = next(line for line in lines if line.startswith("| L∞, ε = 2/255"))
+    assert other.split("|")[-2].strip() == "1"  # the curve is of both balls
+    for said in ("the attack failed.", "twice the steps: more steps help.", "ε-curve: the curve rises."):
+        assert any(line.startswith("**Warning** (L∞, ε = 0.5/255, ") and line.endswith(said) for line in lines)
+
+
+def test_pictures_show_the_warnings(report: Report) -> None:
+    warned = _warned(report)
+    picture = bars([report, dataclasses.replace(warned, name="other")])
+    hatched = [bar for bar in picture.axes[0].patches if bar.get_hatch()]
+    assert len(hatched) == 2  # the two balls of the second report
+    below = picture.get_supxlabel()
+    assert "* other, robust, L∞, ε = 0.5/255: the attack failed." in below
+    assert "* other, robust, L∞, ε = 2/255: ε-curve: the curve rises." in below
+    assert bars([report, report]).get_supxlabel() == ""
+    assert epsilon_curves([warned]).get_supxlabel() == "Warning, linear: the curve rises."
+
+
+def test_what_differs_in_kind_is_marked(report: Report) -> None:
+    behind = dataclasses.replace(report, name="other", made=report.made | {"defence": "rounding", "corrupted": "a.b"})
+    below = bars([report, behind]).get_supxlabel()
+    assert "linear: no defence" in below
+    assert "other: behind rounding; robust figures are the worst case over the six ways" in below
+    assert "read by different loaders: None and a.b" in below
+
+
+def test_steps_are_measured_against_epsilon(report: Report) -> None:
+    (reach,) = report.attacks[0].reaches
+    assert (reach.attack, reach.num_steps, reach.step_size, reach.ratio) == ("apgd-ce", 3, 2.0, 6.0)
+    assert report.curves[0].reaches[0].ratio == pytest.approx(2.5)
+    assert report.doublings[0].reaches[0].num_steps == 6
+    text = markdown(report)
+    assert "Steps × step size against ε: apgd-ce 3 × 2ε = 6ε, halved where the loss stalls" in text
+    assert "Steps × step size against ε: pgd 3 × 0.833333ε = 2.5ε" in text
+
+
+def test_checks_that_were_not_made_are_said(report: Report) -> None:
+    assert "No ε-curve" not in markdown(report)
+    assert "Twice the steps were not tried" not in markdown(report)
+    other = dataclasses.replace(report.attacks[0], norm="l2", epsilon=0.5)
+    text = markdown(dataclasses.replace(report, attacks=(*report.attacks, other)))
+    assert "No ε-curve was made in L2" in text
+    assert "Twice the steps were not tried (L2, ε = 0.5)" in text
 
 
 def test_official_and_regenerated_are_labelled_apart(report: Report) -> None:
@@ -118,8 +191,16 @@ def test_pictures_are_figures(report: Report, tmp_path: Path) -> None:
 
 def test_pictures_that_would_mislead_are_refused(report: Report) -> None:
     official = dataclasses.replace(report, source="official")
-    with pytest.raises(ValueError, match="different sources"):
+    with pytest.raises(ValueError, match="differ in the source of the corrupted images: regenerated and official"):
         bars([report, official])
+    fewer = dataclasses.replace(report, settings=report.settings | {"attack_steps": 5})
+    with pytest.raises(ValueError, match="differ in the setting attack_steps: 3 and 5"):
+        bars([report, fewer])
+    # Where one of them has no robust figures there is nothing to mistake.
+    bars([report, dataclasses.replace(fewer, attacks=())])
+    other = dataclasses.replace(report, made=report.made | {"data": "x"})
+    with pytest.raises(ValueError, match="differ in the data"):
+        epsilon_curves([report, other])
     with pytest.raises(ValueError, match="holds a curve"):
         epsilon_curves([report], "l2")
     with pytest.raises(ValueError, match="no corruptions"):

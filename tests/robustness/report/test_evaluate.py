@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import corrupt, low_resolution
+from isvs_jax.robustness.adaptive import DefenceResult
+from isvs_jax.robustness.attacks.autoattack import AutoAttackResult, _square_warning
 from isvs_jax.robustness.defences import Defence
+from isvs_jax.robustness.masking import masking_warnings
 from isvs_jax.robustness.official import CorruptedImages
-from isvs_jax.robustness.report import Report, evaluate
+from isvs_jax.robustness.report import Report, assembly, attack_cells, evaluate, plan
+from isvs_jax.robustness.resolution import Resolution
+
+NOTHING = Defence(lambda images: images, lambda images: images)
 
 
 def without_times(values: Any) -> Any:
@@ -55,7 +61,7 @@ def test_attacks_only_take_away(report: Report) -> None:
 def test_eight_devices_find_what_one_finds(problem: Any, report: Report) -> None:
     assert len(jax.devices()) == 8
     sharded = problem.evaluate(devices=None)
-    assert sharded.made["hardware"]["device_count"] == 8
+    assert sharded.made["sessions"][0]["hardware"]["device_count"] == 8
     ours, theirs = without_times(dataclasses.asdict(sharded)), without_times(dataclasses.asdict(report))
     eces = [(cell.ece, other.ece) for cell, other in zip(_cells(sharded), _cells(report), strict=True)]
     np.testing.assert_allclose(*zip(*eces, strict=True), atol=1e-6)
@@ -86,6 +92,7 @@ def test_a_defence_is_attacked_in_six_ways(problem: Any) -> None:
         corruptions=(),
         resolutions=(),
         curve=(),
+        doubling=False,
         epsilons=(8 / 255,),
         attack_queries=20,
         attack_count=8,
@@ -97,6 +104,86 @@ def test_a_defence_is_attacked_in_six_ways(problem: Any) -> None:
     assert result.warnings
     rounded = problem.logits_fn(jnp.round(problem.images * 7) / 7).argmax(1)
     np.testing.assert_array_equal(report.clean.mask, np.asarray(rounded) == problem.labels)
+
+
+def _spoilt_attack(*given: Any, epsilon: float, num_steps: int, progress: Any, **options: Any) -> DefenceResult:
+    """Twice the steps break half, and the identity all that is left; says its ε and its steps."""
+    images, labels = given[2], given[3]
+    held, none = np.ones(len(labels), bool), np.zeros(len(labels), bool)
+    held[::2] = num_steps < 5
+    masks = {"clean": np.ones(len(labels), bool), "unrolled": held, "identity": none if epsilon > 0.1 else held}
+    warnings = [f"said at {epsilon:.3f} with {num_steps}", *masking_warnings(masks)]
+    return DefenceResult(images, masks["identity"], masks, tuple(warnings))
+
+
+def test_no_warning_of_an_attack_on_a_defence_is_lost(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attack_cells, "attack_defence", _spoilt_attack)
+    report = problem.evaluate(
+        defence=Defence(lambda x: x, lambda x: x), corruptions=(), resolutions=(), curve=(0.03, 0.5), epsilons=(0.05,)
+    )
+    said = "\n".join(report.curves[0].warnings)
+    assert "ε = 0.03: said at 0.030 with 3" in said
+    assert "ε = 0.5: the gradient through the defence is masked" in said
+    (doubling,) = report.doublings
+    assert doubling.attack == "the six ways of attacking a defence"
+    assert (doubling.num_steps, doubling.num_queries, doubling.count) == (3, 5000, 21)
+    assert (doubling.accuracy, doubling.accuracy_doubled) == (1.0, 10 / 21)
+    assert "twice the steps and queries (6 for 3) lower the accuracy from 100.0% to 47.6%" in doubling.warnings[0]
+    assert "said at 0.050 with 6" in doubling.warnings[1]
+    every = report.attack_warnings(report.attacks[0])
+    assert {"said at 0.050 with 3", "twice the steps: said at 0.050 with 6"} <= set(every)
+    assert any(text.startswith("ε-curve: ε = 0.5: the gradient") for text in every)
+
+
+def test_warnings_of_chunks_are_of_all_images(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of chunks of 8, 8 and 5 images Square breaks one in the second: 1 of 21 and not 1 of 8."""
+
+    def attack(model: Any, images: Any, labels: Any, *given: Any, individually: bool, **options: Any) -> Any:
+        left, last = np.ones(len(labels), bool), np.ones(len(labels), bool)
+        last[0] = not np.array_equal(images[0], problem.images[8])
+        masks = {"clean": left, "apgd-ce": left, "square": last}
+        own = ["of the model"] + ["of one chunk"] * bool(not last[0])
+        return AutoAttackResult(images, last, masks, (*own, *_square_warning(masks, False)))
+
+    for module in (attack_cells, assembly, plan):
+        monkeypatch.setattr(module, "ATTACK_CHUNK", 8)
+    monkeypatch.setattr(attack_cells, "autoattack_report", attack)
+    report = problem.evaluate(corruptions=(), resolutions=(), curve=(), epsilons=(0.05,), doubling=False)
+    first, second, third = report.attacks[0].warnings
+    assert first == "of the model"
+    assert second == "images 8 to 15: of one chunk"
+    assert "broke 4.8% of the examples" in third
+
+
+def test_the_attacks_of_the_figure_are_doubled_in_every_norm(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def attack(model: Any, images: Any, labels: Any, *given: Any, **options: Any) -> AutoAttackResult:
+        asked.append((options["norm"], options["attacks"], options["num_steps"], options["num_queries"], len(labels)))
+        held = np.arange(len(labels)) >= 19
+        return AutoAttackResult(images, held, {"clean": np.ones(len(labels), bool), "apgd-ce": held}, ())
+
+    monkeypatch.setattr(attack_cells, "autoattack_report", attack)
+    report = problem.evaluate(
+        corruptions=(), resolutions=(), curve={"linf": (0.5,)}, epsilons={"linf": (0.05,), "l2": (0.5,)}, curve_count=20
+    )
+    assert [(entry.norm, entry.attack, entry.count) for entry in report.doublings] == [
+        ("linf", "apgd-ce", 20),
+        ("l2", "apgd-ce", 20),
+    ]
+    once, twice = ("apgd-ce",), (6, 10000, 8)
+    # One of the first 20 held; it is attacked again in a batch of its own, filled up.
+    assert asked[2:] == [("linf", once, *twice), ("l2", once, *twice)]
+    assert report.doublings[0].accuracy == 1 / 20
+    assert report.doublings[0].accuracy_doubled == 0.0
+
+
+def test_without_attacks_the_curve_is_doubled(problem: Any) -> None:
+    report = problem.evaluate(corruptions=(), resolutions=(), attacks=(), curve=(2 / 255,))
+    (doubling,) = report.doublings
+    assert (doubling.attack, doubling.num_steps, doubling.num_queries) == ("PGD", 3, None)
+    assert doubling.accuracy == report.curves[0].cells[1].accuracy
+    assert doubling.accuracy_doubled <= doubling.accuracy
 
 
 def test_logits_that_are_not_finite_count_as_wrong(problem: Any) -> None:
@@ -133,11 +220,62 @@ def test_logits_that_are_not_finite_count_as_wrong(problem: Any) -> None:
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": 12, "devices": None}, "multiple of them"),
         ({"num_classes": 7}, "num_classes is 7"),
+        ({"attacks": ("apgd-ce", "apgd-ce")}, "attacks is .* each once"),
+        ({"table": 48}, "table is 48; it may be 'auto', 32, 64, 224"),
+        ({"resolutions": (Resolution(2), Resolution(3))}, r"resolutions has \(3, .* which images of 8×8 pixels"),
+        ({"resolutions": (Resolution(2, "cubic"),)}, "resolutions has .*down must be one of"),
+        ({"resolutions": (Resolution(2), Resolution(2))}, "resolutions is .* each once"),
+        ({"defence": NOTHING, "attacks": ()}, r"attacks is \(\); unrolled"),
+        ({"defence": NOTHING, "attacks": ("square",)}, r"attacks is \('square',\); unrolled"),
+        ({"defence": Defence(lambda x: x[:, :4], lambda x: x)}, "defence.forward returned shape"),
     ],
 )
-def test_settings_that_do_not_exist_are_refused(problem: Any, changes: dict, said: str) -> None:
+def test_settings_that_do_not_exist_are_refused_before_any_work(
+    problem: Any, changes: dict, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isvs_jax.robustness.report.cells.clean_cell", _too_late)
     with pytest.raises(ValueError, match=said):
         problem.evaluate(**changes)
+
+
+def _too_late(*given: Any) -> None:
+    raise AssertionError("work began")
+
+
+@pytest.mark.parametrize(("attack", "classes"), [("apgd-t", 3), ("apgd-dlr", 2)])
+def test_too_few_classes_for_an_attack_are_refused(
+    problem: Any, attack: str, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isvs_jax.robustness.report.cells.clean_cell", _too_late)
+    options: dict[str, Any] = {"name": "few", "attacks": ("apgd-ce", attack), "batch_size": 8, "progress": False}
+    with pytest.raises(ValueError, match=f"'{attack}', which needs at least {classes + 1} classes; the model has"):
+        evaluate(
+            lambda images: problem.logits_fn(images)[:, :classes],
+            problem.images,
+            problem.labels % classes,
+            jax.random.key(0),
+            resolutions=(),
+            devices=jax.devices()[:1],
+            **options,
+        )
+
+
+def _file(shape: tuple[int, ...] = (9, 8, 8, 3), label: int = 1, dtype: Any = np.uint8) -> CorruptedImages:
+    return CorruptedImages(np.zeros(shape, dtype), np.full(9, label))
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (_file((9, 16, 16, 3)), r"images of shape \(16, 16, 3\) for contrast 1; .* have shape \(8, 8, 3\)"),
+        (_file(label=7), "labels from 7 to 7 for contrast 1; the model has 5 logits.* another data set"),
+        (_file(dtype=np.float32), "float32 .* it may give uint8"),
+        (_file()._replace(labels=np.zeros(8, int)), r"\(8,\) for 9 images"),
+    ],
+)
+def test_files_of_another_data_set_are_refused(problem: Any, file: CorruptedImages, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        problem.evaluate(corruptions=("contrast",), corrupted=lambda name, severity: file, attacks=(), curve=())
 
 
 def _cells(report: Report) -> list:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-MODULES = ["command", "environment", "evaluate", "metrics", "results", "store", "summary"]
+MODULES = ["command", "environment", "evaluate", "metrics", "reach", "results", "store", "text"]
 
 
 @pytest.mark.parametrize("name", MODULES)

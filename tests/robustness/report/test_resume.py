@@ -1,5 +1,6 @@
 """A stopped evaluation goes on where it was, and never with the cells of another."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -103,12 +104,31 @@ def test_a_write_that_fails_leaves_the_last_state(tmp_path: Path, monkeypatch: p
     assert "second" not in again
 
 
-def test_the_commits_of_all_cells_are_kept(tmp_path: Path) -> None:
-    Store(tmp_path, {}, np.zeros((1, 2)), "first").put("one", {})
-    store = Store(tmp_path, {}, np.zeros((1, 2)), "second")
-    assert store.commits == ["first"]
-    store.put("two", {})
-    assert Store(tmp_path, {}, np.zeros((1, 2)), "third").commits == ["first", "second"]
+def test_the_sessions_of_all_cells_are_kept(tmp_path: Path) -> None:
+    def store(command: str) -> Store:
+        return Store(tmp_path, {}, np.zeros((1, 2)), {"command": command})
+
+    store("first").put("one", {"seconds": 2.0})
+    second = store("second")
+    assert second.sessions == [{"command": "first", "cells": 1, "seconds": 2.0}]
+    second.put("two", {"seconds": 1.0})
+    second.put("three", {"seconds": 0.5})
+    # Who makes no cell is not listed.
+    expected = [{"command": "first", "cells": 1, "seconds": 2.0}, {"command": "second", "cells": 2, "seconds": 1.5}]
+    assert store("third").sessions == expected
+
+
+def test_a_report_lists_each_session(problem: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command, reader in (("first", Reader(2)), ("second", Reader(None))):
+        monkeypatch.setattr("sys.argv", [command])
+        with contextlib.suppress(KeyboardInterrupt):
+            problem.evaluate(corrupted=reader, folder=tmp_path, **QUICK)
+    sessions = read_report(tmp_path).made["sessions"]
+    assert [session["command"].split()[-1] for session in sessions] == ["first", "second"]
+    assert [session["cells"] for session in sessions] == [3, 2]
+    text = (tmp_path / "report.md").read_text()
+    assert "3 cells in" in text
+    assert "2 cells in" in text
 
 
 def test_rounding_of_the_probe_is_let_pass(tmp_path: Path) -> None:
