@@ -1,6 +1,5 @@
 """A folder of images in class folders."""
 
-import functools
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,8 @@ from isvs_jax.data.source import Part, Source
 
 TEST_FRACTION = 0.2
 DEFAULT_SIZE = 32
+# Files that one call looks at.
+_PIECE = 256
 
 _LAYOUT = (
     "Put the images of each class into a folder of its own, as in {path}/cat/1.jpg and "
@@ -97,13 +98,14 @@ def open_folder(
         FileNotFoundError: There is no such folder.
         ValueError: As for `load_folder`, or the images differ in size and `image_size` is None.
     """
+    if image_size is not None:
+        checked_size(image_size)
     root = _existing(path)
     train, test, class_names, ignored = _split(root, seed)
     files = [file for file, _ in train + test]
-    with ThreadPoolExecutor(workers) as pool:
-        look = functools.partial(image_shape, channels_only=image_size is not None)
-        looked = pool.map(look, files)
-        shapes = set(tqdm(looked, f"looking at {root.name}", len(files), unit="image", disable=not progress))
+    bar = tqdm(total=len(files), desc=f"looking at {root.name}", unit="image", disable=not progress)
+    with bar:
+        shapes = _shapes(files, image_size is not None, workers, bar)
     channels = max(shape[-1] for shape in shapes)
     sizes = {shape[:2] for shape in shapes}
     if image_size is None and len(sizes) > 1:
@@ -111,7 +113,7 @@ def open_folder(
         raise ValueError(
             f"{root} holds images of {len(sizes)} sizes, such as {examples}; give an image_size, such as 224."
         )
-    height, width = sizes.pop() if image_size is None else (checked_size(image_size),) * 2
+    height, width = sizes.pop() if image_size is None else (image_size, image_size)
     note = f"; {ignored} other files passed over" if ignored else ""
     return Source(
         name=root.resolve().name or "folder",
@@ -128,6 +130,21 @@ def open_folder(
 
 
 _Labelled = list[tuple[Path, int]]
+
+
+def _shapes(files: list[Path], channels_only: bool, workers: int, bar: tqdm) -> set[tuple[int, int, int]]:
+    """The shapes that the files have, looked up in pieces: a call for each of millions would fill the memory."""
+
+    def look(start: int) -> set[tuple[int, int, int]]:
+        piece = files[start : start + _PIECE]
+        return {image_shape(file, channels_only=channels_only) for file in piece}
+
+    shapes = set()
+    with ThreadPoolExecutor(workers) as pool:
+        for found in pool.map(look, range(0, len(files), _PIECE)):
+            shapes |= found
+            bar.update(min(_PIECE, len(files) - bar.n))
+    return shapes
 
 
 def _part(files: _Labelled) -> Part:
