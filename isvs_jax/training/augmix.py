@@ -91,7 +91,7 @@ def _mix(key: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Array:
     weights, share = _random_weights(weights_key, config)
     longest = _DEEPEST if config.depth == -1 else config.depth
     # Of each chain one number for its depth, and for each of its operations three. Drawn at once: compiles faster.
-    numbers = jax.random.uniform(chains_key, (config.width, 1 + 3 * longest))
+    numbers = jax.random.uniform(chains_key, (config.width, 1 + 3 * longest), jnp.float32)
     grey_levels = jnp.floor(jnp.clip(jax.lax.stop_gradient(image).astype(jnp.float32), 0, 1) * 255 + 0.5)
     chains = jax.vmap(partial(_chain, config=config), in_axes=(0, None))(numbers, grey_levels) / 255
     mixed = jnp.einsum("i,ihwc->hwc", weights, chains, precision=jax.lax.Precision.HIGHEST)
@@ -112,7 +112,7 @@ def _chain(numbers: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Ar
         (choice, strength, side), index = numbers_and_index
         operation = jnp.floor(len(OPERATIONS) * choice).astype(jnp.int32)
         level = _LEAST_LEVEL + (config.severity - _LEAST_LEVEL) * strength
-        changed = apply_operation(image, operation, level, jnp.where(side < 0.5, -1.0, 1.0))
+        changed = apply_operation(image, operation, level, jnp.where(side < 0.5, -jnp.ones_like(side), 1))
         return jnp.where(index < depth, changed, image), None
 
     steps = numbers[1:].reshape(-1, 3)

@@ -43,7 +43,9 @@ def apply_operation(image: jax.Array, operation: jax.Array, level: jax.Array, si
     table = jnp.where(is_table, candidates[jnp.minimum(operation, len(TABLES) - 1)], identity)
     looked_up = jax.vmap(lambda entries, plane: entries[plane], in_axes=(0, -1), out_axes=-1)(table, pixels)
     matrices = affine_maps(level, sign, image.shape[0], image.shape[1])
-    matrix = jnp.where(is_table, jnp.eye(2, 3), matrices[jnp.clip(operation - len(TABLES), 0, len(MAPS) - 1)])
+    matrix = jnp.where(
+        is_table, jnp.eye(2, 3, dtype=jnp.float32), matrices[jnp.clip(operation - len(TABLES), 0, len(MAPS) - 1)]
+    )
     return sample(looked_up.astype(jnp.float32), matrix)
 
 

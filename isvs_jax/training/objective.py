@@ -238,8 +238,6 @@ def _check_batch(name: str, images: jax.Array, labels: jax.Array, keys: jax.Arra
         if shape != (batch,):
             raise ValueError(f"{what} has shape {shape}; it may be {(batch,)}, one for each example.")
     if name == "consistency" and versions < 2:
-        raise ValueError(
-            "objective 'consistency' compares versions of an example, but was given 1; it may be 2 or more."
-        )
+        raise ValueError("objective 'consistency' compares versions of an example, but K is 1; it may be 2 or more.")
     if name in ("augmix", "adversarial", "trades") and versions != 1:
         raise ValueError(f"objective {name!r} takes one version of an example, but K is {versions}; it may be 1.")

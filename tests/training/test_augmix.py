@@ -83,15 +83,15 @@ def test_an_image_depends_on_its_own_key_and_pixels_alone() -> None:
     np.testing.assert_array_equal(augmix(KEYS[order], IMAGES[order], AugMixConfig()), together[order])
     others = augmix(KEYS.at[1:].set(KEYS[0]), IMAGES.at[1:].set(IMAGES[0]), AugMixConfig())
     np.testing.assert_array_equal(others, jnp.broadcast_to(together[0], others.shape))
-    assert (np.asarray(augmix(KEYS[order], IMAGES, AugMixConfig()))[:3] != together[:3]).any((1, 2, 3)).all()
+    other_keys = augmix(jnp.roll(KEYS, 1), IMAGES, AugMixConfig())
+    assert (np.asarray(other_keys) != together).any((1, 2, 3)).all()
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec("batch")
     divided = jax.jit(jax.shard_map(eager, mesh=mesh, in_specs=spec, out_specs=spec))(KEYS, IMAGES)
     np.testing.assert_allclose(divided, together, atol=1e-6)
 
 
-def test_mixtures_are_convex() -> None:
-    """A constant grey image is the same under every table but solarize and posterize, and maps only darken it."""
+def test_mixtures_are_images() -> None:
     mixed = augmix(KEYS, IMAGES, AugMixConfig())
     assert mixed.dtype == jnp.float32
     assert bool((mixed >= 0).all() & (mixed <= 1).all())
@@ -148,10 +148,8 @@ def test_operations_levels_and_signs_are_drawn_evenly(monkeypatch: pytest.Monkey
 
 def test_grey_images_are_the_same_in_every_channel() -> None:
     grey = IMAGES[..., :1]
-    config = AugMixConfig(depth=1)
-    np.testing.assert_allclose(
-        augmix(KEYS, grey, config).repeat(3, -1), augmix(KEYS, grey.repeat(3, -1), config), atol=1e-6
-    )
+    in_colour = augmix(KEYS, grey.repeat(3, -1), AugMixConfig())
+    np.testing.assert_allclose(augmix(KEYS, grey, AugMixConfig()).repeat(3, -1), in_colour, atol=1e-6)
 
 
 def test_maps_leave_black_behind() -> None:
@@ -179,7 +177,7 @@ def test_what_does_not_fit_is_refused(arguments: dict, named: str) -> None:
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(TypeError, match="width is 2.0"):
+    with pytest.raises(TypeError, match=r"width is 2\.0"):
         AugMixConfig(width=2.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"images has shape \(8, 8, 3\)"):
         eager(KEYS, IMAGES[0])

@@ -49,18 +49,18 @@ def test_low_pass_is_a_projection() -> None:
     np.testing.assert_allclose(low_pass(once, 0.4), once, atol=1e-6)
 
 
-# What is left after 100 steps grows with the weight; scikit-image itself is within 1e-3 of the minimiser here.
-@pytest.mark.parametrize(("weight", "distance"), [(0.02, 1e-3), (0.1, 4e-3), (0.25, 1e-2)])
+# What is left after 100 steps grows with the weight; scikit-image itself is within 6e-4 of the minimiser here.
+@pytest.mark.parametrize(("weight", "distance"), [(0.02, 2e-5), (0.1, 1e-3), (0.25, 3e-3)])
 def test_rof_is_the_minimiser_of_scikit_image(weight: float, distance: float) -> None:
     expected = np.stack(
         [
-            denoise_tv_chambolle(image.astype(np.float64), weight, eps=1e-10, max_num_iter=20_000, channel_axis=-1)
+            denoise_tv_chambolle(image.astype(np.float64), weight, eps=1e-10, max_num_iter=5_000, channel_axis=-1)
             for image in IMAGES
         ]
     )
     assert np.abs(expected - IMAGES).max() > 10 * distance
     np.testing.assert_allclose(rof(IMAGES, weight), expected, atol=distance)
-    np.testing.assert_allclose(rof(IMAGES, weight, iterations=2000), expected, atol=1e-3)
+    np.testing.assert_allclose(rof(IMAGES, weight, iterations=2000), expected, atol=min(distance, 1e-3))
 
 
 def test_rof_of_a_step_is_known() -> None:
@@ -72,15 +72,20 @@ def test_rof_of_a_step_is_known() -> None:
     np.testing.assert_allclose(rof(step, 0.2, iterations=1000)[2, :, 0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "filter_", [lambda x: gaussian_blur(x, 1.0), lambda x: low_pass(x, 0.5), lambda x: rof(x, 0.1)]
-)
-def test_dtype_is_kept_and_means_and_jit(filter_) -> None:
+FILTERS = {
+    "blur": lambda images: gaussian_blur(images, 1.0),
+    "lowpass": lambda images: low_pass(images, 0.5),
+    "rof": lambda images: rof(images, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_dtype_light_and_batches_are_kept(name: str) -> None:
+    filter_ = FILTERS[name]
     full = filter_(IMAGES)
     assert full.dtype == jnp.float32
-    # None of the three adds or takes away light where nothing leaves the image.
-    if filter_(IMAGES[:, :1, :1]).sum() == IMAGES[:, :1, :1].sum():
-        np.testing.assert_allclose(full.mean((1, 2)), IMAGES.mean((1, 2)), atol=1e-6)
+    # A mirror image, or no difference across the border: no light is lost.
+    np.testing.assert_allclose(full.mean((1, 2)), IMAGES.mean((1, 2)), atol=1e-6)
     half = jnp.asarray(IMAGES, jnp.bfloat16)
     assert filter_(half).dtype == jnp.bfloat16
     np.testing.assert_allclose(filter_(half).astype(jnp.float32), filter_(half.astype(jnp.float32)), atol=2**-8)
@@ -114,7 +119,7 @@ def test_what_does_not_fit_is_refused() -> None:
         gaussian_blur(IMAGES, -1)
     with pytest.raises(ValueError, match="cutoff is 0"):
         low_pass(IMAGES, 0)
-    with pytest.raises(ValueError, match="cutoff is 1.1"):
+    with pytest.raises(ValueError, match=r"cutoff is 1\.1"):
         low_pass(IMAGES, 1.1)
     with pytest.raises(ValueError, match="weight is 0"):
         rof(IMAGES, 0)
