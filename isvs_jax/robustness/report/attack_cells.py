@@ -116,7 +116,27 @@ def _attack(
     num_queries: int,
     told: Told,
 ) -> Attacked:
-    """Attack some of the images."""
+    """Attack some of the images, no more of them on the devices at a time than a chunk."""
+    effort = (num_steps, num_queries)
+    parts = [
+        _attack_chunk(work, rows[begin:][:ATTACK_CHUNK], jax.random.fold_in(key, number), norm, epsilon, *effort, told)
+        for number, begin in enumerate(range(0, len(rows), ATTACK_CHUNK))
+    ]
+    masks = {name: np.concatenate([part.masks[name] for part in parts]) for name in parts[0].masks}
+    warnings = dict.fromkeys(sentence for part in parts for sentence in part.warnings)
+    return Attacked(masks, np.concatenate([part.robust for part in parts]), tuple(warnings))
+
+
+def _attack_chunk(
+    work: Work,
+    rows: np.ndarray,
+    key: jax.Array,
+    norm: str,
+    epsilon: float,
+    num_steps: int,
+    num_queries: int,
+    told: Told,
+) -> Attacked:
     layout, settings = work.layout, work.settings
     batch_size = layout.filled(len(rows))
     images, labels = layout.everywhere((work.examples.images[rows], work.examples.labels[rows]))

@@ -13,7 +13,7 @@ from isvs_jax.robustness.report.provenance import provenance
 from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.store import REPORT, write_atomically
 from isvs_jax.robustness.report.summary import resolution_means
-from isvs_jax.robustness.report.text import NOTHING, interval, percent, table
+from isvs_jax.robustness.report.text import NOTHING, capital, interval, percent, table
 from isvs_jax.robustness.report.trainings import Combined
 from isvs_jax.robustness.resolution import chance_corrected
 
@@ -89,5 +89,8 @@ def _resolution_sections(report: Report) -> list[str]:
         "## Low resolution",
         table(["factor and interpolations", "JPEG", "accuracy in %", "95% interval", "over chance in %"], rows),
         f"Over chance: (a − 1/K)/(1 − 1/K) with K = {report.num_classes} classes, 0 for guessing and 100 for perfect.",
-        "; ".join(f"{figure.label}: {percent(figure.value)}% ({interval(figure.interval)})" for figure in means) + ".",
+        capital(
+            "; ".join(f"{figure.label}: {percent(figure.value)}% ({interval(figure.interval)})" for figure in means)
+        )
+        + ".",
     ]

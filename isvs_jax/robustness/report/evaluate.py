@@ -129,6 +129,8 @@ def evaluate(
         (1.0, 0.625)
     """
     examples = _examples(images, labels)
+    if not isinstance(key, jax.Array):
+        raise TypeError(f"key is {key!r}; it may be a PRNG key such as jax.random.key(0).")
     if defence is not None and not defence.description and folder is not None:
         raise ValueError("defence.description is empty; with a folder it may be any text that tells defences apart.")
     settings = checked(

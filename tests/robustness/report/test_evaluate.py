@@ -118,9 +118,7 @@ def _spoilt_attack(*given: Any, epsilon: float, num_steps: int, progress: Any, *
 
 def test_no_warning_of_an_attack_on_a_defence_is_lost(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attack_cells, "attack_defence", _spoilt_attack)
-    report = problem.evaluate(
-        defence=Defence(lambda x: x, lambda x: x), corruptions=(), resolutions=(), curve=(0.03, 0.5), epsilons=(0.05,)
-    )
+    report = problem.evaluate(defence=NOTHING, corruptions=(), resolutions=(), curve=(0.03, 0.5), epsilons=(0.05,))
     said = "\n".join(report.curves[0].warnings)
     assert "ε = 0.03: said at 0.030 with 3" in said
     assert "ε = 0.5: the gradient through the defence is masked" in said
@@ -153,6 +151,22 @@ def test_warnings_of_chunks_are_of_all_images(problem: Any, monkeypatch: pytest.
     assert first == "of the model"
     assert second == "images 8 to 15: of one chunk"
     assert "broke 4.8% of the examples" in third
+
+
+def test_no_more_than_a_chunk_is_attacked_at_a_time(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def attack(*given: Any, epsilon: float, **options: Any) -> DefenceResult:
+        asked.append((epsilon, len(given[3])))
+        return _spoilt_attack(*given, epsilon=epsilon, **options)
+
+    for module in (attack_cells, assembly, plan):
+        monkeypatch.setattr(module, "ATTACK_CHUNK", 8)
+    monkeypatch.setattr(attack_cells, "attack_defence", attack)
+    report = problem.evaluate(defence=NOTHING, corruptions=(), resolutions=(), curve=(0.03,), epsilons=(0.05,))
+    # The curve, the attack, and twice its steps, which fill up the last batch.
+    assert asked == [*zip([0.03] * 3 + [0.05] * 6, [8, 8, 5, 8, 8, 5, 8, 8, 8], strict=True)]
+    assert report.curves[0].cells[1].count == 21
 
 
 def test_the_attacks_of_the_figure_are_doubled_in_every_norm(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,6 +290,11 @@ def _file(shape: tuple[int, ...] = (9, 8, 8, 3), label: int = 1, dtype: Any = np
 def test_files_of_another_data_set_are_refused(problem: Any, file: CorruptedImages, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         problem.evaluate(corruptions=("contrast",), corrupted=lambda name, severity: file, attacks=(), curve=())
+
+
+def test_a_key_that_is_none_is_refused(problem: Any) -> None:
+    with pytest.raises(TypeError, match="key is 0; it may be a PRNG key"):
+        evaluate(problem.logits_fn, problem.images, problem.labels, 0, name="x")  # type: ignore[arg-type]
 
 
 def _cells(report: Report) -> list:
