@@ -96,7 +96,7 @@ def _errors(report: Report, normaliser: Normaliser | None) -> list[str]:
         if not report.is_complete:
             sentences.append("Over the corruptions of this table only.")
     text = " ".join([*sentences, *why])
-    return [text if text.startswith("mCE") else capital(text)] if text else []
+    return [capital(text)] if text else []
 
 
 def _ece(report: Report) -> list[str]:

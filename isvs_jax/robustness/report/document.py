@@ -70,7 +70,7 @@ def combined_markdown(combined: Combined) -> str:
         f"intervals ({combined.count - 1} degrees of freedom): what another training would move.",
         table(["", "mean in %", "95% interval", "warnings"], rows),
         *warnings,
-        *[f"**Note**: {remark}" for remark in combined.remarks],
+        "\n".join(f"- {capital(remark)}" for remark in combined.remarks),
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Colours that people with colour-blindness tell apart (Okabe and Ito).
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+_LINES = ("-", "--", ":", "-.")
 _TITLE: dict[str, Any] = {"fontsize": 10, "loc": "left"}
 
 
@@ -67,13 +68,15 @@ def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     figure = _figure((6.0, 3.8))
     axes = figure.subplots()
     unit, label = (255.0, "ε in 255ths") if norm == "linf" else (1.0, "ε")
-    for (report, curve), colour in zip(found, _cycled(len(found)), strict=True):
+    for number, ((report, curve), colour) in enumerate(zip(found, _cycled(len(found)), strict=True)):
         heights = 100 * np.array([cell.accuracy for cell in curve.cells])
         ends = 100 * np.array([cell.interval for cell in curve.cells])
         reach = np.abs(ends.T - heights)
         name = f"{report.name} ({curve.attack}, {curve.cells[0].count} images)"
         places = unit * np.array(curve.epsilons)
-        axes.errorbar(places, heights, reach, marker="o", markersize=4, capsize=3, color=colour, label=name)
+        # Lines of their own, so that equal curves are seen to be two.
+        look: dict[str, Any] = {"linestyle": _LINES[number % len(_LINES)], "color": colour, "marker": "o"}
+        axes.errorbar(places, heights, reach, markersize=4, capsize=3, label=name, **look)
     smallest = min(curve.epsilons[1] for _, curve in found if len(curve.epsilons) > 1)
     axes.set_xscale("symlog", linthresh=unit * smallest)
     ticks = sorted({unit * epsilon for _, curve in found for epsilon in curve.epsilons})

@@ -53,8 +53,10 @@ def mean_interval(shares: np.ndarray, low: float = 0.0, high: float = 1.0) -> tu
     return max(low, float(values.mean()) - reach), min(high, float(values.mean()) + reach)
 
 
-def student_interval(values: Sequence[float]) -> tuple[float, float]:
+def student_interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> tuple[float, float]:
     """Student's 95% interval of a mean over independent trainings: mean ± t s/√n, n − 1 degrees of freedom.
+
+    It is cut at `low` and `high`, between which the values are known to lie.
 
     >>> [round(end, 2) for end in student_interval([0.80, 0.82, 0.84])]
     [0.77, 0.87]
@@ -63,7 +65,7 @@ def student_interval(values: Sequence[float]) -> tuple[float, float]:
     if array.ndim != 1 or len(array) < 2:
         raise ValueError(f"values has shape {array.shape}; an interval over seeds takes two values or more.")
     reach = student_quantile(len(array) - 1) * float(array.std(ddof=1)) / math.sqrt(len(array))
-    return float(array.mean()) - reach, float(array.mean()) + reach
+    return max(low, float(array.mean()) - reach), min(high, float(array.mean()) + reach)
 
 
 def student_quantile(freedom: int) -> float:

@@ -24,12 +24,16 @@ SHOWN_BESIDE = ("fog", "contrast")
 
 @dataclass(frozen=True)
 class Statistic:
-    """One figure of a summary, with a 95% interval where there is one, and why it may be too high."""
+    """One figure of a summary, with a 95% interval where there is one, and why it may be too high.
+
+    `is_share` says whether it lies in [0, 1], as accuracies do and mCE does not.
+    """
 
     label: str
     value: float
     interval: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
+    is_share: bool = True
 
 
 def corruption_means(report: Report) -> tuple[Statistic, ...]:
@@ -55,14 +59,16 @@ def relative_errors(report: Report, normaliser: Normaliser | None) -> tuple[tupl
     if why or normaliser is None:
         return (), (why,)
     errors, scale = report.corruption_errors(), {name: normaliser.errors[name] for name in report.corruptions}
-    mce = Statistic("mCE", mean_corruption_error(errors, normaliser.errors), _error_interval(report, scale))
+    mce = Statistic(
+        "mCE", mean_corruption_error(errors, normaliser.errors), _error_interval(report, scale), is_share=False
+    )
     clean = normaliser.clean_error
     why = _why_no_relative_mce(report, normaliser)
     if why or clean is None:
         return (mce,), (why,)
     value = relative_corruption_error(errors, 1 - report.clean.accuracy, normaliser.errors, clean)
     above = {name: error - clean for name, error in scale.items()}
-    return (mce, Statistic("relative mCE", value, _error_interval(report, above, relative=True))), ()
+    return (mce, Statistic("relative mCE", value, _error_interval(report, above, relative=True), is_share=False)), ()
 
 
 def _why_no_mce(report: Report, normaliser: Normaliser | None) -> str:
@@ -144,5 +150,5 @@ def resolution_means(report: Report) -> tuple[Statistic, ...]:
     corrected = (over_chance[1], over_chance[2]) if ends else None
     return (
         Statistic("low resolution, mean", value, ends),
-        Statistic("low resolution, chance-corrected", over_chance[0], corrected),
+        Statistic("low resolution, chance-corrected", over_chance[0], corrected, is_share=False),
     )

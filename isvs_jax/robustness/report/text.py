@@ -54,8 +54,8 @@ def listed(values: Sequence[object]) -> str:
 
 
 def capital(text: str) -> str:
-    """A sentence's first letter."""
-    return text[0].upper() + text[1:]
+    """A sentence with its first letter large, but for the name mCE."""
+    return text if text.startswith("mCE") else text[0].upper() + text[1:]
 
 
 def shape(report: Report) -> str:

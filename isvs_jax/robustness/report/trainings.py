@@ -11,7 +11,8 @@ from isvs_jax.robustness.report.comparison import check_same_test, remarks
 from isvs_jax.robustness.report.metrics import student_interval
 from isvs_jax.robustness.report.normaliser import Normaliser
 from isvs_jax.robustness.report.report import Report
-from isvs_jax.robustness.report.summary import SHOWN_BESIDE, Statistic, summary
+from isvs_jax.robustness.report.summary import SHOWN_BESIDE, Statistic, relative_errors, summary
+from isvs_jax.robustness.report.text import listed, shape
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Combined:
         count: how many trainings.
         reports: the names of their reports.
         figures: means, with Student's intervals over the trainings; their warnings are those of each report, by name.
-        remarks: in what the reports differ that does not forbid the mean.
+        remarks: what the trainings were tested on, and in what they differ that does not forbid the mean.
     """
 
     name: str
@@ -65,8 +66,34 @@ def combine(reports: Sequence[Report], name: str, normaliser: Normaliser | None 
         said = [
             f"{report.name}: {text}" for report, figure in zip(reports, column, strict=True) for text in figure.warnings
         ]
-        figures.append(Statistic(column[0].label, float(np.mean(values)), student_interval(values), tuple(said)))
-    return Combined(name, len(reports), tuple(report.name for report in reports), tuple(figures), remarks(reports))
+        ends = student_interval(values, 0.0, 1.0) if column[0].is_share else student_interval(values)
+        mean = Statistic(column[0].label, float(np.mean(values)), ends, tuple(said), column[0].is_share)
+        figures.append(mean)
+    names = tuple(report.name for report in reports)
+    return Combined(name, len(reports), names, tuple(figures), (*_test(reports[0], normaliser), *remarks(reports)))
+
+
+def _test(report: Report, normaliser: Normaliser | None) -> list[str]:
+    """What all of the trainings were tested on, as sentences."""
+    found = [f"each training was tested on {report.count} images {shape(report)}."]
+    if report.corruptions:
+        part = "" if report.is_complete else ", which is not the benchmark's table of 15 × 5"
+        found.append(
+            f"{report.source} corruptions: {listed(list(report.corruptions))} at severities "
+            f"{listed(report.severities)}{part}."
+        )
+        figures, why = relative_errors(report, normaliser)
+        if figures and normaliser is not None:
+            found.append(
+                f"{listed([figure.label for figure in figures])} normalised by the errors of {normaliser.name}."
+            )
+        found += why
+    for attack in report.attacks[:1]:
+        found.append(
+            f"robust accuracies are of the first {attack.count} images, the worst case over "
+            f"{listed([name for name in attack.masks if name != 'clean'])}."
+        )
+    return found
 
 
 def _by_corruption(report: Report) -> list[Statistic]:

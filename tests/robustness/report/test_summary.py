@@ -181,16 +181,28 @@ def test_robustbench_s_table_has_its_published_mean() -> None:
 
 
 def test_trainings_are_combined() -> None:
-    reports = [made("a", TABLE), made("b", TABLE | {"fog": [9, 9]}), made("c", TABLE | {"fog": [4, 2]})]
+    reports = [made("a", TABLE), made("b", TABLE | {"fog": [7, 6]}), made("c", TABLE | {"fog": [6, 5]})]
     combined = combine(reports, "method")
     assert combined.count == 3
     fog = next(entry for entry in combined.figures if entry.label == "fog")
-    assert fog.value == pytest.approx((0.6 + 0.9 + 0.3) / 3)
-    theirs = stats.t.interval(0.95, 2, 0.6, stats.sem([0.6, 0.9, 0.3]))
+    assert fog.value == pytest.approx((0.6 + 0.65 + 0.55) / 3)
+    theirs = stats.t.interval(0.95, 2, 0.6, stats.sem([0.6, 0.65, 0.55]))
     np.testing.assert_allclose(fog.interval, theirs, rtol=1e-9)
     snow = next(entry for entry in combined.figures if entry.label == "snow")
     assert snow.interval == (pytest.approx(0.6), pytest.approx(0.6))
-    assert "3 trainings" in combined_markdown(combined)
+    text = combined_markdown(combined)
+    assert "3 trainings" in text
+    assert "- Each training was tested on 10 images 8×8×3." in text
+    assert "not the benchmark's table of 15 × 5" in text
+    assert "- mCE is left out: it is relative" in text
+
+
+def test_an_interval_of_accuracies_stays_within_them() -> None:
+    reports = [made("a", TABLE | {"fog": [10, 10]}), made("b", TABLE | {"fog": [4, 4]})]
+    reference = made("c", {name: [5, 5] for name in TABLE}, clean=8)
+    found = {entry.label: entry for entry in combine(reports, "method", normaliser_of(reference)).figures}
+    assert found["fog"].interval == (0.0, 1.0)
+    assert found["mCE"].interval[1] > 1  # type: ignore[index]
 
 
 def test_a_mean_carries_the_warnings_of_its_trainings() -> None:
@@ -211,9 +223,8 @@ def test_a_mean_carries_the_warnings_of_its_trainings() -> None:
 def test_other_loaders_are_marked() -> None:
     first, second = made("a", TABLE), made("b", TABLE)
     second = dataclasses.replace(second, made=second.made | {"corrupted": "other.loader"})
-    assert combine([first, second], "method").remarks == (
-        "the corrupted images were read by different loaders: None and other.loader.",
-    )
+    (*_, last) = combine([first, second], "method").remarks
+    assert last == "the corrupted images were read by different loaders: None and other.loader."
 
 
 def test_what_cannot_be_combined_is_refused() -> None:
