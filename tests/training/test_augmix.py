@@ -146,14 +146,17 @@ def test_operations_levels_and_signs_are_drawn_evenly(monkeypatch: pytest.Monkey
     assert set(sign) == {-1, 1}
 
 
-def test_grey_images_are_the_same_in_every_channel() -> None:
-    grey = IMAGES[..., :1]
-    in_colour = augmix(KEYS, grey.repeat(3, -1), AugMixConfig())
-    np.testing.assert_allclose(augmix(KEYS, grey, AugMixConfig()).repeat(3, -1), in_colour, atol=1e-6)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_grey_image_is_treated_as_a_channel_is(name: str) -> None:
+    colour = jnp.asarray(photograph(), jnp.float32)
+    number = OPERATIONS.index(name)
+    grey = operation(colour[..., 1:2], number, 2.7, 1.0)
+    np.testing.assert_array_equal(grey[..., 0], operation(colour, number, 2.7, 1.0)[..., 1])
+    assert jax.eval_shape(augmix, KEYS, IMAGES[..., :1], AugMixConfig()).shape == (8, 8, 8, 1)
 
 
 def test_maps_leave_black_behind() -> None:
-    white = jnp.full((8, 8, 1), 255.0)
+    white = jnp.full((HEIGHT, WIDTH, 1), 255.0)
     for name in MAPS:
         shown = np.asarray(operation(white, OPERATIONS.index(name), 10.0, 1.0))
         assert set(np.unique(shown)) == {0, 255}

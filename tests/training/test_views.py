@@ -17,6 +17,7 @@ from isvs_jax.training.views import View, show_views
 # Not in the order of their times, and one time twice.
 VIEWS = (View(2.0), View(0.8, "blur"), View(0.5, "sparse"), View(0.4, "lowpass"), View(0.1, "rof"), View(2.0, "sparse"))
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 8, 8, 2))
+SOLVER = SplitLBI(kappa=4.0)
 show = jax.jit(show_views, static_argnums=(1, 2))
 
 
@@ -48,15 +49,14 @@ def test_the_range_is_said() -> None:
 
 
 def test_each_view_is_what_its_name_says() -> None:
-    solver = SplitLBI(kappa=4.0)
-    shown = show(IMAGES, VIEWS, solver)
+    shown = show(IMAGES, VIEWS, SOLVER)
     expected = [
-        smooth(IMAGES, 2.0, solver),
+        smooth(IMAGES, 2.0, SOLVER),
         gaussian_blur(IMAGES, 0.8),
-        smooth(IMAGES, 0.5, solver, "sparse"),
+        smooth(IMAGES, 0.5, SOLVER, "sparse"),
         low_pass(IMAGES, 0.4),
         rof(IMAGES, 0.1),
-        smooth(IMAGES, 2.0, solver, "sparse"),
+        smooth(IMAGES, 2.0, SOLVER, "sparse"),
     ]
     np.testing.assert_allclose(shown, np.stack(expected), atol=2e-6)
 
@@ -82,10 +82,10 @@ def test_eight_devices_show_what_one_shows() -> None:
     spec = PartitionSpec(None, "batch")
     divided = jax.jit(
         jax.shard_map(
-            lambda images: show_views(images, VIEWS), mesh=mesh, in_specs=PartitionSpec("batch"), out_specs=spec
+            lambda images: show_views(images, VIEWS, SOLVER), mesh=mesh, in_specs=PartitionSpec("batch"), out_specs=spec
         )
     )
-    np.testing.assert_allclose(divided(IMAGES), show(IMAGES, VIEWS, SplitLBI()), atol=1e-6)
+    np.testing.assert_allclose(divided(IMAGES), show(IMAGES, VIEWS, SOLVER), atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused() -> None:
