@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from isvs_jax.data import Split
+from isvs_jax.data import Split, as_float
 from isvs_jax.models import logits_fn
 from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
 from isvs_jax.training.checkpoint import Checkpoints, Kept
@@ -218,7 +218,7 @@ class _Run:
     def _share(self) -> np.ndarray:
         """Images of a device's share of a batch."""
         count = self.config.batch_size // len(self.devices)
-        return np.asarray(self.split.images[:count], np.float32) / 255
+        return as_float(np.asarray(self.split.images[:count]))
 
     def _step_seconds(self, mapped: Mapped) -> float:
         """Seconds of a step whose versions are chosen before."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from isvs_jax.data import Split
 from isvs_jax.training.cache import cached_views
@@ -47,14 +48,20 @@ def decide(
     if resources.smoothing != "auto":
         return Placement(resources.smoothing, "asked for")
     file = None if folder is None else folder / FILE
-    if file is not None and file.exists():
+    if _agreed(file is not None and file.exists()):
+        assert file is not None
         return Placement(**json.loads(file.read_text()))
     views, step = _seconds(inputs, images), step_seconds()
-    place = "step" if views < SHARE * (views + step) else "cache"
+    place = "step" if _agreed(views < SHARE * (views + step)) else "cache"
     found = Placement(place, f"views {1e3 * views:.3g} ms, the rest of a step {1e3 * step:.3g} ms")
     if file is not None and jax.process_index() == 0:
         write_atomically(file, json.dumps(found._asdict(), ensure_ascii=False) + "\n")
     return found
+
+
+def _agreed(answer: bool) -> bool:
+    """What process 0 answers: each has its own clock, and all have to do the same."""
+    return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer))) if jax.process_count() > 1 else answer
 
 
 def ready_views(split: Split, inputs: Inputs, resources: Resources, *, progress: bool) -> np.ndarray:

@@ -1,6 +1,7 @@
 """A training run from its configuration to a folder with the trained classifier."""
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import flax.linen as nn
 import jax
+import numpy as np
 
 from isvs_jax import data, models
 from isvs_jax.data.dataset import drawn_indices
@@ -189,12 +191,13 @@ def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[s
     """All that the outcome depends on; where the data lie is not of it, what they are is."""
     return {
         "data": {
-            "source": dataset.source,
+            "name": dataset.name,
             "image_shape": dataset.image_shape,
             "num_classes": dataset.num_classes,
             "train_images": len(dataset.train),
             "validation_share": run.data.validation_share,
-            "sha256": environment.data_hash(dataset.train.images, dataset.train.labels),
+            "images_sha256": data.digest(dataset.train),
+            "labels_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train.labels).tobytes()).hexdigest(),
         },
         "model": dataclasses.asdict(run.model),
         "train": dataclasses.asdict(config),
