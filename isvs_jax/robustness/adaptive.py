@@ -132,7 +132,9 @@ def attack_defence(
                 how = ball | effort | {"attacks": ("square",) if way == "square" else tuple(attacks)}
                 gradient_fn = surrogate(way, network_fn, defence)
                 found = autoattack_report(model, chosen, their_labels, way_key, gradient_fn=gradient_fn, **how)
-                warnings += [f"{way}: {sentence}" for sentence in found.warnings]
+                if way != "square" or "unrolled" not in ordered:
+                    # Of the model itself Square would only repeat what the first way has said.
+                    warnings += [f"{way}: {sentence}" for sentence in found.warnings]
             broken = ~found.robust[:real]
             adversarial[left[broken]] = np.asarray(found.images)[:real][broken]
             robust[left[broken]] = False

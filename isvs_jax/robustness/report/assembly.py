@@ -24,7 +24,7 @@ from isvs_jax.robustness.report.results import (
     unpacked,
 )
 from isvs_jax.robustness.report.store import Store
-from isvs_jax.robustness.report.text import radius
+from isvs_jax.robustness.report.text import grouped, radius
 
 # What an accuracy may rise with ε, or fall with twice the steps, without a warning.
 _TOLERANCE = 0.01
@@ -125,8 +125,8 @@ def _curve(work: Work, store: Store, clean: Cell, norm: str) -> Curve:
     full = full_radius(work.examples.images.shape[1:], norm)
     reaches = _curve_reaches(work, settings.curve_steps)
     warnings = [*curve_warnings(epsilons, [cell.accuracy for cell in found], chance, full, _TOLERANCE)]
-    for epsilon, cell in zip(radii, cells, strict=True):
-        warnings += [f"ε = {radius(epsilon)}: {text}" for text in cell.warnings]
+    said = [(radius(epsilon), text) for epsilon, cell in zip(radii, cells, strict=True) for text in cell.warnings]
+    warnings += [f"ε = {where}: {text}" for where, text in grouped(said)]
     warnings += [text for reach in reaches for text in reach.warnings]
     return Curve(
         norm, _curve_attack(work), settings.curve_steps, epsilons, found, chance, full, reaches, tuple(warnings)

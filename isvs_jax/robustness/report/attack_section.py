@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.results import AttackResult, Curve, Doubling, StepReach
-from isvs_jax.robustness.report.text import NOTHING, capital, interval, norm_name, percent, radius, table
+from isvs_jax.robustness.report.text import NOTHING, capital, grouped, interval, norm_name, percent, radius, table
 
 
 def attack_sections(report: Report) -> list[str]:
@@ -47,11 +47,12 @@ def _attack_table(report: Report, found: list[AttackResult]) -> list[str]:
     )
     if found[0].kind == "defence":
         what += " The model is a network behind a defence: the columns are the six ways of attacking one."
-    warnings = [
-        f"**Warning** ({_ball(attack.norm, attack.epsilon)}, {percent(attack.worst.accuracy)}%): {sentence}"
+    said = [
+        (f"{_ball(attack.norm, attack.epsilon)}, {percent(attack.worst.accuracy)}%", sentence)
         for attack in found
         for sentence in report.attack_warnings(attack)
     ]
+    warnings = [f"**Warning** ({where}): {sentence}" for where, sentence in grouped(said)]
     header = ["ball", *names, "worst case", "95% interval", "warnings"]
     return [what, table(header, rows), *warnings, _reaches(found[0].reaches)]
 
@@ -104,13 +105,14 @@ def _curve(curve: Curve) -> list[str]:
 
 
 def _doublings(doublings: Sequence[Doubling]) -> list[str]:
-    rows, warnings = [], []
+    rows, said = [], []
     for entry in doublings:
         ball = _ball(entry.norm, entry.epsilon)
         effort = str(entry.num_steps) if entry.num_queries is None else f"{entry.num_steps} / {entry.num_queries}"
         accuracies = (percent(entry.accuracy), percent(entry.accuracy_doubled))
         rows.append([ball, entry.attack, str(entry.count), effort, *accuracies, str(len(entry.warnings) or "none")])
-        warnings += [f"**Warning** (twice the steps, {ball}): {sentence}" for sentence in entry.warnings]
+        said += [(ball, sentence) for sentence in entry.warnings]
+    warnings = [f"**Warning** (twice the steps, {where}): {sentence}" for where, sentence in grouped(said)]
     return [
         "### Twice the steps",
         "The attacks that made the figures, with twice the steps and queries, on those of the first images that held: "

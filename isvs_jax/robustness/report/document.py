@@ -13,7 +13,7 @@ from isvs_jax.robustness.report.provenance import provenance
 from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.store import REPORT, write_atomically
 from isvs_jax.robustness.report.summary import resolution_means
-from isvs_jax.robustness.report.text import NOTHING, capital, interval, percent, table
+from isvs_jax.robustness.report.text import NOTHING, capital, grouped, interval, percent, table
 from isvs_jax.robustness.report.trainings import Combined
 from isvs_jax.robustness.resolution import chance_corrected
 
@@ -63,7 +63,8 @@ def combined_markdown(combined: Combined) -> str:
         [entry.label, percent(entry.value), interval(entry.interval), str(len(entry.warnings) or NOTHING)]
         for entry in combined.figures
     ]
-    warnings = [f"**Warning** ({entry.label}) {text}" for entry in combined.figures for text in entry.warnings]
+    said = [(entry.label, text) for entry in combined.figures for text in entry.warnings]
+    warnings = [f"**Warning** ({where}) {text}" for where, text in grouped(said)]
     sections = [
         f"# Robustness of {combined.name}: {combined.count} trainings",
         f"Means over the {combined.count} trainings {', '.join(combined.reports)}, with Student's 95% "

@@ -11,7 +11,7 @@ import numpy as np
 from isvs_jax.robustness.report.comparison import check_curves, check_side_by_side, remarks
 from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.summary import summary
-from isvs_jax.robustness.report.text import norm_name
+from isvs_jax.robustness.report.text import grouped, norm_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +85,7 @@ def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     axes.axhline(100 * found[0][1].chance, color="0.5", linestyle="--", linewidth=1, label="chance")
     axes.set(xlabel=label, ylabel="accuracy in %", ylim=(0, 100))
     axes.set_title(f"Accuracy under attack, {norm_name(norm)}", **_TITLE)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside upper left")
     axes.grid(alpha=0.3)
     _footnotes(figure, [f"Warning, {report.name}: {text}" for report, curve in found for text in curve.warnings], 100)
     return figure
@@ -124,13 +124,11 @@ def bars(reports: Sequence[Report]) -> Figure:
     axes.set_title(f"{reports[0].source} corruptions, {reports[0].count} images; 95% intervals over examples", **_TITLE)
     figure.legend(fontsize=8, loc="outside upper left", ncols=4)
     axes.grid(axis="y", alpha=0.3)
-    said = [
-        f"* {report.name}, {label}: {text}"
-        for report, entries in zip(reports, figures, strict=True)
-        for label in labels
-        for text in entries[label].warnings
-    ]
-    _footnotes(figure, [*said, *remarks(reports)], 150)
+    said: list[str] = []
+    for report, entries in zip(reports, figures, strict=True):
+        of_report = grouped((label, text) for label in labels for text in entries[label].warnings)
+        said += [f"* {report.name} ({where}): {text}" for where, text in of_report]
+    _footnotes(figure, [*said, *remarks(reports)], 170)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from isvs_jax.robustness.report.report import Report
 
@@ -51,6 +51,18 @@ def interval(ends: tuple[float, float] | None) -> str:
 def listed(values: Sequence[object]) -> str:
     """Values one after another."""
     return ", ".join(map(str, values))
+
+
+def grouped(said: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Places and sentences, a sentence that several places say once with all of them.
+
+    >>> grouped([("a", "It rises."), ("b", "It fails."), ("c", "It rises.")])
+    [('a; c', 'It rises.'), ('b', 'It fails.')]
+    """
+    places: dict[str, list[str]] = {}
+    for place, sentence in said:
+        places.setdefault(sentence, []).append(place)
+    return [("; ".join(found), sentence) for sentence, found in places.items()]
 
 
 def capital(text: str) -> str:

@@ -132,6 +132,9 @@ def test_the_table_counts_the_warnings_of_the_checks(report: Report) -> None:
     assert other.split("|")[-2].strip() == "1"  # the curve is of both balls
     for said in ("the attack failed.", "twice the steps: more steps help.", "ε-curve: the curve rises."):
         assert any(line.startswith("**Warning** (L∞, ε = 0.5/255, ") and line.endswith(said) for line in lines)
+    # What both balls have is said once.
+    curve = next(line for line in lines if line.endswith("ε-curve: the curve rises."))
+    assert "%; L∞, ε = 2/255, " in curve
 
 
 def test_pictures_show_the_warnings(report: Report) -> None:
@@ -140,8 +143,8 @@ def test_pictures_show_the_warnings(report: Report) -> None:
     hatched = [bar for bar in picture.axes[0].patches if bar.get_hatch()]
     assert len(hatched) == 2  # the two balls of the second report
     below = picture.get_supxlabel()
-    assert "* other, robust, L∞, ε = 0.5/255: the attack failed." in below
-    assert "* other, robust, L∞, ε = 2/255: ε-curve: the curve rises." in below
+    assert "* other (robust, L∞, ε = 0.5/255): the attack failed." in below
+    assert "* other (robust, L∞, ε = 0.5/255; robust, L∞, ε = 2/255): ε-curve: the curve rises." in below
     assert bars([report, report]).get_supxlabel() == ""
     assert epsilon_curves([warned]).get_supxlabel() == "Warning, linear: the curve rises."
 
