@@ -93,6 +93,7 @@ def attack_defence(
 
     Example:
         >>> import jax, jax.numpy as jnp
+        >>> from isvs_jax.robustness import smoothing_defence
         >>> network = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
         >>> images, labels = jnp.full((2, 4, 4, 1), 0.5).at[1].set(0.8), jnp.array([0, 0])
         >>> result = attack_defence(

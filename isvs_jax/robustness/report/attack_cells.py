@@ -12,7 +12,7 @@ import numpy as np
 
 from isvs_jax.robustness.adaptive import attack_defence, filled
 from isvs_jax.robustness.attacks import autoattack_report, pgd
-from isvs_jax.robustness.attacks.autoattack import _square_warning
+from isvs_jax.robustness.attacks._gradient_masking import square_warning
 from isvs_jax.robustness.masking import masking_warnings
 from isvs_jax.robustness.report.cells import Told, Work
 from isvs_jax.robustness.report.devices import Answers, ask
@@ -95,7 +95,7 @@ def mask_warnings(work: Work, masks: dict[str, np.ndarray]) -> list[str]:
     """What the masks of attacks say of masked gradients, as sentences."""
     if work.defence is not None:
         return masking_warnings(masks)
-    return _square_warning(masks, work.settings.individually)
+    return square_warning(masks, work.settings.individually)
 
 
 def attacks_of(work: Work) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import pytest
 
 from isvs_jax.robustness import corrupt, low_resolution
 from isvs_jax.robustness.adaptive import DefenceResult
-from isvs_jax.robustness.attacks.autoattack import AutoAttackResult, _square_warning
+from isvs_jax.robustness.attacks._gradient_masking import square_warning
+from isvs_jax.robustness.attacks.autoattack import AutoAttackResult
 from isvs_jax.robustness.defences import Defence
 from isvs_jax.robustness.masking import masking_warnings
 from isvs_jax.robustness.official import CorruptedImages
@@ -141,7 +142,7 @@ def test_warnings_of_chunks_are_of_all_images(problem: Any, monkeypatch: pytest.
         last[0] = not np.array_equal(images[0], problem.images[8])
         masks = {"clean": left, "apgd-ce": left, "square": last}
         own = ["of the model"] + ["of one chunk"] * bool(not last[0])
-        return AutoAttackResult(images, last, masks, (*own, *_square_warning(masks, False)))
+        return AutoAttackResult(images, last, masks, (*own, *square_warning(masks, False)))
 
     for module in (attack_cells, assembly, plan):
         monkeypatch.setattr(module, "ATTACK_CHUNK", 8)
