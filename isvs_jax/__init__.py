@@ -30,7 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    """The referee, `isvs_jax.robustness`, is imported when it is first asked for."""
-    if name == "robustness":
-        return import_module("isvs_jax.robustness")
+    """The pictures, `isvs_jax.plotting`, and the referee, `isvs_jax.robustness`, are imported when first asked for."""
+    if name in ("plotting", "robustness"):
+        return import_module(f"isvs_jax.{name}")
     raise AttributeError(f"module 'isvs_jax' has no attribute {name!r}")

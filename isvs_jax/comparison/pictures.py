@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from isvs_jax import SplitLBI, piecewise_constant, scale_space
+from isvs_jax import SplitLBI, scale_space
 from isvs_jax.comparison.report import mean_accuracy, rows
 from isvs_jax.comparison.results import Results
 from isvs_jax.comparison.settings import Settings
 from isvs_jax.data import Dataset, as_float
+from isvs_jax.plotting import scale_space_strip
 
 TIMES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _IMAGES = 4
@@ -24,22 +24,9 @@ def draw_paths(dataset: Dataset, settings: Settings, file: Path) -> None:
     chosen = np.linspace(0, len(dataset.test) - 1, min(_IMAGES, len(dataset.test))).astype(int)
     images = jnp.asarray(as_float(dataset.test.images[chosen]))
     path = scale_space(images, TIMES, SplitLBI(kappa=settings.kappa, nu=settings.nu))
-    at = range(len(TIMES))
-    sparse = [piecewise_constant(images, jax.tree.map(lambda edges, i=i: edges[i], path.support)) for i in at]
-    columns = [("original", images)]
-    columns += [(f"dense, t = {TIMES[i]:g}", path.dense[i]) for i in at]
-    columns += [(f"sparse, t = {TIMES[i]:g}", sparse[i]) for i in at]
-    figure = Figure(figsize=(1.25 * len(columns), 1.25 * len(images) + 0.75), layout="constrained")
-    axes = figure.subplots(len(images), len(columns), squeeze=False)
-    for column, (title, shown) in enumerate(columns):
-        axes[0, column].set_title(title, fontsize=9)
-        for row, image in enumerate(np.clip(np.asarray(shown), 0, 1)):
-            grey = image.shape[-1] == 1
-            axes[row, column].imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=1)
-            axes[row, column].set_xticks([])
-            axes[row, column].set_yticks([])
-    for row, label in enumerate(dataset.test.labels[chosen]):
-        axes[row, 0].set_ylabel(dataset.class_names[label], fontsize=9)
+    figure = scale_space_strip(
+        images, path, names=[dataset.class_names[label] for label in dataset.test.labels[chosen]]
+    )
     figure.suptitle(
         f"The inverse scale space path of test images ({dataset.name}), κ = {settings.kappa:g}, ν = {settings.nu:g}"
     )

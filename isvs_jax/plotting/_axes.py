@@ -1,0 +1,185 @@
+"""What all pictures share: their axes, their colours, and the checks of what they show."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from isvs_jax._checks import ArrayLike, as_image, check_choice
+from isvs_jax._edges import Edges
+from isvs_jax._regions import piecewise_constant
+from isvs_jax._scale_space import ScaleSpace
+from isvs_jax._smooth import OUTPUTS, Output
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+"""The palette of Okabe and Ito, which people with any colour vision tell apart."""
+
+# Lines differ in more than their colour: they are told apart in grey too.
+_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def look(number: int) -> dict[str, Any]:
+    """Colour, dashes and marker of the line with this number; all three differ between neighbours."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markersize": 4,
+    }
+
+
+def new_figure(size: tuple[float, float]) -> "Figure":
+    """A figure that pyplot does not know.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'pictures are drawn by matplotlib, which is not installed: pip install "isvs_jax[plot]"', name="matplotlib"
+        ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def one_axes(ax: "Axes | None", size: tuple[float, float]) -> "Axes":
+    """The given axes, or those of a figure of its own.
+
+    Raises:
+        TypeError: `ax` is no matplotlib Axes.
+    """
+    if ax is None:
+        return new_figure(size).add_subplot()
+    _check_axes(ax, "ax")
+    return ax
+
+
+def grid_of_axes(axes: ArrayLike, shape: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
+    """The given axes as an array [rows, columns], or those of a figure of its own.
+
+    Raises:
+        TypeError: `axes` holds something that is no matplotlib Axes.
+        ValueError: They are not as many as needed, or of several figures.
+    """
+    if axes is None:
+        return np.asarray(new_figure(size).subplots(*shape, squeeze=False))
+    given = np.asarray(axes, object)
+    if given.size != shape[0] * shape[1] or (given.ndim > 1 and given.shape != shape):
+        raise ValueError(
+            f"axes has shape {given.shape}; it may be {shape[0]} rows of {shape[1]} axes, or {shape[0] * shape[1]} "
+            "axes in a row."
+        )
+    for ax in given.flat:
+        _check_axes(ax, "axes")
+    if len({id(ax.figure.figure) for ax in given.flat}) > 1:
+        raise ValueError("axes belong to several figures; they may belong to one, which is returned.")
+    return given.reshape(shape)
+
+
+def figure_of(ax: "Axes") -> "Figure":
+    """The figure, or that around the subfigure, of axes."""
+    # A figure is its own `figure`, a subfigure names the figure around it.
+    figure: Figure = ax.figure.figure
+    return figure
+
+
+def as_shown(image: np.ndarray, limits: tuple[float, float], name: str) -> dict[str, Any]:
+    """Arguments of `Axes.imshow` for an image [H, W, C]: `limits` are black and white; beyond them as at them."""
+    low, high = limits
+    channels = image.shape[-1]
+    if channels not in (1, 3):
+        raise ValueError(f"{name} has {channels} channels; pictures are drawn of 1 (grey) or 3 (red, green, blue).")
+    shown = np.clip((np.asarray(image, np.float32) - low) / (high - low), 0, 1)
+    return {"X": shown[..., 0] if channels == 1 else shown, "cmap": "gray", "vmin": 0, "vmax": 1}
+
+
+def check_limits(limits: tuple[float, float], image: np.ndarray, name: str) -> tuple[float, float]:
+    """Raise a ValueError unless `limits` are two increasing numbers with the mean of the image between them."""
+    values = np.asarray(limits, np.float64)
+    if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
+        raise ValueError(f"limits is {limits!r}; it may be two increasing numbers, the values of black and white.")
+    mean = float(np.asarray(image, np.float64).mean())
+    if not values[0] <= mean <= values[1]:
+        raise ValueError(
+            f"{name} has mean {mean:.6g}, outside of limits {values.tolist()}: it would be shown black or white; "
+            "scale it, or give other limits."
+        )
+    return float(values[0]), float(values[1])
+
+
+def flat_path(image: ArrayLike, path: ScaleSpace, name: str = "image") -> tuple[jax.Array, ScaleSpace]:
+    """Images as [N, H, W, C] and their path as [T, N, ...], whatever leading axes they had.
+
+    Raises:
+        TypeError: `path` is no `ScaleSpace`, or `image` not of a floating dtype.
+        ValueError: `path` is not that of images of this shape.
+    """
+    image, path = as_image(image, name), flat_support(path)
+    if path.dense.shape[1:] != (image.size // np.prod(image.shape[-3:]), *image.shape[-3:]):
+        raise ValueError(
+            f"{name} has shape {image.shape} and path.dense {path.dense.shape} (one leading axis of times, then the "
+            f"images in a row); path may be scale_space({name}, times)."
+        )
+    return image.reshape(path.dense.shape[1:]), path
+
+
+def flat_support(path: ScaleSpace) -> ScaleSpace:
+    """A path with the leading axes of its images in a row: fields [T, N, ...]; `stable` must hold throughout."""
+    if not isinstance(path, ScaleSpace):
+        raise TypeError(f"path is {type(path).__name__}; it may be a ScaleSpace, as isvs_jax.scale_space returns.")
+    if path.times.ndim != 1 or path.dense.ndim < 4 or path.dense.shape[0] != path.times.size or 0 in path.dense.shape:
+        raise ValueError(
+            f"path.times has shape {path.times.shape} and path.dense {path.dense.shape}; they may be [T] and "
+            "[T, ..., H, W, C] with one image or more (scale_space takes a batch as it is, without vmap)."
+        )
+    if not np.asarray(path.stable).all():
+        times = np.asarray(path.times, np.float64)[~np.asarray(path.stable)].tolist()
+        raise ValueError(f"path is not stable at times {times}: its images there are not those of the flow.")
+
+    def flat(field: jax.Array) -> jax.Array:
+        return field.reshape(field.shape[0], -1, *field.shape[-3:])
+
+    return path._replace(dense=flat(path.dense), support=Edges(*(flat(edge) for edge in path.support)))
+
+
+def outputs_along(image: jax.Array, path: ScaleSpace, outputs: Sequence[Output]) -> dict[str, np.ndarray]:
+    """For each output the images [T, N, H, W, C] of a flat path, float32 or float64."""
+    if isinstance(outputs, str) or not outputs or len(set(outputs)) < len(tuple(outputs)):
+        raise ValueError(f"outputs is {outputs!r}; it may hold one or more of {', '.join(OUTPUTS)}, each once.")
+    for output in outputs:
+        check_choice(output, OUTPUTS, "outputs")
+    images = {
+        output: path.dense if output == "dense" else piecewise_constant(image, path.support) for output in outputs
+    }
+    return {output: as_numpy(values) for output, values in images.items()}
+
+
+def as_numpy(values: ArrayLike) -> np.ndarray:
+    """NumPy of float64 where the values came so, else of float32."""
+    values = np.asarray(values)
+    return values if values.dtype == np.float64 else values.astype(np.float32)
+
+
+def check_names(names: Sequence[str] | None, count: int, of: str) -> Sequence[str]:
+    """`names`, or empty ones; as many as there are images."""
+    if names is None:
+        return [""] * count
+    if isinstance(names, str) or len(names) != count:
+        raise ValueError(
+            f"names is {names!r}; it may hold {count} {'name' if count == 1 else 'names'}, one for each {of}."
+        )
+    return names
+
+
+def _check_axes(ax: object, name: str) -> None:
+    if not (hasattr(ax, "plot") and hasattr(ax, "figure")):
+        raise TypeError(
+            f"{name} is {type(ax).__name__}; it may be a matplotlib Axes, or several where several are drawn."
+        )
