@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from isvs_jax._files import write_atomically
 from isvs_jax.robustness.report import wilson
-from isvs_jax.training.run_folder import write_atomically
 
 FILE = "metrics.json"
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from isvs_jax import SplitLBI, data, models
+from isvs_jax import SplitLBI, data, environment, models
 from isvs_jax.comparison.conditions import Condition, conditions, shown_under
 from isvs_jax.comparison.defended import attacks_on, smoothed_logits, survivors
 from isvs_jax.comparison.pictures import draw_accuracies, draw_paths
@@ -21,7 +21,6 @@ from isvs_jax.comparison.results import Results
 from isvs_jax.comparison.settings import Settings
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.models import CNN, LogitsFn
-from isvs_jax.robustness.report import environment
 from isvs_jax.training import Resources, View, claim, correct, read_log, train
 
 Say = Callable[[str], None]

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from isvs_jax._files import write_atomically
+
 PLAN, PROGRESS, LOCK = "plan.json", "progress.json", "lock"
 # Seconds between the points from which a killed process is taken up again: each waits for the disk.
 INTERVAL = 5.0
@@ -209,16 +211,6 @@ def _opened(path: Path, spec: ArraySpec) -> tuple[FileIO, int]:
             file.truncate(file.tell() + spec.nbytes)
     start = path.stat().st_size - spec.nbytes
     return open(path, "r+b", buffering=0), start
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a file so that a reader finds the old text or the new one whole, even after a loss of power."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    with open(partial, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(partial, file)
 
 
 def _size(count: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isvs_jax.training.run_folder import write_atomically
+from isvs_jax._files import write_atomically
 
 LOG_FILE = "log.jsonl"
 TENSORBOARD_DIR = "tensorboard"

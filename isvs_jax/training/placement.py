@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from isvs_jax._files import write_atomically
 from isvs_jax.data import Split
 from isvs_jax.training.cache import cached_views
 from isvs_jax.training.config import Resources
 from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.run_folder import write_atomically
 from isvs_jax.training.smoothing import smoothed_views
 from isvs_jax.training.views import show_views
 

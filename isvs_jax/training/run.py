@@ -13,16 +13,16 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from isvs_jax import data, models
+from isvs_jax import data, environment, models
+from isvs_jax._files import write_atomically
 from isvs_jax.data.dataset import drawn_indices
-from isvs_jax.robustness.report import environment
 from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.devices import Distributed
 from isvs_jax.training.evaluate import evaluate
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import train
 from isvs_jax.training.methods import matched
-from isvs_jax.training.run_folder import claim, write_atomically
+from isvs_jax.training.run_folder import claim
 from isvs_jax.training.views import View
 
 ENVIRONMENT_FILE = "environment.json"

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from isvs_jax._files import write_atomically
+
 FILE = "config.json"
 
 
@@ -65,10 +67,3 @@ def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> li
         elif there != asked:
             lines.append(f"{prefix}{name}: {there} there, {asked} asked for")
     return lines
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a file so that a reader, or a restart after a kill, finds the old text or the new one whole."""
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, file)

@@ -1,4 +1,3 @@
-import json
 import shutil
 import threading
 import time
@@ -179,11 +178,3 @@ def test_without_locks_a_folder_is_made_all_the_same(tmp_path: Path, monkeypatch
     assert_whole(target)
     with only_maker(target) as partial:
         assert partial is None
-
-
-def test_text_is_replaced_whole(tmp_path: Path) -> None:
-    file = tmp_path / "text.json"
-    for value in (1, 2):
-        growing.write_atomically(file, json.dumps(value))
-        assert json.loads(file.read_text()) == value
-    assert [path.name for path in tmp_path.iterdir()] == ["text.json"]

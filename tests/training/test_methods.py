@@ -35,7 +35,7 @@ def test_every_method_takes_a_few_steps(name: str, tmp_path: Path) -> None:
     if run.matched_to:
         inputs = run.train.inputs
     train = dataclasses.replace(run.train, epochs=1, batch_size=32, inputs=inputs, objective=objective)
-    resources = Resources(devices=2, smoothing="cache")
+    resources = Resources(devices=1, smoothing="cache")
     run = dataclasses.replace(
         run, train=train, resources=resources, matched_to=tuple(View(v.strength / 8) for v in run.matched_to)
     )

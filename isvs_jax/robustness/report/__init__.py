@@ -1,7 +1,7 @@
 """Evaluate a model and report it: corruptions, attacks, low resolution, calibration, with intervals and warnings."""
 
+from isvs_jax.environment import parameters_hash
 from isvs_jax.robustness.report.document import combined_markdown, markdown, read_report, write_report
-from isvs_jax.robustness.report.environment import parameters_hash
 from isvs_jax.robustness.report.evaluate import CURVE, EPSILONS, evaluate
 from isvs_jax.robustness.report.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.report.metrics import (

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from isvs_jax._files import write_atomically
 from isvs_jax.robustness.attacks.autoattack import ATTACKS
 from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
 from isvs_jax.robustness.corruptions import CORRUPTIONS, VALIDATION_CORRUPTIONS
@@ -23,7 +24,6 @@ from isvs_jax.robustness.report.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.report.normaliser import Normaliser, read_normaliser
 from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.settings import STANDARD
-from isvs_jax.robustness.report.store import write_atomically
 from isvs_jax.robustness.report.text import norm_name
 from isvs_jax.robustness.report.trainings import combine
 from isvs_jax.robustness.resolution import RESOLUTIONS

@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from isvs_jax._files import write_atomically
 from isvs_jax.robustness.report.attack_section import attack_sections
 from isvs_jax.robustness.report.corruption_section import corruption_sections
 from isvs_jax.robustness.report.normaliser import Normaliser
 from isvs_jax.robustness.report.provenance import provenance
 from isvs_jax.robustness.report.report import Report
-from isvs_jax.robustness.report.store import REPORT, write_atomically
+from isvs_jax.robustness.report.store import REPORT
 from isvs_jax.robustness.report.summary import resolution_means
 from isvs_jax.robustness.report.text import NOTHING, capital, grouped, interval, percent, table
 from isvs_jax.robustness.report.trainings import Combined

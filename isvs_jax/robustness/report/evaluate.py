@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax import environment
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, logits_of
 from isvs_jax.robustness.corruptions import CORRUPTIONS
 from isvs_jax.robustness.defences import Defence, check_shapes, defended
 from isvs_jax.robustness.official import CorruptedImages
-from isvs_jax.robustness.report import environment, plan
+from isvs_jax.robustness.report import plan
 from isvs_jax.robustness.report.assembly import assemble
 from isvs_jax.robustness.report.cells import Examples, Work
 from isvs_jax.robustness.report.devices import Layout, on_devices

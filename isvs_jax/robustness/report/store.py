@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from isvs_jax._files import write_atomically
+
 PARTIAL = "partial.json"
 REPORT = "report.json"
 # Logits of one network on another machine, or in batches of another size, differ by rounding only.
@@ -102,20 +104,6 @@ def differences(there: Any, here: Any, place: str = "") -> list[str]:
             for sentence in differences(there.get(name), here.get(name), f"{place}.{name}" if place else name)
         ]
     return [] if there == here else [f"{place} is {there!r} there and {here!r} here"]
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a file whole or not at all: beside it first, then in its place."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with beside.open("w") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, file)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def _same(first: np.ndarray, second: np.ndarray) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
+_PACKAGE = Path(__file__).parent
 _PACKAGES = ("isvs_jax", "jax", "jaxlib", "numpy")
 
 
@@ -44,16 +45,17 @@ def session(devices: Sequence[jax.Device]) -> dict[str, Any]:
 
 def command_line() -> str:
     """The command that runs."""
-    if Path(sys.argv[0]).name == "__main__.py":
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py" and program.parent.is_relative_to(_PACKAGE):
         # Python puts the file's path where `-m` was said.
-        return shlex.join(["python", "-m", "isvs_jax.robustness", *sys.argv[1:]])
+        module = ".".join((_PACKAGE.name, *program.parent.relative_to(_PACKAGE).parts))
+        return shlex.join(["python", "-m", module, *sys.argv[1:]])
     return shlex.join([Path(sys.executable).name, *sys.argv])
 
 
 def commit() -> str:
     """The commit of the checkout that the package is in, with "-dirty" where files differ; "unknown" elsewhere."""
-    folder = Path(__file__).parent
-    arguments = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    arguments = ["git", "-C", str(_PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,0 +1,30 @@
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import isvs_jax
+from isvs_jax import environment
+
+
+@pytest.mark.parametrize("package", ["isvs_jax", "isvs_jax.training", "isvs_jax.robustness"])
+def test_the_command_is_the_one_that_was_given(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = environment._PACKAGE.parent.joinpath(*package.split("."))
+    monkeypatch.setattr(sys, "argv", [str(folder / "__main__.py"), "a b"])
+    assert environment.command_line() == f"python -m {package} 'a b'"
+
+
+def test_a_script_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["experiments/demo.py", "--seed", "1"])
+    assert environment.command_line().endswith("experiments/demo.py --seed 1")
+
+
+def test_what_a_result_was_made_with() -> None:
+    versions = environment.versions("flax", "no-such-package")
+    assert versions["numpy"] == np.__version__
+    assert versions["no-such-package"] == "not installed"
+    assert isvs_jax.__name__ in versions
+    one = environment.parameters_hash({"a": jnp.zeros(2)})
+    assert one == environment.parameters_hash({"a": np.zeros(2, np.float32)})
+    assert one != environment.parameters_hash({"b": jnp.zeros(2)})
