@@ -28,7 +28,7 @@ from isvs_jax.robustness.attacks._ensemble import (
     clean_mask,
 )
 from isvs_jax.robustness.attacks._gradient_masking import model_warnings
-from isvs_jax.robustness.attacks._gradient_masking import square_warning as _square_warning
+from isvs_jax.robustness.attacks._gradient_masking import square_warning
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.robustness.attacks.square import check_square_size
 
@@ -178,7 +178,7 @@ def autoattack_report(
         robust = robust & masks[attack]
     check_ball(problem.images, adversarial, problem.epsilon, norm)
     warnings = model_warnings(problem, batch_size, jax.random.fold_in(key, 0), eot)
-    warnings += _square_warning(masks, individually)
+    warnings += square_warning(masks, individually)
     return AutoAttackResult(jnp.asarray(adversarial), robust, masks, tuple(warnings))
 
 
