@@ -27,8 +27,7 @@ from isvs_jax.robustness.attacks._ensemble import (
     attack_all,
     clean_mask,
 )
-from isvs_jax.robustness.attacks._gradient_masking import model_warnings
-from isvs_jax.robustness.attacks._gradient_masking import square_warning
+from isvs_jax.robustness.attacks._gradient_masking import model_warnings, square_warning
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.robustness.attacks.square import check_square_size
 
