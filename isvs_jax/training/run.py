@@ -122,7 +122,7 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
 
     Raises:
         ConfigurationChangedError: The folder holds another run; the message shows the difference.
-        Others as of `train` and `data.load`.
+        ValueError: Something in `run` cannot be, as `train` and `data.load` say.
     """
     run.distributed.initialize()
     first = jax.process_index() == 0
