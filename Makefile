@@ -2,6 +2,7 @@
 # make test     the whole test suite
 # make train-smoke   a few steps of every training method
 # make lint     style and types
+# make docs     the documentation site, in build/site; a warning is an error
 # make wheel    build the wheel, install it in an empty environment, use it
 # make clean    remove the environment and what was built
 #
@@ -13,7 +14,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test train-smoke lint wheel clean
+.PHONY: demo test train-smoke lint docs wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
@@ -28,6 +29,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: $(VENV)/.test
 	rm -rf build/wheel build/empty

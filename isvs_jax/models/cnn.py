@@ -29,8 +29,9 @@ class CNN(nn.Module):
 
     Example:
         >>> model = CNN(num_classes=10, width=8)
-        >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
-        >>> model.apply(variables, jnp.zeros((4, 32, 32, 1))).shape
+        >>> images = jax.ShapeDtypeStruct((4, 32, 32, 1), jnp.float32)
+        >>> logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+        >>> logits.shape
         (4, 10)
     """
 

@@ -1,0 +1,66 @@
+"""The examples run: of the docstrings that no other test runs, and of the pages whose code stands alone."""
+
+import doctest
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import pytest
+
+import isvs_jax
+
+# Run by tests/test_package.py, tests/robustness/test_examples.py and tests/robustness/report/test_examples.py.
+ELSEWHERE = {
+    *(f"isvs_jax.{name}" for name in ("_edges", "_flow", "_regions", "_scale_space", "_smooth")),
+    *(f"isvs_jax.robustness.{name}" for name in ("adaptive", "defences", "masking")),
+    *(f"isvs_jax.robustness.attacks.{name}" for name in ("convergence", "curve", "noise")),
+}
+ROOT = Path(isvs_jax.__file__).parent
+
+
+def modules_with_examples() -> list[str]:
+    """By their text, so that nothing is imported while tests are collected."""
+    files = (file for file in sorted(ROOT.rglob("*.py")) if ">>> " in file.read_text())
+    return [".".join(("isvs_jax", *file.relative_to(ROOT).with_suffix("").parts)) for file in files]
+
+
+def test_no_example_is_run_twice_by_mistake():
+    assert set(modules_with_examples()) >= ELSEWHERE
+
+
+@pytest.fixture(scope="module")
+def cheap_compilation() -> Iterator[None]:
+    """The examples show what comes out, not how quickly: compiling is most of their time."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.mark.usefixtures("cheap_compilation")
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in modules_with_examples()
+        if name not in ELSEWHERE and not name.startswith("isvs_jax.robustness.report.")
+    ],
+)
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.usefixtures("cheap_compilation")
+@pytest.mark.parametrize("page", ["index.md", "questions.md"])
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"^```python\n(.*?)^```$", (ROOT.parent / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert code
+    for block in code:
+        exec(compile(block, page, "exec"), {})
