@@ -53,11 +53,10 @@ def chebyshev_stages(stages: int, damping: float) -> Stages:
 
 
 class Stage(NamedTuple):
-    """Where a step stands between its stages: yⱼ, yⱼ₋₁ and the u of yⱼ, all planar."""
+    """Where a step stands between its stages: yⱼ and yⱼ₋₁, planar."""
 
     z: Edges
     before: Edges
-    u: jax.Array
 
 
 def planar_stage(solver: SplitLBI, planar: jax.Array, stage: Stage, coefficients: jax.Array, size: jax.Array) -> Stage:
@@ -76,5 +75,6 @@ def planar_stage(solver: SplitLBI, planar: jax.Array, stage: Stage, coefficients
     def combine(now: jax.Array, before: jax.Array, rate: jax.Array) -> jax.Array:
         return jnp.where(h > 0, mu * now + nu * before + of_slope * h * rate, now)
 
-    z = jax.tree.map(combine, stage.z, stage.before, planar_slope(solver, stage.u, stage.z))
-    return Stage(z, stage.z, planar_dense(solver, planar, z))
+    # Solved here and not kept from the stage before: an image less in memory.
+    slope = planar_slope(solver, planar_dense(solver, planar, stage.z), stage.z)
+    return Stage(jax.tree.map(combine, stage.z, stage.before, slope), stage.z)

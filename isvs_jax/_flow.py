@@ -197,7 +197,7 @@ class SplitLBI:
 
 
 def tolerance_share(tolerance: float | None) -> float:
-    """How much shorter than by default steps are for a tolerance; their error is about proportional to their length."""
+    """The tolerance as a share of what no tolerance stands for, at most 1: how much shorter Euler steps are for it."""
     return 1.0 if tolerance is None else min(1.0, tolerance / DEFAULT_TOLERANCE)
 
 

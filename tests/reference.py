@@ -116,15 +116,15 @@ class Flow:
             angle = np.arccosh(w0)
             return unit * (1 + w0) * stages * np.tanh(stages * angle) / np.sinh(angle)
 
-        settling = unit * np.array([1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5])
-        finish = 4 * longest(3, 4.0) + settling.sum()
+        settling = unit * np.array([1.9, 1.9, 1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5])
+        finish = 2 * longest(2, 1.0) + settling.sum()
         scale = min(1.0, (time - first) / finish)
         left = time - first - scale * finish
         while left > 0:
             self.chebyshev_step(min(left, longest(3, 0.7)), 3, 0.7)
             left -= longest(3, 0.7)
-        for _ in range(4):
-            self.chebyshev_step(scale * longest(3, 4.0), 3, 4.0)
+        for _ in range(2):
+            self.chebyshev_step(scale * longest(2, 1.0), 2, 1.0)
         for length in settling:
             self.step(scale * length)
         return self
