@@ -67,7 +67,7 @@ def _rows(method: tuple[int, float], offset: float, length: float) -> np.ndarray
 
 # From benchmarks/steps.py.
 _DEFAULT = Plan((3, 0.7), (2, 1.0), 2, (1.9, 1.9, 1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5), scale=0.95)
-_COARSE = Plan((4, 0.8), (2, 1.0), 3, (3.0, 1.9, 1.2, 1.0), scale=0.95)
+_COARSE = Plan((4, 0.8), (2, 1.0), 3, (3.0, 1.9, 1.2, 1.0), scale=0.99)
 
 # The error goes about with the 0.6th power of the scale, down from 0.003.
 _POWER = 1.6
