@@ -23,7 +23,9 @@ SCHEMES: tuple[str, ...] = get_args(Scheme)
 
 # ‖D‖² ≤ 8 on a grid of four neighbours.
 _SQUARED_NORM_OF_D = 8.0
-# The default step as a share of the stability bound.
+# What no tolerance stands for.
+DEFAULT_TOLERANCE = 0.003
+# The default Euler step as a share of the stability bound.
 _SHARE = {"spectral": 0.95, "explicit": 0.5}
 
 
@@ -56,11 +58,15 @@ class SplitLBI:
         penalty: What enters together: "anisotropic" one edge of one channel, "color" one edge across channels,
             "isotropic" the two forward edges of a pixel across channels.
         scheme: "spectral" or "explicit".
-        step_size: α > 0 in units of time; None takes 95% (spectral) or half (explicit) of the stability bound.
+        step_size: α > 0 in units of time: Euler steps of that size. None takes stabilised steps of several solves
+            ("spectral"), or Euler steps of half the stability bound ("explicit").
+        tolerance: Relative error of u wanted, over the energy of x − mean, where stabilised steps are taken; a static
+            number. None stands for 0.003. It is a calibration on natural images (docs/performance.md), not a bound.
 
     Raises:
         TypeError: A number is no number.
-        ValueError: A number is not positive and finite, or a choice is unknown.
+        ValueError: A number is not positive and finite, a choice is unknown, or `tolerance` comes with "explicit" or
+            with a step size, which set the error themselves.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -82,11 +88,25 @@ class SplitLBI:
     penalty: Penalty = "color"
     scheme: Scheme = "spectral"
     step_size: ArrayLike | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.penalty, PENALTIES, "penalty")
         check_choice(self.scheme, SCHEMES, "scheme")
         self.check_numbers()
+        if self.tolerance is not None:
+            self._check_tolerance(self.tolerance)
+
+    def _check_tolerance(self, tolerance: object) -> None:
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)):
+            raise TypeError(f"tolerance is {tolerance!r}; it may be None or a Python number in (0, 1).")
+        if not 0 < tolerance < 1:
+            raise ValueError(f"tolerance is {tolerance!r}; it may be None or a Python number in (0, 1).")
+        if self.scheme == "explicit" or self.step_size is not None:
+            raise ValueError(
+                f"tolerance is {tolerance!r} with scheme={self.scheme!r} and step_size={self.step_size!r}; it may be "
+                "given with scheme='spectral' and step_size=None only."
+            )
 
     def check_numbers(self) -> None:
         """Raise unless kappa, nu and step_size are positive finite numbers, as far as they can be seen."""
@@ -95,15 +115,16 @@ class SplitLBI:
         if self.step_size is not None:
             check_positive(self.step_size, "step_size")
 
-    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], tuple[Penalty, Scheme]]:
-        """The numbers as children, the choices as static data."""
-        return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme)
+    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], tuple[Penalty, Scheme, float | None]]:
+        """The numbers as children, the choices and the tolerance as static data."""
+        return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme, self.tolerance)
 
     @classmethod
-    def tree_unflatten(cls, static: tuple[Penalty, Scheme], children: Sequence[ArrayLike]) -> "SplitLBI":
+    def tree_unflatten(cls, static: tuple[Penalty, Scheme, float | None], children: Sequence[ArrayLike]) -> "SplitLBI":
         """Unchecked: a tree may carry gradients, tangents or axis numbers in place of the numbers."""
         solver = object.__new__(cls)
-        for name, value in zip(("kappa", "nu", "step_size", "penalty", "scheme"), (*children, *static), strict=True):
+        names = ("kappa", "nu", "step_size", "penalty", "scheme", "tolerance")
+        for name, value in zip(names, (*children, *static), strict=True):
             object.__setattr__(solver, name, value)
         return solver
 
@@ -116,10 +137,13 @@ class SplitLBI:
 
     @property
     def default_step_size(self) -> ArrayLike:
-        """`step_size`, or where that is None a fixed share of the stability bound."""
+        """The Euler step: `step_size`, or where that is None a fixed share of the stability bound.
+
+        A `tolerance` below 0.003 makes it shorter in proportion.
+        """
         if self.step_size is not None:
             return self.step_size
-        return _SHARE[self.scheme] * self.stability_bound
+        return _SHARE[self.scheme] * tolerance_share(self.tolerance) * self.stability_bound
 
     def init(self, image: ArrayLike) -> FlowState:
         """The state at time 0: z = 0, u = (I + DᵀD/ν)⁻¹x.
@@ -172,6 +196,11 @@ class SplitLBI:
         return Edges(*(jnp.moveaxis(edge, -3, -1) for edge in support(state.z, self.penalty)))
 
 
+def tolerance_share(tolerance: float | None) -> float:
+    """The tolerance as a share of what no tolerance stands for, at most 1: how much shorter Euler steps are for it."""
+    return 1.0 if tolerance is None else min(1.0, tolerance / DEFAULT_TOLERANCE)
+
+
 def to_planar(image: jax.Array) -> jax.Array:
     """[..., H, W, C] of any floating dtype to [..., C, H, W] in float32, or float64 where it came so."""
     return jnp.moveaxis(image.astype(compute_dtype(image.dtype)), -1, -3)
@@ -187,17 +216,29 @@ def planar_init(solver: SplitLBI, planar: jax.Array) -> FlowState:
 
 def planar_step(solver: SplitLBI, planar: jax.Array, state: FlowState, step_size: ArrayLike) -> FlowState:
     """`SplitLBI.step` for an image that is planar already."""
-    kappa, nu, alpha = (_cast(value, planar) for value in (solver.kappa, solver.nu, step_size))
+    alpha = _cast(step_size, planar)
     per_image = alpha[..., None, None, None]
-    v = _scale(shrink(state.z, solver.penalty), kappa)
-    slope = jax.tree.map(lambda du, ve: (du - ve) / nu, _difference(state.u), v)
+    slope = planar_slope(solver, state.u, state.z)
     z = jax.tree.map(lambda edge, rate: edge + per_image * rate, state.z, slope)
     if solver.scheme == "explicit":
-        u = state.u - kappa * per_image * (state.u - planar + _adjoint(slope))
+        u = state.u - _cast(solver.kappa, planar) * per_image * (state.u - planar + _adjoint(slope))
     else:
-        v = _scale(shrink(z, solver.penalty), kappa / nu)
-        u = _cosine.solve(planar + _adjoint(v), nu)
+        u = planar_dense(solver, planar, z)
     return FlowState(state.time + alpha, u, z)
+
+
+def planar_slope(solver: SplitLBI, u: jax.Array, z: Edges) -> Edges:
+    """ż = (Du − v)/ν, v = κ·shrink(z)."""
+    kappa, nu = _cast(solver.kappa, u), _cast(solver.nu, u)
+    v = _scale(shrink(z, solver.penalty), kappa)
+    return jax.tree.map(lambda du, ve: (du - ve) / nu, _difference(u), v)
+
+
+def planar_dense(solver: SplitLBI, planar: jax.Array, z: Edges) -> jax.Array:
+    """The u of a z: argmin E(·, v) = (I + DᵀD/ν)⁻¹(x + Dᵀv/ν), v = κ·shrink(z)."""
+    kappa, nu = _cast(solver.kappa, planar), _cast(solver.nu, planar)
+    v = _scale(shrink(z, solver.penalty), kappa / nu)
+    return _cosine.solve(planar + _adjoint(v), nu)
 
 
 def check_step_size(solver: SplitLBI, step_size: ArrayLike, name: str) -> None:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_times, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
+from isvs_jax._path import path_states
+from isvs_jax._plan import Plan
 from isvs_jax._schedule import Schedule, scan_steps, schedule, within_bound
 
 
@@ -50,8 +52,9 @@ def scale_space(
             computed in float32 and given back as they came.
         times: Strictly increasing times ≥ 0, shape [T].
         solver: The flow and its scheme.
-        num_steps: Static number of steps to the last time. None derives it from the times, kappa, nu and the stability
-            bound; it must be given where one of these is traced.
+        num_steps: None takes the long steps of the scheme "spectral" (see `SplitLBI`), as many as the times, kappa and
+            nu ask for: the fewest solves for a few times. Given, a static number of equal Euler steps to the last time;
+            it must be given where times, kappa or nu are traced.
 
     Returns:
         A `ScaleSpace`.
@@ -75,7 +78,7 @@ def scale_space(
     times = as_numbers(times, "times")
     _check_shape_and_order(times)
     steps = schedule(times[-1], solver, num_steps)
-    return _record(image, times, solver, steps.step_size, num_steps=steps.num_steps)
+    return _record(image, times, solver, steps.step_size, num_steps=steps.num_steps, plan=steps.plan)
 
 
 def _check_shape_and_order(times: ArrayLike) -> None:
@@ -89,13 +92,31 @@ def _check_shape_and_order(times: ArrayLike) -> None:
             raise ValueError(f"times is {seen.tolist()}; it may hold strictly increasing times.")
 
 
-@partial(jax.jit, static_argnames="num_steps")
+@partial(jax.jit, static_argnames=("num_steps", "plan"))
 def _record(
-    image: jax.Array, times: jax.Array, solver: SplitLBI, step_size: ArrayLike, *, num_steps: int
+    image: jax.Array,
+    times: jax.Array,
+    solver: SplitLBI,
+    step_size: ArrayLike,
+    *,
+    num_steps: int,
+    plan: Plan | None,
 ) -> ScaleSpace:
     planar = to_planar(image)
     times = times.astype(planar.dtype)
     alpha = jnp.asarray(step_size).astype(planar.dtype)
+    stable = jnp.diff(times, prepend=-jnp.ones((), times.dtype)) > 0
+    if plan is None:
+        states = _euler_states(solver, planar, times, alpha, num_steps)
+        stable &= within_bound(times, Schedule(num_steps, alpha), solver)
+    else:
+        states = path_states(solver, planar, times, plan, num_steps)
+    dense, support = jax.vmap(lambda state: (solver.dense(state), solver.support(state)))(states)
+    return ScaleSpace(times, dense.astype(image.dtype), support, stable)
+
+
+def _euler_states(solver: SplitLBI, planar: jax.Array, times: jax.Array, alpha: jax.Array, num_steps: int) -> FlowState:
+    """The states at the times by Euler steps, stacked."""
     start = planar_init(solver, planar)
     # Each time is reached from the last grid point before it, in one shorter step.
     grid = jnp.arange(num_steps, dtype=planar.dtype) * alpha
@@ -103,11 +124,7 @@ def _record(
     kept = _grid_states(solver, planar, start, times, alpha, before, num_steps)
     remaining = jnp.maximum(times - grid[before], 0)
     slots = jnp.minimum(jnp.arange(times.size, dtype=jnp.int32), _slot(times, grid[before]))
-    states = jax.vmap(lambda slot, size: planar_step(solver, planar, _at(kept, slot), size))(slots, remaining)
-    later = jnp.diff(times, prepend=-jnp.ones((), times.dtype)) > 0
-    stable = within_bound(times, Schedule(num_steps, alpha), solver) & later
-    dense, support = jax.vmap(lambda state: (solver.dense(state), solver.support(state)))(states)
-    return ScaleSpace(times, dense.astype(image.dtype), support, stable)
+    return jax.vmap(lambda slot, size: planar_step(solver, planar, _at(kept, slot), size))(slots, remaining)
 
 
 def _grid_states(

@@ -1,7 +1,7 @@
 """From times to steps: how many, how long, and whether they stay within the stability bound.
 
-Every path runs on the grid 0, α, 2α, ... and ends with one shorter step, so what is recorded on the way, and which
-other images share the batch, does not change it.
+Unless a step size or a number of steps is given, paths take the steps of a `Plan`. Else they run on the grid
+0, α, 2α, ... and end with one shorter step. Neither depends on what else is recorded or shares the batch.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,33 @@ import jax.numpy as jnp
 
 from isvs_jax._checks import ArrayLike, check_num_steps, check_scalar, check_times, concrete
 from isvs_jax._flow import SplitLBI, check_step_size
+from isvs_jax._plan import Plan, count_long_steps, plan_path
 
 # A time this close (relative) to a grid point counts as reached: rounding, not a step.
 _SLACK = 1e-5
 
 
 class Schedule(NamedTuple):
-    """The steps of a path: `num_steps` is static, `step_size` a scalar or one per image."""
+    """The steps of a path.
+
+    Attributes:
+        num_steps: Static number of Euler steps, or, with a plan, of long steps.
+        step_size: Of an Euler step, a scalar or one per image.
+        plan: Static; None for Euler steps.
+    """
 
     num_steps: int
     step_size: ArrayLike
+    plan: Plan | None = None
 
 
-def schedule(times: ArrayLike, solver: SplitLBI, num_steps: int | None, name: str = "times") -> Schedule:
-    """The grid on which a path reaches `times`, one path an entry.
+def schedule(
+    times: ArrayLike, solver: SplitLBI, num_steps: int | None, name: str = "times", *, equal_steps: bool = False
+) -> Schedule:
+    """The steps in which a path reaches `times`, one path an entry.
 
-    `num_steps` None: steps of `solver.default_step_size`, as many as the largest time takes. Given: equal steps of
+    `num_steps` None: those of a plan, for the scheme "spectral" with neither `solver.step_size` nor `equal_steps`; else
+    Euler steps of `solver.default_step_size`, as many as the largest time takes. Given: Euler steps of
     time / num_steps, or of `solver.step_size` where that is set.
 
     Raises:
@@ -49,8 +60,15 @@ def schedule(times: ArrayLike, solver: SplitLBI, num_steps: int | None, name: st
         _require_seen({name: times, "kappa": solver.kappa, "nu": solver.nu, "step_size": alpha})
         check_step_size(solver, alpha, "step_size")
         last = 0.0 if seen is None else float(seen.max(initial=0))
+        if solver.scheme == "spectral" and solver.step_size is None and not equal_steps:
+            plan = plan_path(solver.tolerance)
+            return Schedule(count_long_steps(plan, last, float(solver.kappa), float(solver.nu)), alpha, plan)
         num_steps = max(1, ceil(last / float(alpha) - _SLACK))
         return Schedule(num_steps, alpha)
+    if solver.tolerance is not None:
+        raise ValueError(
+            f"num_steps is {num_steps} and the solver has tolerance={solver.tolerance}; one of them may be given."
+        )
     if solver.step_size is None:
         alpha = (times if seen is None else seen) / num_steps
         check_step_size(solver, alpha, f"num_steps={num_steps}")

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
+from isvs_jax._path import path_states
+from isvs_jax._plan import Plan
 from isvs_jax._regions import piecewise_constant
 from isvs_jax._schedule import Schedule, scan_steps, schedule, within_bound
 
@@ -52,8 +54,8 @@ def smooth(
         time: t ≥ 0, a scalar or one per image (shape [...]).
         solver: The flow and its scheme.
         output: "dense" or "sparse".
-        num_steps: Static number of steps to `time`. None derives it from the time, kappa, nu and the stability bound;
-            it must be given where one of these is traced.
+        num_steps: None takes the long steps of the scheme "spectral" (see `SplitLBI`), as many as the time, kappa and
+            nu ask for. Given, a static number of equal Euler steps; it must be given where one of these is traced.
 
     Returns:
         The smoothed image, shape and dtype of `image`. Where values are traced and so cannot be refused, an image whose
@@ -79,7 +81,7 @@ def smooth(
     time = as_numbers(time, "time")
     _check_per_image(time, image, "time")
     steps = schedule(time, solver, num_steps, name="time")
-    return _smooth(image, time, solver, steps.step_size, num_steps=steps.num_steps, output=output)
+    return _smooth(image, time, solver, steps.step_size, num_steps=steps.num_steps, plan=steps.plan, output=output)
 
 
 def smooth_until(
@@ -93,7 +95,8 @@ def smooth_until(
 ) -> Stopped:
     """The image at the first step of its path at which a fraction of its edges is in the support.
 
-    Stopping by content instead of time: each image stops for itself, at the same grid points as `smooth`.
+    Stopping by content instead of time: each image stops for itself on the grid 0, α, 2α, ... of Euler steps
+    (`solver.default_step_size`), short ones, so that it stops soon after it has the fraction.
 
     Args:
         image: x, float [..., H, W, C], usually in [0, 1].
@@ -102,7 +105,8 @@ def smooth_until(
         max_time: A path that has not reached the fraction stops here.
         solver: The flow and its scheme.
         output: "dense" or "sparse".
-        num_steps: Static number of steps to `max_time`; None derives it as in `smooth`.
+        num_steps: Static number of equal Euler steps to `max_time`; None derives it from `max_time`, kappa, nu and the
+            stability bound; it must be given where one of these is traced.
 
     Returns:
         A `Stopped`.
@@ -127,7 +131,7 @@ def smooth_until(
         raise ValueError(f"fraction is {seen.tolist()}; it may be in [0, 1].")
     if jnp.shape(max_time) != ():
         raise ValueError(f"max_time has shape {jnp.shape(max_time)}; it may be a scalar.")
-    steps = schedule(max_time, solver, num_steps, name="max_time")
+    steps = schedule(max_time, solver, num_steps, name="max_time", equal_steps=True)
     return _smooth_until(
         image,
         fraction,
@@ -148,7 +152,7 @@ def _check_per_image(value: ArrayLike, image: jax.Array, name: str) -> None:
         )
 
 
-@partial(jax.jit, static_argnames=("num_steps", "output"))
+@partial(jax.jit, static_argnames=("num_steps", "plan", "output"))
 def _smooth(
     image: jax.Array,
     time: jax.Array,
@@ -156,11 +160,15 @@ def _smooth(
     step_size: ArrayLike,
     *,
     num_steps: int,
+    plan: Plan | None,
     output: Output,
 ) -> jax.Array:
     # With the support held fixed the sparse image does not depend on the path: its gradient needs no step of it.
     planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
     time = time.astype(planar.dtype)
+    if plan is not None:
+        states = path_states(solver, planar, time[None], plan, num_steps)
+        return _output(image, solver, jax.tree.map(lambda leaf: leaf[0], states), output)
     alpha = jnp.asarray(step_size).astype(planar.dtype)
 
     def body(state: FlowState, index: jax.Array) -> FlowState:

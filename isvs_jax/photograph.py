@@ -128,7 +128,7 @@ def read_photograph(photo: Path, max_side: int | None = None) -> np.ndarray:
 
 
 def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterator[tuple[float, FlowState]]:
-    """The states at the times, on the grid of steps that `smooth` takes, with a progress bar."""
+    """The states at the times by Euler steps, those of `smooth` with that step size, with a progress bar."""
     tqdm = _tqdm()
     alpha = float(solver.default_step_size)
     state, taken = solver.init(image), 0
