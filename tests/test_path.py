@@ -56,7 +56,7 @@ def test_energy_falls_from_one_recorded_time_to_the_next(x64):
     image = picture(dtype=np.float64)
     flow = Flow(image)
     energies = []
-    for time in np.arange(0.05, 4.0, 0.15):
+    for time in np.arange(0.05, 4.0, 0.4):
         flow = Flow(image).path(time)
         energies.append(flow.energy())
         np.testing.assert_allclose(isvs_jax.smooth(image, time), flow.dense(), atol=1e-10)
