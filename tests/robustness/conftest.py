@@ -1,21 +1,9 @@
-"""Patterns that a linear network tells apart, and programs that compile fast."""
+"""Patterns that a linear network tells apart."""
 
-from collections.abc import Iterator
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
-
-
-@pytest.fixture(scope="module")
-def cheap_compilation() -> Iterator[None]:
-    """Compile fast rather than well: many programs on a dozen tiny images."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _network(weights, images):

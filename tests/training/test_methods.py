@@ -21,12 +21,14 @@ from isvs_jax.training import (
 )
 from isvs_jax.training.command import parse
 from isvs_jax.training.methods import PATH_VIEWS
+from tests.training.networks import Minute
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "64", "--data.limit-test", "20"]
 
 
 @pytest.mark.parametrize("name", method_configs())
-def test_every_method_takes_a_few_steps(name: str, tmp_path: Path) -> None:
+def test_every_method_takes_a_few_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isvs_jax.training.run.build_model", lambda choice, num_classes, shape: Minute(num_classes))
     run = parse([name, *SMALL, "--out", str(tmp_path / name)])
     objective = dataclasses.replace(run.train.objective, attack_steps=2)
     inputs = dataclasses.replace(

@@ -26,7 +26,12 @@ SHORT = [
 
 
 def start(out: Path, *more: str, devices: int = 1) -> subprocess.Popen[str]:
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": str(devices),
+        # Compile fast rather than well: each process takes thirty steps.
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
     return subprocess.Popen(
         [*COMMAND, "--out", str(out), *SMALL, *SHORT, *more],
         env=environment,

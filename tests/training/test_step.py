@@ -4,7 +4,6 @@ import numpy as np
 import optax
 
 from isvs_jax import smooth
-from isvs_jax.models import CNN
 from isvs_jax.training import (
     Batch,
     Inputs,
@@ -17,8 +16,9 @@ from isvs_jax.training import (
     plain_batch,
 )
 from isvs_jax.training.step import shown
+from tests.training.networks import Minute
 
-MODEL = CNN(num_classes=10, width=4)
+MODEL = Minute()
 
 
 def test_the_step_follows_the_gradient_of_optax_cross_entropy() -> None:
@@ -33,7 +33,7 @@ def test_the_step_follows_the_gradient_of_optax_cross_entropy() -> None:
         return optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels).mean()
 
     moved, metrics = jax.jit(make_train_step(MODEL, optimizer))(state, batch, jax.random.key(2))
-    value, grads = jax.value_and_grad(loss)(state.params)
+    value, grads = jax.jit(jax.value_and_grad(loss))(state.params)
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), moved.params, expected)
     np.testing.assert_allclose(metrics.loss, value, rtol=1e-5)

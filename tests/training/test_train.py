@@ -30,8 +30,9 @@ from isvs_jax.training.log import LOG_FILE
 from isvs_jax.training.loop import CHECKPOINT_DIR
 from isvs_jax.training.placement import FILE as PLACEMENT_FILE
 from isvs_jax.training.window import Window
+from tests.training.networks import Minute
 
-MODEL = CNN(num_classes=10, width=4)
+MODEL = Minute()
 CONFIG = TrainConfig(
     epochs=4,
     batch_size=32,
@@ -76,8 +77,9 @@ def interrupt() -> None:
 
 def test_the_loss_falls_it_learns_and_the_best_is_kept(digits: data.Dataset, tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, epochs=12, inputs=Inputs(), augmentation=Augmentation(), ema_decay=0.0)
+    model = CNN(num_classes=10, width=4)
     state = train(
-        MODEL,
+        model,
         digits.train,
         config,
         run_dir=tmp_path,
@@ -91,7 +93,7 @@ def test_the_loss_falls_it_learns_and_the_best_is_kept(digits: data.Dataset, tmp
     assert all(line["images_per_second"] > 0 for line in log)
     seconds = [line["seconds"] for line in log]
     assert seconds == sorted(seconds)
-    accuracy = evaluate(logits_fn(MODEL, state.variables), digits.test.images, digits.test.labels)
+    accuracy = evaluate(logits_fn(model, state.variables), digits.test.images, digits.test.labels)
     assert accuracy > 0.7  # chance is 0.1
     tested = [line["validation_accuracy"] for line in log]
     assert tested[-1] == accuracy

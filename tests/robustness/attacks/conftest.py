@@ -1,6 +1,6 @@
 """A small network with curved boundaries, and images that it classifies as their labels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,12 +9,8 @@ import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cheap_compilation() -> Iterator[None]:
-    """Compile fast rather than well: these tests run dozens of programs on a dozen tiny images."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+def _cheap(cheap_compilation: None) -> None:
+    """Dozens of programs on a dozen tiny images."""
 
 
 class Case(NamedTuple):
