@@ -3,13 +3,14 @@
 import doctest
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import pytest
 
 import isvs_jax
+
+# The examples show what comes out, not how quickly.
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 # Run by tests/test_package.py, tests/robustness/test_examples.py and tests/robustness/report/test_examples.py.
 ELSEWHERE = {
@@ -30,16 +31,6 @@ def test_no_example_is_run_twice_by_mistake():
     assert set(modules_with_examples()) >= ELSEWHERE
 
 
-@pytest.fixture(scope="module")
-def cheap_compilation() -> Iterator[None]:
-    """The examples show what comes out, not how quickly: compiling is most of their time."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.mark.usefixtures("cheap_compilation")
 @pytest.mark.parametrize(
     "name",
     [
@@ -55,7 +46,6 @@ def test_examples_run(name, tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.usefixtures("cheap_compilation")
 @pytest.mark.parametrize("page", ["index.md", "questions.md"])
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")

@@ -54,9 +54,9 @@ def denoising_curves(
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from isvs_jax import scale_space
-        >>> clean = jnp.zeros((16, 16, 1)).at[4:12, 4:12].set(1.0)
+        >>> clean = jnp.zeros((8, 8, 1)).at[2:6, 2:6].set(1.0)
         >>> noisy = clean + 0.1 * jax.random.normal(jax.random.key(0), clean.shape)
-        >>> figure = denoising_curves(noisy, clean, scale_space(noisy, [1.0, 2.0, 4.0, 8.0]))
+        >>> figure = denoising_curves(noisy, clean, scale_space(noisy, [1.0, 4.0]))
         >>> [text.get_text().split(",")[0] for text in figure.axes[0].get_legend().get_texts()]
         ['noisy', 'dense', 'sparse']
     """

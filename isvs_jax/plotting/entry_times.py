@@ -41,10 +41,10 @@ def entry_times(path: ScaleSpace, *, names: Sequence[str] | None = None, axes: A
         >>> import jax.numpy as jnp
         >>> from isvs_jax import scale_space
         >>> image = jnp.zeros((8, 8, 1)).at[2:6, 2:6].set(1.0)
-        >>> figure = entry_times(scale_space(image, [0.5, 2.0, 4.0]))
+        >>> figure = entry_times(scale_space(image, [1.0, 4.0]))
         >>> picture = figure.axes[0].images[0].get_array()
-        >>> int(picture[3, 1]), int(picture[0, 0])  # the place of the time; 3 is none of them
-        (1, 3)
+        >>> int(picture[3, 1]), int(picture[0, 0])  # the place of the time; 2 is none of them
+        (1, 2)
     """
     flat = flat_support(path)
     times, images = np.asarray(flat.times, np.float64), flat.dense.shape[1]

@@ -55,9 +55,9 @@ def scale_space_strip(
         >>> import jax.numpy as jnp
         >>> from isvs_jax import scale_space
         >>> image = jnp.zeros((8, 8, 1)).at[2:6, 2:6].set(1.0)
-        >>> figure = scale_space_strip(image, scale_space(image, [1.0, 2.0]))
+        >>> figure = scale_space_strip(image, scale_space(image, [1.0, 4.0]))
         >>> [axes.get_title() for axes in figure.axes[:3]]
-        ['original', 't = 1', 't = 2']
+        ['original', 't = 1', 't = 4']
     """
     image, path = flat_path(image, path)
     names = check_names(names, image.shape[0], "image")

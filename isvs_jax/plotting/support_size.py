@@ -38,7 +38,7 @@ def support_size(
         >>> import jax.numpy as jnp
         >>> from isvs_jax import scale_space
         >>> image = jnp.zeros((8, 8, 1)).at[2:6, 2:6].set(1.0)
-        >>> figure = support_size(scale_space(image, [0.5, 4.0]))
+        >>> figure = support_size(scale_space(image, [1.0, 4.0]))
         >>> figure.axes[0].lines[0].get_ydata().tolist()
         [0, 16]
     """
