@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import jax
 import pytest
 
+from tests import compilation
+
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 
@@ -25,11 +27,6 @@ def x64() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cheap_compilation() -> Iterator[None]:
-    """Compile fast rather than well: for modules with many programs on tiny images.
-
-    The programs are the same; LLVM makes less of an effort with them.
-    """
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    """Compile fast rather than well, in a whole module."""
+    with compilation.cheap_compilation():
+        yield

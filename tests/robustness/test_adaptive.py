@@ -13,7 +13,6 @@ from isvs_jax.robustness.broken_defences import rounding_defence, total_variatio
 from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
 from isvs_jax.robustness.ways import WAYS
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
 EPSILON = 0.15
 QUICK = {"attacks": ("apgd-ce",), "num_steps": 12, "num_queries": 30, "num_draws": 4, "batch_size": 8}
 

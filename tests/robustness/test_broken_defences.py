@@ -27,15 +27,6 @@ def _step(parameters, velocity, images, labels):
     return jax.tree.map(lambda p, v: p - 0.05 * v, parameters, velocity), velocity
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_compilation():
-    """Compile fast rather than well: few and tiny images."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.fixture(scope="module")
 def trained():
     """The network after five epochs, and forty digits that it has not seen."""

@@ -7,8 +7,6 @@ import pytest
 
 MODULES = ["adaptive", "defences", "masking", "attacks.convergence", "attacks.curve", "attacks.noise"]
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:

@@ -2,13 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import pytest
 
 from isvs_jax.robustness.broken_defences import rounding_defence
 from isvs_jax.robustness.defences import Defence
 from isvs_jax.robustness.hard_stop import hard_stop
-
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 
 def _average(images):

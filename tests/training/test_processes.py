@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from isvs_jax.training import load_classifier
+from tests.compilation import cheap_environment
 
 COMMAND = [sys.executable, "-m", "isvs_jax.training", "noise"]
 SMALL = ["--data.image-size", "8", "--data.limit-train", "160", "--data.limit-test", "20"]
@@ -26,12 +27,7 @@ SHORT = [
 
 
 def start(out: Path, *more: str, devices: int = 1) -> subprocess.Popen[str]:
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_NUM_CPU_DEVICES": str(devices),
-        # Compile fast rather than well: each process takes thirty steps.
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)} | cheap_environment()
     return subprocess.Popen(
         [*COMMAND, "--out", str(out), *SMALL, *SHORT, *more],
         env=environment,

@@ -8,11 +8,6 @@ import jax.numpy as jnp
 import pytest
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap(cheap_compilation: None) -> None:
-    """Dozens of programs on a dozen tiny images."""
-
-
 class Case(NamedTuple):
     logits_fn: Callable[..., jax.Array]
     images: jax.Array

@@ -1,7 +1,6 @@
 """A linear network on tiny images, and a small evaluation of it."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import pytest
 
 from isvs_jax.robustness.report import Report, evaluate
 from isvs_jax.robustness.resolution import Resolution
+from tests.compilation import cheap_compilation
 
 
 def _linear(weights: jax.Array, images: jax.Array) -> jax.Array:
@@ -53,24 +53,9 @@ def problem() -> Problem:
     return Problem()
 
 
-@contextlib.contextmanager
-def _fast_compilation() -> Iterator[None]:
-    """Compile fast rather than well: many programs on two dozen tiny images."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _fast() -> Iterator[None]:
-    with _fast_compilation():
-        yield
-
-
 @pytest.fixture(scope="session")
 def report(problem: Problem) -> Report:
-    with _fast_compilation():
+    with cheap_compilation():
         return problem.evaluate()
 
 
