@@ -1,6 +1,7 @@
 # make demo     train and test two small classifiers on real images; results/demo/ holds the report
 # make test     the whole test suite
 # make train-smoke   a few steps of every training method
+# make notebooks     execute the notebooks and save their outputs
 # make lint     style and types
 # make docs     the documentation site, in build/site; a warning is an error
 # make wheel    build the wheel, install it in an empty environment, use it
@@ -14,7 +15,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test train-smoke lint docs wheel clean
+.PHONY: demo test train-smoke notebooks lint docs wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
@@ -24,6 +25,9 @@ test: $(VENV)/.test
 
 train-smoke: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto tests/training/test_methods.py $(ARGS)
+
+notebooks: $(VENV)/.notebooks
+	$(BIN)/python notebooks/execute.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
