@@ -160,7 +160,7 @@ for ax, nu in zip(figure.subplots(1, len(nus)), nus, strict=True):
 figure
 
 # %% [markdown]
-# The same as images, at times where the first of the two has entered. What has not is blurred over about 1/√ν pixels:
+# The same as images, around the times at which they enter. What has not entered is blurred over about 1/√ν pixels:
 # ten for ν = 0.01, where the squares are gone, one for ν = 1.
 
 # %%
