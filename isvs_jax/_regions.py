@@ -10,7 +10,9 @@ from isvs_jax._checks import ArrayLike, as_image, compute_dtype
 from isvs_jax._edges import Edges, check_edge_shapes
 
 # Pixels whose sum float32 holds to a few parts in a million.
-_BLOCK = 1 << 19
+_BLOCK = 1 << 20
+# Pointer jumps a round: 3 was the fastest of 1 to 3 on a CPU.
+_JUMPS = 3
 
 
 def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
@@ -46,79 +48,102 @@ def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
 
 @partial(jax.jit, static_argnames="leading")
 def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
-    number = prod(leading)
-    full = jnp.broadcast_to(image, (*leading, *image.shape[-3:]))
-    values = full.astype(compute_dtype(image.dtype)).reshape(number, *image.shape[-3:])
-    joined = [
-        jnp.broadcast_to(~edge, (*leading, *edge.shape[-3:])).reshape(number, *edge.shape[-3:]) for edge in support
-    ]
-    if support.horizontal.shape[-1] == 1:
-        means = jax.vmap(_component_means)(values, joined[0][..., 0], joined[1][..., 0])
-    else:
-        per_channel = jax.vmap(_component_means, in_axes=-1, out_axes=-1)
-        means = jax.vmap(per_channel)(values[..., None, :], *joined)[..., 0, :]
-    return means.reshape(full.shape).astype(image.dtype)
+    height, width, channels = image.shape[-3:]
+    shared = support.horizontal.shape[-1]
+
+    def in_groups(array: jax.Array) -> jax.Array:
+        """[..., h, w, K] to [N, h, w, channels that share a labelling]: separate channels become images."""
+        array = jnp.broadcast_to(array, (*leading, *array.shape[-3:]))
+        if shared == 1:
+            return array.reshape(prod(leading), *array.shape[-3:])
+        return jnp.moveaxis(array, -1, -3).reshape(prod(leading) * channels, *array.shape[-3:-1], 1)
+
+    values = in_groups(image.astype(compute_dtype(image.dtype)))
+    labels = components(*(in_groups(~edge)[..., 0] for edge in support))
+    pixels = height * width
+    means = _component_means(values.reshape(-1, pixels, values.shape[-1]), labels.reshape(-1, pixels))
+    if shared != 1:
+        means = jnp.moveaxis(means.reshape(*leading, channels, pixels), -2, -1)
+    return means.reshape(*leading, height, width, channels).astype(image.dtype)
 
 
 def components(horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
-    """Connected components of the pixel graph.
+    """Connected components of the pixel graph, of a batch of images at once.
 
-    Each round hooks the root of every pixel's tree to the smallest label among its neighbours and halves the depth of
-    the trees twice, so the number of rounds grows with the logarithm of the longest component.
+    Every pixel points at one of its component, itself at first, and never at a later one. A round hooks what a pixel
+    points at to the lowest label around that pixel, and then lets every pixel point three times to where its target
+    points. It ends when joined pixels agree. Rounds are O(log² P) for P pixels; photographs of a million take six.
 
     Args:
-        horizontal: Whether an edge between columns joins its pixels, bool [H, W-1].
-        vertical: Whether an edge between rows joins its pixels, bool [H-1, W].
+        horizontal: Whether an edge between columns joins its pixels, bool [..., H, W-1].
+        vertical: Whether an edge between rows joins its pixels, bool [..., H-1, W].
 
     Returns:
-        Labels int32 [H, W]: the smallest row-major pixel number of the component.
+        Labels int32 [..., H, W]: the smallest row-major pixel number of the component.
 
     References:
         Shiloach, Vishkin, "An O(log n) parallel connectivity algorithm", J. Algorithms 3 (1982).
+        Liu, Tarjan, "Simple concurrent connected components algorithms", ACM Trans. Parallel Comput. 9 (2022).
     """
-    height, width = horizontal.shape[0], vertical.shape[1]
+    shape = (*horizontal.shape[:-1], vertical.shape[-1])
+    width, pixels = shape[-1], shape[-2] * shape[-1]
+    joined = tuple(edge.reshape(-1, pixels) for edge in _joined_neighbours(horizontal, vertical))
+
+    def lowest(labels: jax.Array) -> jax.Array:
+        return _lowest_neighbour(labels, joined, width)
+
+    def jump(labels: jax.Array) -> jax.Array:
+        # A loop, for unrolled gathers are fused into one that looks up every step of a chain again.
+        return jax.lax.fori_loop(0, _JUMPS, lambda _, labels: _look_up(labels, labels), labels)
+
+    def hook_and_jump(labels: jax.Array) -> jax.Array:
+        low = lowest(labels)
+        return jump(jax.vmap(lambda low, at: low.at[at].min(low, mode="promise_in_bounds"))(low, labels))
+
     # From the edges, so that under shard_map the labels vary over the mesh as the edges do.
-    zero = 0 * (horizontal.sum(dtype=jnp.int32) + vertical.sum(dtype=jnp.int32))
-    own = zero + jnp.arange(height * width, dtype=jnp.int32)
-
-    def hook_and_jump(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        labels, _ = carry
-        lowest = _lowest_neighbour(labels.reshape(height, width), horizontal, vertical).ravel()
-        roots = labels.at[labels].min(lowest)
-        roots = jnp.minimum(roots, lowest)
-        roots = roots[roots]
-        roots = roots[roots]
-        return roots, jnp.any(roots != labels)
-
-    labels, _ = jax.lax.while_loop(lambda carry: carry[1], hook_and_jump, (own, zero == 0))
-    return labels.reshape(height, width)
+    own = jnp.arange(pixels, dtype=jnp.int32) + 0 * (joined[0] | joined[2]).astype(jnp.int32)
+    # The first round hooks every pixel by itself, which takes no scatter.
+    labels = jax.lax.while_loop(lambda labels: jnp.any(lowest(labels) != labels), hook_and_jump, jump(lowest(own)))
+    return labels.reshape(shape)
 
 
-def _lowest_neighbour(labels: jax.Array, horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
-    """The smallest label among a pixel and the neighbours it is joined to."""
-    none = labels.size
-    right = jnp.pad(jnp.where(horizontal, labels[:, 1:], none), ((0, 0), (0, 1)), constant_values=none)
-    left = jnp.pad(jnp.where(horizontal, labels[:, :-1], none), ((0, 0), (1, 0)), constant_values=none)
-    below = jnp.pad(jnp.where(vertical, labels[1:], none), ((0, 1), (0, 0)), constant_values=none)
-    above = jnp.pad(jnp.where(vertical, labels[:-1], none), ((1, 0), (0, 0)), constant_values=none)
-    across = jnp.minimum(jnp.minimum(left, right), jnp.minimum(above, below))
-    return jnp.minimum(labels, across)
+def _joined_neighbours(horizontal: jax.Array, vertical: jax.Array) -> tuple[jax.Array, ...]:
+    """Whether a pixel is joined to that on its right, on its left, below and above; bool [..., H, W] each."""
+    leading = ((0, 0),) * (horizontal.ndim - 2)
+    return (
+        jnp.pad(horizontal, (*leading, (0, 0), (0, 1))),
+        jnp.pad(horizontal, (*leading, (0, 0), (1, 0))),
+        jnp.pad(vertical, (*leading, (0, 1), (0, 0))),
+        jnp.pad(vertical, (*leading, (1, 0), (0, 0))),
+    )
 
 
-def _component_means(image: jax.Array, horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
-    """Every pixel's component mean; image [H, W, K], joined edges [H, W-1] and [H-1, W]."""
-    labels = components(horizontal, vertical).ravel()
-    values = image.reshape(labels.size, -1)
+def _lowest_neighbour(labels: jax.Array, joined: tuple[jax.Array, ...], width: int) -> jax.Array:
+    """The smallest label [N, P] among a pixel and the neighbours it is joined to."""
+    lowest = labels
+    # Rows in one line: the masks are false where a shift would cross a border.
+    for neighbour, shift in zip(joined, (-1, 1, -width, width), strict=True):
+        lowest = jnp.where(neighbour, jnp.minimum(lowest, jnp.roll(labels, shift, axis=1)), lowest)
+    return lowest
+
+
+def _look_up(table: jax.Array, labels: jax.Array) -> jax.Array:
+    """table[labels] image by image; table [N, P, ...], labels [N, P]."""
+    return jax.vmap(lambda table, at: table.at[at].get(mode="promise_in_bounds"))(table, labels)
+
+
+def _component_means(values: jax.Array, labels: jax.Array) -> jax.Array:
+    """Every pixel's component mean [N, P, K]; values [N, P, K], labels [N, P]."""
     # Counted in integers: float32 cannot count beyond 2²⁴.
-    counts = jnp.zeros(labels.size, jnp.int32).at[labels].add(1)
-    sizes = jnp.maximum(counts, 1).astype(values.dtype)[:, None]
+    counts = jax.vmap(lambda at: jnp.zeros_like(at).at[at].add(1, mode="promise_in_bounds"))(labels)
+    sizes = jnp.maximum(counts, 1).astype(values.dtype)[..., None]
 
     def mean(values: jax.Array) -> jax.Array:
-        return (_sums(values, labels) / sizes)[labels]
+        return _look_up(jax.vmap(_sums)(values, labels) / sizes, labels)
 
     # A sum over many pixels in float32 loses digits; the mean of what is left over brings them back.
     first = mean(values)
-    return (first + mean(values - first)).reshape(image.shape)
+    return first + mean(values - first)
 
 
 def _sums(values: jax.Array, labels: jax.Array) -> jax.Array:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 import isvs_jax
 from isvs_jax._regions import components
@@ -54,24 +55,37 @@ def test_projection_is_the_mean_over_scipys_components(shape, channels, share, s
         np.testing.assert_allclose(ours[k], expected, atol=1e-6)
 
 
-def test_the_longest_components_are_found():
-    inside = spiral(41)
-    joined = inside[:, 1:] == inside[:, :-1], inside[1:] == inside[:-1]
-    labels = np.asarray(components(*(jnp.asarray(edge) for edge in joined)))
-    assert len(np.unique(labels[inside])) == 1
+def lowest_pixel_of_each_component(horizontal, vertical):
+    """Labels of one image by scipy's csgraph, each the smallest pixel number of its component."""
+    pixel = np.arange(vertical.shape[1] * horizontal.shape[0]).reshape(horizontal.shape[0], -1)
+    tails = np.concatenate([pixel[:, :-1][horizontal], pixel[:-1][vertical]])
+    heads = np.concatenate([pixel[:, 1:][horizontal], pixel[1:][vertical]])
+    graph = sparse.coo_array((np.ones(tails.size), (tails, heads)), shape=(pixel.size, pixel.size))
+    _, numbers = sparse.csgraph.connected_components(graph, directed=False)
+    _, first = np.unique(numbers, return_index=True)
+    return first[numbers].reshape(pixel.shape)
+
+
+def test_labels_are_those_of_scipy_however_long_the_components():
+    """All in one batch: a spiral, a snake, combs, all joined, none joined, random mazes from sparse to dense."""
+    size = 42
+    rng = np.random.default_rng(0)
+    inside = spiral(size)
     assert inside.sum() > 700
-    image = inside[..., None].astype(np.float32)
-    support = isvs_jax.Edges(~joined[0][..., None], ~joined[1][..., None])
-    np.testing.assert_allclose(isvs_jax.piecewise_constant(image, support), image, atol=1e-6)
-
-
-def test_a_snake_over_all_rows_is_one_component():
-    height, width = 64, 64
-    horizontal = np.ones((height, width - 1), bool)
-    vertical = np.zeros((height - 1, width), bool)
-    vertical[0::2, -1], vertical[1::2, 0] = True, True
-    labels = components(jnp.asarray(horizontal), jnp.asarray(vertical))
-    assert not bool(labels.any())
+    all_rows, all_columns = np.ones((size, size - 1), bool), np.ones((size - 1, size), bool)
+    snake, comb, turned = np.zeros_like(all_columns), np.zeros_like(all_columns), np.zeros_like(all_rows)
+    snake[0::2, -1], snake[1::2, 0] = True, True
+    comb[:, -1], turned[-1] = True, True
+    joined = [
+        (inside[:, 1:] == inside[:, :-1], inside[1:] == inside[:-1]),
+        *((all_rows, columns) for columns in (snake, comb, all_columns)),
+        (turned, all_columns),
+        (~all_rows, ~all_columns),
+        *((rng.random(all_rows.shape) < share, rng.random(all_columns.shape) < share) for share in (0.3, 0.5, 0.7)),
+    ]
+    labels = np.asarray(jax.jit(components)(*(np.stack(edges) for edges in zip(*joined, strict=True))))
+    for ours, edges in zip(labels, joined, strict=True):
+        np.testing.assert_array_equal(ours, lowest_pixel_of_each_component(*edges))
 
 
 def test_large_regions_keep_their_digits():
@@ -115,10 +129,10 @@ def test_it_is_an_orthogonal_projection_and_its_own_derivative(x64):
 def test_support_of_a_whole_path_broadcasts():
     image = np.random.default_rng(0).random((6, 5, 3)).astype(np.float32)
     path = isvs_jax.scale_space(image, [0.5, 2.0, 4.0])
-    sparse = isvs_jax.piecewise_constant(image, path.support)
-    assert sparse.shape == (3, 6, 5, 3)
+    projected = isvs_jax.piecewise_constant(image, path.support)
+    assert projected.shape == (3, 6, 5, 3)
     for k, time in enumerate((0.5, 2.0, 4.0)):
-        np.testing.assert_allclose(sparse[k], isvs_jax.smooth(image, time, output="sparse"), atol=1e-6)
+        np.testing.assert_allclose(projected[k], isvs_jax.smooth(image, time, output="sparse"), atol=1e-6)
 
 
 def test_dtype_is_kept_and_jit_changes_nothing():
