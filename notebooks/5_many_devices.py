@@ -136,6 +136,8 @@ print(f"largest difference of a parameter after {STEPS} steps: {max(jax.tree.lea
 print(f"largest parameter: {max(jax.tree.leaves(sizes)):.1e}")
 
 # %% [markdown]
+# Sums are rounded in another order on eight devices, and every step carries the rounding of those before it on.
+#
 # ## The whole run
 #
 # `training.train`, and `python -m isvs_jax.training`, use all devices without being told; `Resources(devices=4)` takes
