@@ -13,6 +13,16 @@ import pytest
 # part of JAX's public interface: these are of the versions known here, and with others, programs compile as usual.
 _OPTIONS = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__[:2] == (0, 10) else {}
 
+# Holds something while programs that were compiled cheaply may be in JAX's caches.
+_CHEAP: list[bool] = []
+
+
+def used_cheaply() -> bool:
+    """Whether programs were compiled cheaply since the last time of asking."""
+    found = bool(_CHEAP)
+    _CHEAP.clear()
+    return found
+
 
 @contextlib.contextmanager
 def cheap_compilation() -> Iterator[None]:
@@ -27,6 +37,7 @@ def cheap_compilation() -> Iterator[None]:
                 return usual(*arguments, env_options_overrides=_OPTIONS | (env_options_overrides or {}), **options)
 
             patch.setattr(compiler, "get_compile_options", cheap)
+        _CHEAP.append(True)
         jax.config.update("jax_disable_most_optimizations", True)
         try:
             yield

@@ -30,3 +30,10 @@ def cheap_compilation() -> Iterator[None]:
     """Compile fast rather than well, in a whole module."""
     with compilation.cheap_compilation():
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_as_asked_for(request: pytest.FixtureRequest) -> None:
+    """What was compiled cheaply for one module is not used by another that did not ask for it."""
+    if "cheap_compilation" not in request.fixturenames and compilation.used_cheaply():
+        jax.clear_caches()
