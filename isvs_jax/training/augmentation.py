@@ -13,7 +13,8 @@ class Augmentation:
 
     Attributes:
         crop: The image is shifted by up to so many pixels in each direction, its border repeated; 0 for none.
-        flip: Whether half of the images are mirrored left to right. Only where a mirror image keeps its class.
+        flip: Whether half of the images are mirrored left to right. Only where a mirror image keeps its class. None
+            leaves it to what the data set says where that is known, else none are.
         noise: Gaussian noise whose standard deviation is uniform in [0, noise], on the scale of [0, 1]; 0 for none.
 
     Raises:
@@ -22,7 +23,7 @@ class Augmentation:
     """
 
     crop: int = 0
-    flip: bool = False
+    flip: bool | None = None
     noise: float = 0.0
 
     def __post_init__(self) -> None:

@@ -34,21 +34,26 @@ class Checkpoints:
         folder: Made where it does not exist.
         keep: How many of the last are kept.
         tested: Whether checkpoints may have an accuracy; the best is then kept too.
+        read_only: Nothing in the folder is changed, so that a run may be writing into it.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], keep: int = 2, *, tested: bool = False) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], keep: int = 2, *, tested: bool = False, read_only: bool = False
+    ) -> None:
         policies = ocp.checkpoint_managers.preservation_policy
         kept: list[Any] = [policies.LatestN(keep)]
         if tested:
             kept.append(policies.BestN(get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False))
         options = ocp.CheckpointManagerOptions(
-            create=True,
+            create=not read_only,
+            read_only=read_only,
             enable_async_checkpointing=True,
-            cleanup_tmp_directories=jax.process_count() == 1,
+            cleanup_tmp_directories=not read_only and jax.process_count() == 1,
             best_fn=_metric if tested else None,
             preservation_policy=policies.AnyPreservationPolicy(kept),
         )
         self._tested = tested
+        self._read_only = read_only
         self._folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 
@@ -90,13 +95,16 @@ class Checkpoints:
     def restore(self, like: TrainState, step: int | None = None) -> Kept | None:
         """The newest checkpoint that can be read, or None where there is none.
 
-        One that cannot be read is passed over with a warning, and put aside into the folder "damaged".
+        One that cannot be read is passed over with a warning, and put aside into the folder "NAME-damaged" beside that
+        of the checkpoints, NAME: its step will come again.
 
         Args:
             like: A state of the same structure, shapes, dtypes and placement.
             step: The checkpoint of this step and no other.
 
         Raises:
+            OSError: There are checkpoints, but none can be read; all stay where they are. With several processes: one
+                cannot be read.
             ValueError: There is no checkpoint of `step`.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
@@ -104,22 +112,32 @@ class Checkpoints:
             raise ValueError(f"step is {step}, but {self._folder} has checkpoints of steps {steps[::-1]}.")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         wanted = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), iterator=ocp.args.JsonRestore())
+        failures: dict[int, Exception] = {}
         for number in steps if step is None else [step]:
             try:
                 found = self._manager.restore(number, args=wanted)
-                return Kept(found.state, dict(found.iterator))
             except Exception as error:  # Orbax names no exception for a damaged checkpoint
-                warnings.warn(
-                    f"The checkpoint of step {number} cannot be read and is passed over: {error}", stacklevel=2
-                )
-                self._put_aside(number)
+                failures[number] = error
+                # What one process cannot read another may have read: only a person can say what to do.
+                if jax.process_count() > 1:
+                    break
+            else:
+                self._pass_over(failures)
+                return Kept(found.state, dict(found.iterator))
+        if failures:
+            tried = ", ".join(map(str, failures))
+            first = next(iter(failures.values()))
+            raise OSError(f"{self._folder}: no checkpoint can be read (tried: steps {tried}). The first said: {first}")
         return None
 
-    def _put_aside(self, step: int) -> None:
-        """Its step will come again, and a checkpoint is never overwritten."""
-        if jax.process_index() == 0:
-            aside = self._folder.with_name(f"{self._folder.name}-{_DAMAGED_DIR}")
-            aside.mkdir(exist_ok=True)
+    def _pass_over(self, failures: dict[int, Exception]) -> None:
+        for step, error in failures.items():
+            warnings.warn(f"The checkpoint of step {step} cannot be read and is passed over: {error}", stacklevel=3)
+        if not failures or self._read_only:
+            return
+        aside = self._folder.with_name(f"{self._folder.name}-{_DAMAGED_DIR}")
+        aside.mkdir(exist_ok=True)
+        for step in failures:
             taken = len(list(aside.glob(f"{step}-*")))
             (self._folder / str(step)).rename(aside / f"{step}-{taken}")
         self._manager.reload()

@@ -77,16 +77,19 @@ def train(
         2
     """
     devices = chosen_devices(resources.devices)
+    if resources.mapping == "pmap" and jax.process_count() > 1:
+        raise ValueError(
+            f"mapping is 'pmap', which takes one process, not {jax.process_count()}; it may be 'shard_map'."
+        )
     check_divides(config.batch_size, len(devices), config.accumulate)
     folder = None if run_dir is None else Path(run_dir)
     with contextlib.ExitStack() as stack:
-        notice = stack.enter_context(TerminationNotice())
         checkpoints = None
         if folder is not None:
             checkpoints = stack.enter_context(
                 Checkpoints(folder / CHECKPOINT_DIR, resources.keep, tested=validation is not None)
             )
-        run = _Run(model, split, config, validation, folder, resources, devices, label, checkpoints, notice)
+        run = _Run(model, split, config, validation, folder, resources, devices, label, checkpoints)
         run.progress = progress and jax.process_index() == 0
         run.say = say or (lambda text: None)
         return jax.tree.map(lambda leaf: leaf.addressable_data(0), run.finish())
@@ -105,7 +108,6 @@ class _Run:
     devices: list[jax.Device]
     label: str
     checkpoints: Checkpoints | None
-    notice: TerminationNotice
     progress: bool = False
     say: Callable[[str], None] = print
     per_epoch: int = field(init=False)
@@ -139,10 +141,19 @@ class _Run:
             loader.set_state(kept.iterator)
         log_folder = self.folder if jax.process_index() == 0 else None
         log = RunLog(log_folder, done)
-        with contextlib.closing(loader), contextlib.closing(log):
-            return self._steps(mapped, state, loader, log, done)
+        # Before the first step there is nothing to save, and SIGTERM ends the run at once.
+        with contextlib.closing(loader), contextlib.closing(log), TerminationNotice() as notice:
+            return self._steps(mapped, state, loader, log, done, notice)
 
-    def _steps(self, mapped: Mapped, state: TrainState, loader: BatchIterator, log: RunLog, done: int) -> TrainState:
+    def _steps(
+        self,
+        mapped: Mapped,
+        state: TrainState,
+        loader: BatchIterator,
+        log: RunLog,
+        done: int,
+        notice: TerminationNotice,
+    ) -> TrainState:
         """Steps `done` to the last."""
         window = Window(self.label, log, self.config.batch_size, self.per_epoch, done, self.checkpoints)
         size = self.config.batch_size
@@ -161,20 +172,21 @@ class _Run:
                 with jax.transfer_guard("disallow"):
                     state, metrics = mapped.advance(state, batch)
                 window.add(metrics, bar)
-                epoch_ends = step % self.per_epoch == 0
+                epoch_ends, accuracy = step % self.per_epoch == 0, None
                 if epoch_ends or step % self.resources.log_steps == 0:
-                    accuracy = self._validate(state) if epoch_ends else None
-                    window.close(step, accuracy)
-                told = self.notice.given(step)
+                    tests = epoch_ends and self.validation is not None
+                    accuracy = window.close(step, functools.partial(self._validate, state) if tests else None)
+                told = notice.given(step)
                 if told or self._due(step):
                     window.flush()
-                    self._keep(state, loader, accuracy if epoch_ends else None)
+                    self._keep(state, loader, accuracy)
                 if told and step < self.num_steps:
                     self._leave(step)
         return state
 
     def _due(self, step: int) -> bool:
-        return step == self.num_steps or step % (self.resources.checkpoint_steps or self.per_epoch) == 0
+        tested = self.validation is not None and step % self.per_epoch == 0
+        return step == self.num_steps or tested or step % (self.resources.checkpoint_steps or self.per_epoch) == 0
 
     def _keep(self, state: TrainState, loader: BatchIterator, accuracy: float | None) -> None:
         if self.checkpoints is not None:
@@ -188,9 +200,8 @@ class _Run:
             f"{self.label}: stopped by SIGTERM; saved after step {step} of {self.num_steps}. The same command goes on."
         )
 
-    def _validate(self, state: TrainState) -> float | None:
-        if self.validation is None:
-            return None
+    def _validate(self, state: TrainState) -> float:
+        assert self.validation is not None
         variables = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.variables)
         return evaluate(logits_fn(self.model, variables), self.validation.images, self.validation.labels)
 
@@ -231,9 +242,15 @@ class _Run:
             np.arange(size, dtype=np.int32),
         )
         batch: Batch = mapped.place_batch(rows)
-        first = self._first_state()
-        # A state is used up by its step, so each call gets its own.
-        return measured(lambda: mapped.advance(mapped.place_state(jax.tree.map(lambda x: x.copy(), first)), batch))
+        state = mapped.place_state(self._first_state())
+
+        def step() -> object:
+            # A state is used up by its step.
+            nonlocal state
+            state, metrics = mapped.advance(state, batch)
+            return metrics
+
+        return measured(step)
 
 
 @functools.lru_cache(maxsize=8)

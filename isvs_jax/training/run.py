@@ -12,12 +12,13 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from isvs_jax import data, environment, models
 from isvs_jax._files import write_atomically
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.training.config import Resources, TrainConfig
-from isvs_jax.training.devices import Distributed
+from isvs_jax.training.devices import Distributed, chosen_devices
 from isvs_jax.training.evaluate import evaluate
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import train
@@ -128,10 +129,10 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
     first = jax.process_index() == 0
     dataset = _load(run.data, progress and first)
     config = _resolved(run, dataset)
-    if claim(run.out, _fingerprint(run, config, dataset), write=first) and first:
+    if _claimed(run.out, _fingerprint(run, config, dataset)) and first:
         say(f"{run.out} holds this run already: it goes on where it stopped.")
     if first:
-        _note_session(run.out)
+        _note_session(run.out, chosen_devices(run.resources.devices))
     training, validation = dataset.train, None
     if run.data.validation_share:
         held = data.holdout(dataset, run.data.validation_share)
@@ -178,8 +179,9 @@ def _load(choice: DataChoice, progress: bool) -> data.Dataset:
 
 def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
     """The configuration with what depends on the data: mirror images, and the strengths of matched filters."""
-    augmentation = dataclasses.replace(run.train.augmentation, flip=dataset.mirror)
-    config = dataclasses.replace(run.train, augmentation=augmentation)
+    config = run.train
+    if config.augmentation.flip is None:
+        config = dataclasses.replace(config, augmentation=dataclasses.replace(config.augmentation, flip=dataset.mirror))
     if not run.matched_to:
         return config
     count = min(_MATCHING, len(dataset.train))
@@ -197,6 +199,7 @@ def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[s
             "train_images": len(dataset.train),
             "validation_share": run.data.validation_share,
             "images_sha256": data.digest(dataset.train),
+            "test_images_sha256": data.digest(dataset.test),
             "labels_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train.labels).tobytes()).hexdigest(),
         },
         "model": dataclasses.asdict(run.model),
@@ -204,7 +207,19 @@ def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[s
     }
 
 
-def _note_session(folder: Path) -> None:
+def _claimed(folder: Path, fingerprint: dict[str, Any]) -> bool:
+    """`claim` by process 0 before the others look at the folder."""
+    first = jax.process_index() == 0
+    if jax.process_count() == 1:
+        return claim(folder, fingerprint)
+    try:
+        again = first and claim(folder, fingerprint)
+    finally:
+        multihost_utils.sync_global_devices("claimed")
+    return again if first else claim(folder, fingerprint, write=False)
+
+
+def _note_session(folder: Path, devices: list[jax.Device]) -> None:
     """Add what this session runs with to environment.json, one entry a session."""
     file = folder / ENVIRONMENT_FILE
     sessions = json.loads(file.read_text()) if file.exists() else []
@@ -214,7 +229,7 @@ def _note_session(folder: Path) -> None:
             "date": environment.today(),
             "commit": environment.commit(),
             "versions": environment.versions("flax", "optax", "orbax-checkpoint", "grain"),
-            "hardware": environment.hardware(jax.devices()),
+            "hardware": environment.hardware(devices),
             "processes": jax.process_count(),
         }
     )

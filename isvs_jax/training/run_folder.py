@@ -41,7 +41,9 @@ def claim(folder: str | os.PathLike[str], config: dict[str, Any], *, write: bool
                 + "Give another folder, or delete this one."
             )
         return True
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # What a kill left while this very file was written is nobody's.
+    partial = f".{FILE}.*.partial"
+    if folder.exists() and (not folder.is_dir() or any(not file.match(partial) for file in folder.iterdir())):
         raise ConfigurationChangedError(
             f"{folder} exists and is not the folder of a run (it has no {FILE}). Give another folder."
         )

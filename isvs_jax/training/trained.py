@@ -47,12 +47,14 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
     # The schedule is no part of the state, so its length does not matter here.
     optimizer = make_optimizer(OptimizerConfig(**kept["train"]["optimizer"]), num_steps=10)
     like = init_state(model, optimizer, shape, 0, average=kept["train"]["ema_decay"] > 0)
-    with Checkpoints(folder / CHECKPOINT_DIR, tested=True) as checkpoints:
+    if not (folder / CHECKPOINT_DIR).is_dir():
+        raise FileNotFoundError(f"{folder} has no {CHECKPOINT_DIR}: the run has not saved anything yet.")
+    with Checkpoints(folder / CHECKPOINT_DIR, tested=True, read_only=True) as checkpoints:
         if which == "best" and checkpoints.best_step is None:
             raise ValueError("which is 'best', but no checkpoint has a validation accuracy; it may be 'last'.")
         found = checkpoints.restore(like, checkpoints.best_step if which == "best" else None)
     if found is None:
-        raise FileNotFoundError(f"{folder / CHECKPOINT_DIR} holds no checkpoint that can be read.")
+        raise FileNotFoundError(f"{folder / CHECKPOINT_DIR} holds no checkpoint.")
     logits_fn = models.logits_fn(model, found.state.variables)
     if view is None or view == "none":
         return logits_fn

@@ -1,6 +1,7 @@
 """The metrics of a few steps: fetched together, shown on the progress bar, written down as one line, and finite."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,26 +62,28 @@ class Window:
         self.bar.set_postfix(loss=f"{values[-1].loss:.3f}", accuracy=f"{values[-1].accuracy:.3f}", refresh=False)
         self.bar.update(len(values) * self.batch_size)
 
-    def close(self, step: int, accuracy: float | None) -> None:
-        """Write a line of the log."""
+    def close(self, step: int, validate: Callable[[], float] | None = None) -> float | None:
+        """Write a line of the log, with the accuracy that `validate` gives, which is returned."""
         self.flush()
         seconds = max(self.log.seconds - self.began, 1e-9)
         line: dict[str, float | int] = {"epoch": (step - 1) // self.per_epoch + 1}
         line |= {name: float(np.mean([getattr(m, name) for m in self.seen])) for name in Metrics._fields}
         line["images_per_second"] = round(len(self.seen) * self.batch_size / seconds, 1)
+        accuracy = None if validate is None else validate()
         if accuracy is not None:
             line["validation_accuracy"] = accuracy
         self.log.write(step, line)
         self.began, self.seen = self.log.seconds, []
+        return accuracy
 
     def _require_finite(self, metrics: Metrics) -> None:
         if math.isfinite(metrics.loss) and math.isfinite(metrics.grad_norm):
             return
-        step = self.done
+        step = self.done + 1
         last = self.checkpoints.latest_step if self.checkpoints else None
         kept = "no checkpoint is kept" if last is None else f"the last checkpoint is of step {last}"
+        epoch = self.done // self.per_epoch + 1
         raise FloatingPointError(
-            f"{self.label}: at step {step} (epoch {step // self.per_epoch + 1}) the loss is {metrics.loss} and the "
-            f"norm of the gradient {metrics.grad_norm}; {kept}. Lower the learning rate, or look for "
-            "pixels that are not finite."
+            f"{self.label}: at step {step} (epoch {epoch}) the loss is {metrics.loss} and the norm of the gradient "
+            f"{metrics.grad_norm}; {kept}. Lower the learning rate, or look for pixels that are not finite."
         )

@@ -71,6 +71,34 @@ def test_a_damaged_checkpoint_is_passed_over_and_put_aside(tmp_path: Path) -> No
         assert same(again.state, state_at(2))
 
 
+def test_where_none_can_be_read_all_stay_and_the_run_does_not_start_over(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path / "kept") as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(Kept(state_at(step), {"next_step": step}))
+    other = init_state(CNN(10, width=3), optax.adam(1e-3), (8, 8, 1), seed=0, average=True)
+    with (
+        Checkpoints(tmp_path / "kept") as checkpoints,
+        pytest.raises(OSError, match=r"no checkpoint can be read \(tried: steps 2, 1\). The first said"),
+    ):
+        checkpoints.restore(other)
+    with Checkpoints(tmp_path / "kept") as checkpoints:
+        assert checkpoints.latest_step == 2
+    assert not (tmp_path / "kept-damaged").exists()
+
+
+def test_a_reader_leaves_alone_what_a_run_is_writing(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Kept(state_at(1), {"next_step": 1}))
+    writing = tmp_path / "2.orbax-checkpoint-tmp"
+    shutil.copytree(tmp_path / "1", writing)
+    with Checkpoints(tmp_path, tested=True, read_only=True) as checkpoints:
+        found = checkpoints.restore(state_at(0))
+        assert found is not None
+        assert same(found.state, state_at(1))
+        assert checkpoints.best_step is None
+    assert writing.exists()
+
+
 def test_a_half_written_checkpoint_does_not_count(tmp_path: Path) -> None:
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(Kept(state_at(1), {"next_step": 1}))

@@ -57,6 +57,7 @@ def wait_for(out: Path, step: int, process: subprocess.Popen[str]) -> None:
     while steps_done(out) < step and time.monotonic() < end:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.005)
+    assert steps_done(out) >= step, "the run took too long"
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from isvs_jax.training import (
     load_classifier,
 )
 from isvs_jax.training.command import main, parse
+from isvs_jax.training.run import _load, _resolved
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
 SHORT = ["--train.epochs", "2", "--train.batch-size", "16", "--train.ema-decay", "0.9"]
@@ -93,3 +94,16 @@ def test_every_setting_is_an_option() -> None:
     for wrong in (["random", "--train.inputs.views", "dense"], ["sum"], ["raw", "--train.epochs", "many"]):
         with pytest.raises(SystemExit):
             parse(wrong)
+
+
+def test_mirror_images_are_as_the_data_say_or_as_a_person_says() -> None:
+    said: list[tuple[list[str], bool]] = [
+        ([], False),
+        (["--train.augmentation.flip", "True"], True),
+        (["--data.mirror", "True"], True),
+        (["--data.mirror", "True", "--train.augmentation.flip", "False"], False),
+    ]
+    for more, expected in said:
+        run = parse(["raw", *SMALL, *more])
+        dataset = _load(run.data, False)
+        assert _resolved(run, dataset).augmentation.flip is expected

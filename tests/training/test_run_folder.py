@@ -26,3 +26,9 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationChangedError, match="is not the folder of a run"):
         claim(tmp_path, {"epochs": 3})
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_kill_while_the_configuration_is_written_locks_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / ".config.json.1234.partial").write_text('{"epo')
+    assert claim(tmp_path, {"epochs": 3}) is False
+    assert claim(tmp_path, {"epochs": 3}) is True

@@ -22,6 +22,7 @@ from isvs_jax.training import (
     View,
     evaluate,
     make_loader,
+    placement,
     read_log,
     train,
 )
@@ -84,7 +85,8 @@ def test_the_loss_falls_it_learns_and_the_best_is_kept(digits: data.Dataset, tmp
         config,
         run_dir=tmp_path,
         validation=digits.test,
-        resources=Resources(devices=1, log_steps=1000),
+        # Saved in the middle of epochs, and at their ends because there is an accuracy to keep.
+        resources=Resources(devices=1, log_steps=1000, checkpoint_steps=5),
         progress=False,
     )
     log = read_log(tmp_path)
@@ -154,15 +156,57 @@ def test_views_in_the_step_are_those_of_the_cache(digits: data.Dataset) -> None:
         np.testing.assert_allclose(step, cache, atol=3e-4)
 
 
-def test_where_views_are_made_is_measured_once_and_said(digits: data.Dataset, tmp_path: Path) -> None:
+def test_where_views_are_made_is_measured_once_and_said(
+    digits: data.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     config = dataclasses.replace(CONFIG, epochs=1, inputs=Inputs("fixed", (View(1.0, "blur"),)))
-    resources = Resources(devices=1)
-    first = train(MODEL, digits.train, config, run_dir=tmp_path, resources=resources, progress=False, say=said.append)
+
+    def run() -> TrainState:
+        resources = Resources(devices=1, checkpoint_steps=2)
+        return train(
+            MODEL, digits.train, config, run_dir=tmp_path, resources=resources, progress=False, say=said.append
+        )
+
+    with monkeypatch.context() as patch:
+        at_step(3, interrupt, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run()
     assert "ms" in said[0]
     kept = json.loads((tmp_path / PLACEMENT_FILE).read_text())
     assert kept["place"] in said[0]
-    assert int(first.step) == 6
+
+    def measured(*arguments: object) -> float:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(placement, "measured", measured)
+    assert int(run().step) == 6
+    assert said[1] == said[0]
+
+
+def test_pmap_trains_as_shard_map_does_and_nothing_compiles_after_the_first_step(
+    digits: data.Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = dataclasses.replace(
+        CONFIG, epochs=1, inputs=Inputs(), optimizer=OptimizerConfig("sgd", learning_rate=1e-2)
+    )
+    states = []
+    for mapping in ("shard_map", "pmap"):
+        resources = Resources(devices=2, mapping=mapping)  # type: ignore[arg-type]
+        compiled: list[int] = []
+
+        def counting(window: Window, metrics: object, bar: object, compiled: list[int] = compiled) -> None:
+            add(window, metrics, bar)  # type: ignore[arg-type]
+            compiled.append(sum("Finished XLA compilation of" in record.message for record in caplog.records))
+
+        with pytest.MonkeyPatch.context() as patch, jax.log_compiles(), caplog.at_level("WARNING"):
+            patch.setattr(Window, "add", counting)
+            states.append(train(MODEL, digits.train, config, resources=resources, progress=False))
+        assert compiled[0] > 0
+        assert len(set(compiled)) == 1
+        caplog.clear()
+    for one, two in zip(*(jax.tree.leaves(state.params) for state in states), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(digits: data.Dataset, tmp_path: Path) -> None:
@@ -178,7 +222,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(digits: data
     epoch = step // 6 + 1
     resources = dataclasses.replace(ONE, checkpoint_steps=1)
     kept = rf"the last checkpoint is of step {step}" if step else "no checkpoint is kept"
-    with pytest.raises(FloatingPointError, match=rf"at step {step} \(epoch {epoch}\) the loss is nan.*{kept}"):
+    with pytest.raises(FloatingPointError, match=rf"at step {step + 1} \(epoch {epoch}\) the loss is nan.*{kept}"):
         train(MODEL, split, config, run_dir=tmp_path, resources=resources, progress=False)
 
 
