@@ -190,7 +190,7 @@ def test_pmap_trains_as_shard_map_does_and_nothing_compiles_after_the_first_step
     config = dataclasses.replace(
         CONFIG, epochs=1, inputs=Inputs(), optimizer=OptimizerConfig("sgd", learning_rate=1e-2)
     )
-    states = []
+    states, add = [], Window.add
     for mapping in ("shard_map", "pmap"):
         resources = Resources(devices=2, mapping=mapping)  # type: ignore[arg-type]
         compiled: list[int] = []
