@@ -75,12 +75,15 @@ def test_where_none_can_be_read_all_stay_and_the_run_does_not_start_over(tmp_pat
     with Checkpoints(tmp_path / "kept") as checkpoints:
         for step in (1, 2):
             checkpoints.save(Kept(state_at(step), {"next_step": step}))
-    other = init_state(CNN(10, width=3), optax.adam(1e-3), (8, 8, 1), seed=0, average=True)
+        checkpoints.wait()
+        # Damage that Orbax sees at once, before it starts to read in the background.
+        for step in (1, 2):
+            shutil.rmtree(tmp_path / "kept" / str(step) / "state")
     with (
         Checkpoints(tmp_path / "kept") as checkpoints,
         pytest.raises(OSError, match=r"no checkpoint can be read \(tried: steps 2, 1\). The first said"),
     ):
-        checkpoints.restore(other)
+        checkpoints.restore(state_at(0))
     with Checkpoints(tmp_path / "kept") as checkpoints:
         assert checkpoints.latest_step == 2
     assert not (tmp_path / "kept-damaged").exists()
