@@ -69,9 +69,9 @@ def test_path_is_continuous_where_one_long_step_more_fits(x64):
     plan, unit = plan_path(None), 0.1 / 5.0
     first = 1 / np.linalg.norm(Flow(image).d @ Flow(image).u / 0.1, axis=1).max()
     time = first + unit * (plan.finish_length + 3 * plan.long_length)
-    times = time + np.array([-1e-6, -1e-9, 1e-9, 1e-6])
+    times = time + np.array([-1e-4, -1e-5, 1e-5, 1e-4])
     dense = isvs_jax.scale_space(image, times).dense
-    assert float(jnp.abs(jnp.diff(dense, axis=0)).max()) < 1e-5
+    assert float(jnp.abs(jnp.diff(dense, axis=0)).max()) < 1e-4
 
 
 def test_gradient_through_long_steps_is_that_of_finite_differences(x64):

@@ -23,7 +23,7 @@ def masking_warnings(masks: dict[str, np.ndarray]) -> list[str]:
         return ["the gradient through the defence itself was not tried: the figure is no worst case."]
     warnings = []
     plain, worst = masks["unrolled"].mean(), masks[names[-1]].mean()
-    hidden = masks["clean"].mean() > 0 and plain - worst > _HIDDEN_SHARE
+    hidden = masks["clean"].mean() > 0 and plain - worst > _HIDDEN_SHARE + 1e-9
     if hidden:
         warnings.append(
             f"the gradient through the defence is masked: {plain:.1%} hold against it, {worst:.1%} against all ways. "
@@ -32,7 +32,7 @@ def masking_warnings(masks: dict[str, np.ndarray]) -> list[str]:
     before = "clean"
     for name in names:
         gained = masks[before].mean() - masks[name].mean()
-        if name in GRADIENT_FREE and gained > _HIDDEN_SHARE:
+        if name in GRADIENT_FREE and gained > _HIDDEN_SHARE + 1e-9:
             warnings.append(
                 f"{name}, which asks for no gradient, broke {gained:.1%} of all examples after the ways before it had "
                 "failed: the gradient attacks are too weak here, and the figure may still be too high."

@@ -14,10 +14,12 @@ _SQUARE_SHARE = 0.002
 
 
 def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int | None) -> list[str]:
-    """Look at the first chunk for outputs and gradients that spoil attacks."""
+    """Look at the first batch for outputs and gradients that spoil attacks; copies that fill it up count once."""
     images, labels = problem.images[:batch_size], problem.labels[:batch_size]
     extra = () if eot is None else (key,)
-    logits = np.asarray(logits_of(problem.model.judge, images, *extra))
+    rows = np.asarray(images).reshape(len(images), -1)
+    first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    logits = np.asarray(logits_of(problem.model.judge, images, *extra))[first]
     warnings = []
     if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1.0, atol=1e-5):
         warnings.append(
@@ -31,7 +33,7 @@ def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int |
     verdict = jax.jit(look, static_argnames=("loss_name", "eot_samples"))(
         problem.model, images, labels, labels, loss_name="margin", key=key, eot_samples=eot
     )
-    flat = np.asarray(jnp.all(verdict.gradient == 0, axis=(1, 2, 3)))
+    flat = np.asarray(jnp.all(verdict.gradient == 0, axis=(1, 2, 3)))[first]
     if flat.any():
         warnings.append(
             f"the gradient of {int(flat.sum())} of {len(flat)} images is exactly zero: the gradient "
@@ -40,7 +42,7 @@ def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int |
     return warnings
 
 
-def square_warning(masks: dict[str, np.ndarray], individually: bool) -> list[str]:
+def square_warning(masks: dict[str, np.ndarray]) -> list[str]:
     """What Square broke of what every gradient attack had left, as sentences."""
     gradient = [name for name in masks if name not in ("clean", "square")]
     if "square" not in masks or not gradient:
@@ -50,6 +52,6 @@ def square_warning(masks: dict[str, np.ndarray], individually: bool) -> list[str
     if gained <= _SQUARE_SHARE:
         return []
     return [
-        f"Square, which asks for no gradient, broke {gained:.1%} of the examples that every "
-        "gradient attack had left: the gradients may be masked, and the figure too high."
+        f"Square, which asks for no gradient, broke {gained:.1%} of all examples after every gradient attack had "
+        "failed on them: the gradients may be masked, and the figure too high."
     ]

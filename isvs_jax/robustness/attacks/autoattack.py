@@ -177,7 +177,7 @@ def autoattack_report(
         robust = robust & masks[attack]
     check_ball(problem.images, adversarial, problem.epsilon, norm)
     warnings = model_warnings(problem, batch_size, jax.random.fold_in(key, 0), eot)
-    warnings += square_warning(masks, individually)
+    warnings += square_warning(masks)
     return AutoAttackResult(jnp.asarray(adversarial), robust, masks, tuple(warnings))
 
 

@@ -40,10 +40,13 @@ def doubling_warnings(
 
     >>> doubling_warnings(40, 0.5, 0.495)
     ()
+    >>> doubling_warnings(40, 0.07, 0.06)
+    ()
     >>> len(doubling_warnings(40, 0.5, 0.3))
     1
     """
-    if doubled >= accuracy - tolerance:
+    # Shares of examples: a difference of just the tolerance is none, however it is rounded.
+    if accuracy - doubled <= tolerance + 1e-9:
         return ()
     return (
         f"twice the {steps} ({2 * num_steps} for {num_steps}) lower the accuracy from {accuracy:.1%} to {doubled:.1%}: "

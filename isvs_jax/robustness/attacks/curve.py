@@ -77,13 +77,13 @@ def curve_warnings(
         raise ValueError(f"epsilons is {tuple(epsilons)}; it must increase.")
     warnings = []
     for i in range(1, len(epsilons)):
-        if accuracy[i] > accuracy[i - 1] + tolerance:
+        if accuracy[i] - accuracy[i - 1] > tolerance + 1e-9:
             warnings.append(
                 f"accuracy rises with epsilon, from {accuracy[i - 1]:.1%} at {epsilons[i - 1]:g} "
                 f"to {accuracy[i]:.1%} at {epsilons[i]:g}: the attack does not find what lies in "
                 "the smaller ball."
             )
-    if accuracy[-1] > chance + tolerance:
+    if accuracy[-1] - chance > tolerance + 1e-9:
         if epsilons[-1] >= full:
             warnings.append(
                 f"accuracy is {accuracy[-1]:.1%} at epsilon = {epsilons[-1]:g}, where every image "

@@ -81,7 +81,9 @@ def doubling_cell(
     left = np.flatnonzero(held)
     warnings: tuple[str, ...] = ()
     if left.size:
-        rows, real = filled(left, work.layout.filled(len(held)))
+        full = work.layout.filled(len(held))
+        # The shape of the figure's own attack is compiled already; a half of it or less costs less, compiled anew.
+        rows, real = (left, left.size) if 2 * left.size <= full else filled(left, full)
         key = jax.random.fold_in(work.key, _DOUBLING_KEY)
         effort = (2 * settings.attack_steps, 2 * settings.attack_queries)
         found = _attack(work, rows, key, norm, epsilon, *effort, told)
@@ -95,7 +97,7 @@ def mask_warnings(work: Work, masks: dict[str, np.ndarray]) -> list[str]:
     """What the masks of attacks say of masked gradients, as sentences."""
     if work.defence is not None:
         return masking_warnings(masks)
-    return square_warning(masks, work.settings.individually)
+    return square_warning(masks)
 
 
 def attacks_of(work: Work) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def _why_no_relative_mce(report: Report, normaliser: Normaliser) -> str:
     if counts != [report.clean.count]:
         return (
             f"Relative mCE is left out: it takes the clean error from those under corruption, but the clean images are "
-            f" {report.clean.count} and the corrupted ones {listed(counts)}, not the same ones."
+            f"{report.clean.count} and the corrupted ones {listed(counts)}, not the same ones."
         )
     below = [name for name in report.corruptions if normaliser.errors[name] <= normaliser.clean_error]
     if below:

@@ -114,6 +114,10 @@ def test_masked_gradients_are_warned_of_and_a_surrogate_takes_the_mask_off(case,
     result = autoattack_report(*common, **options)
     assert any("Square, which asks for no gradient, broke" in w for w in result.warnings)
     assert any("is exactly zero" in w for w in result.warnings)
+    # Copies that fill a batch up are no further images.
+    rows = jnp.array([0, *[1] * 11])
+    copies = autoattack_report(rounding, case.images[rows], labels[rows], KEY, **options | {"attacks": ("apgd-ce",)})
+    assert any("the gradient of 2 of 2 images is exactly zero" in w for w in copies.warnings)
     seeing = autoattack_report(*common, **options, gradient_fn=case.logits_fn)
     assert seeing.warnings == ()
     assert seeing.robust.sum() <= result.robust.sum()
