@@ -223,14 +223,6 @@ def _note_session(folder: Path, devices: list[jax.Device]) -> None:
     """Add what this session runs with to environment.json, one entry a session."""
     file = folder / ENVIRONMENT_FILE
     sessions = json.loads(file.read_text()) if file.exists() else []
-    sessions.append(
-        {
-            "command": environment.command_line(),
-            "date": environment.today(),
-            "commit": environment.commit(),
-            "versions": environment.versions("flax", "optax", "orbax-checkpoint", "grain"),
-            "hardware": environment.hardware(devices),
-            "processes": jax.process_count(),
-        }
-    )
+    versions = environment.versions("flax", "optax", "orbax-checkpoint", "grain")
+    sessions.append(environment.session(devices) | {"versions": versions, "processes": jax.process_count()})
     write_atomically(file, json.dumps(sessions, indent=2, ensure_ascii=False) + "\n")
