@@ -76,5 +76,8 @@ def test_a_broken_defence_fools_plain_pgd_and_not_the_referee(trained, defence: 
     )  # fmt: skip
     assert result.robust.mean() <= 0.05
     np.testing.assert_array_equal(_correct(model, result.images, labels), result.robust)
-    assert any("gradient of 40 of 40 images is exactly zero" in warning for warning in result.warnings)
+    # Only what is right without attack is attacked.
+    count = int(np.sum(_correct(model, images, labels)))
+    sentence = f"gradient of {count} of {count} images is exactly zero"
+    assert any(sentence in warning for warning in result.warnings)
     assert any("gradient through the defence is masked" in warning for warning in result.warnings)
