@@ -80,8 +80,9 @@ def measure(images: np.ndarray, supports: dict[str, Edges], arguments: argparse.
 
     @jax.jit
     def path(state):
-        step = lambda state, _: (planar_step(solver, planar, state, solver.default_step_size), None)  # noqa: E731
-        return jax.lax.scan(step, state, None, length=steps)[0]
+        return jax.lax.fori_loop(
+            0, steps, lambda _, state: planar_step(solver, planar, state, solver.default_step_size), state
+        )
 
     label = jax.jit(lambda support: components(*(~edge[..., 0] for edge in support)))
     for name, support in supports.items():

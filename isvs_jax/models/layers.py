@@ -98,6 +98,19 @@ class Layers:
             name=name,
         )
 
+    def two_convolutions(self, hidden: jax.Array, width: int, stride: int, *, zero: bool) -> jax.Array:
+        """The branch of a basic block, bn(conv(relu(bn(conv(x))))); `zero` starts its last scale at 0."""
+        hidden = self.convolution(width, 3, stride, name="conv1")(hidden)
+        hidden = nn.relu(self.batch_norm(name="bn1")(hidden))
+        hidden = self.convolution(width, 3, name="conv2")(hidden)
+        return self.batch_norm(name="bn2", zero=zero)(hidden)
+
+    def shortcut(self, inputs: jax.Array, width: int, stride: int, *, name: str) -> jax.Array:
+        """The identity, or where the shape changes a 1×1 convolution with batch normalisation (option B)."""
+        if stride == 1 and inputs.shape[-1] == width:
+            return inputs
+        return self.batch_norm(name=f"{name}_1")(self.convolution(width, 1, stride, name=f"{name}_0")(inputs))
+
     def pooled_logits(self, hidden: jax.Array, num_classes: int, *, name: str | None = None) -> jax.Array:
         """The mean over pixels [B, H, W, C] and a dense layer: float32 logits [B, K]."""
         return self.logits(hidden.astype(self.exact).mean((-3, -2)), num_classes, name=name)

@@ -71,10 +71,7 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        hidden = self.layers.convolution(self.width, 3, self.stride, name="conv1")(inputs)
-        hidden = nn.relu(self.layers.batch_norm(name="bn1")(hidden))
-        hidden = self.layers.convolution(self.width, 3, name="conv2")(hidden)
-        hidden = self.layers.batch_norm(name="bn2", zero=self.zero_init)(hidden)
+        hidden = self.layers.two_convolutions(inputs, self.width, self.stride, zero=self.zero_init)
         return nn.relu(hidden + _shortcut(inputs, self.width, self.stride))
 
 

@@ -69,12 +69,5 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        hidden = self.layers.convolution(self.width, 3, self.stride, name="conv1")(inputs)
-        hidden = nn.relu(self.layers.batch_norm(name="bn1")(hidden))
-        hidden = self.layers.convolution(self.width, 3, name="conv2")(hidden)
-        hidden = self.layers.batch_norm(name="bn2", zero=self.zero_init)(hidden)
-        shortcut = inputs
-        if self.stride != 1 or inputs.shape[-1] != self.width:
-            shortcut = self.layers.convolution(self.width, 1, self.stride, name="shortcut_0")(inputs)
-            shortcut = self.layers.batch_norm(name="shortcut_1")(shortcut)
-        return nn.relu(hidden + shortcut)
+        hidden = self.layers.two_convolutions(inputs, self.width, self.stride, zero=self.zero_init)
+        return nn.relu(hidden + self.layers.shortcut(inputs, self.width, self.stride, name="shortcut"))

@@ -79,8 +79,4 @@ class _Bottleneck(nn.Module):
         hidden = nn.relu(self.layers.batch_norm(name="bn2")(hidden))
         hidden = self.layers.convolution(4 * self.width, 1, name="conv3")(hidden)
         hidden = self.layers.batch_norm(name="bn3", zero=self.zero_init)(hidden)
-        shortcut = inputs
-        if self.stride != 1 or inputs.shape[-1] != 4 * self.width:
-            shortcut = self.layers.convolution(4 * self.width, 1, self.stride, name="downsample_0")(inputs)
-            shortcut = self.layers.batch_norm(name="downsample_1")(shortcut)
-        return nn.relu(hidden + shortcut)
+        return nn.relu(hidden + self.layers.shortcut(inputs, 4 * self.width, self.stride, name="downsample"))

@@ -30,7 +30,10 @@ def traced(name: str, *, train: bool, **attributes: Any) -> list[Any]:
     model = TINY[name].clone(**attributes)
     images = jax.ShapeDtypeStruct((2, 16, 16, 3), np.float32)
     axes = [(AXIS, 2)] if train and attributes.get("axis_name") else None
-    function = lambda variables, images: model.apply(variables, images, train=train, mutable=["batch_stats"])  # noqa: E731
+
+    def function(variables: Any, images: jax.Array) -> Any:
+        return model.apply(variables, images, train=train, mutable=["batch_stats"])
+
     return list(equations(jax.make_jaxpr(function, axis_env=axes)(shapes(model, (16, 16, 3)), images).jaxpr))
 
 
