@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import flax.linen as nn
@@ -89,13 +89,12 @@ def train(
             checkpoints = stack.enter_context(
                 Checkpoints(folder / CHECKPOINT_DIR, resources.keep, tested=validation is not None)
             )
-        run = _Run(model, split, config, validation, folder, resources, devices, label, checkpoints)
-        run.progress = progress and jax.process_index() == 0
-        run.say = say or (lambda text: None)
+        shows = progress and jax.process_index() == 0
+        run = _Run(model, split, config, validation, folder, resources, devices, label, checkpoints, shows, say)
         return jax.tree.map(lambda leaf: leaf.addressable_data(0), run.finish())
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Run:
     """What stays the same while a run goes on."""
 
@@ -108,14 +107,16 @@ class _Run:
     devices: list[jax.Device]
     label: str
     checkpoints: Checkpoints | None
-    progress: bool = False
-    say: Callable[[str], None] = print
-    per_epoch: int = field(init=False)
-    num_steps: int = field(init=False)
+    progress: bool
+    say: Callable[[str], None] | None
 
-    def __post_init__(self) -> None:
-        self.per_epoch = self.config.steps_per_epoch(len(self.split))
-        self.num_steps = self.config.num_steps(len(self.split))
+    @property
+    def per_epoch(self) -> int:
+        return self.config.steps_per_epoch(len(self.split))
+
+    @property
+    def num_steps(self) -> int:
+        return self.config.num_steps(len(self.split))
 
     def finish(self) -> TrainState:
         """Run the steps that are left."""
@@ -131,7 +132,8 @@ class _Run:
             placement = decide(
                 self.config.inputs, self.resources, self._share(), lambda: self._step_seconds(mapped), self.folder
             )
-            self.say(f"{self.label}: views from the {placement.place} ({placement.reason})")
+            if self.say:
+                self.say(f"{self.label}: views from the {placement.place} ({placement.reason})")
             if placement.place == "cache":
                 views = ready_views(self.split, self.config.inputs, self.resources, progress=self.progress)
             else:

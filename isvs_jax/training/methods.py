@@ -15,7 +15,7 @@ from isvs_jax.training.views import View, show_views
 
 PATH_VIEWS = (View(2.0), View(4.0), View(8.0))
 # One strength of a filter for each view of the path; `matched` puts the strength of equal residual energy in its place.
-_FILTER_KINDS = ("blur", "lowpass", "rof")
+_FILTER_KINDS: tuple[FilterKind, ...] = ("blur", "lowpass", "rof")
 _NOISE = 0.1
 
 
@@ -43,7 +43,7 @@ def method_configs() -> dict[str, TrainConfig]:
         "coarse_to_fine": _make(Inputs("coarse_to_fine", PATH_VIEWS)),
         "consistency": _make(Inputs("several", PATH_VIEWS, draws=3), Objective("consistency")),
     }
-    configs |= {kind: _make(Inputs("random", tuple(View(s, kind) for s in _start(kind)))) for kind in _FILTER_KINDS}  # type: ignore[arg-type]
+    configs |= {kind: _make(Inputs("random", tuple(View(s, kind) for s in _start(kind)))) for kind in _FILTER_KINDS}
     configs |= {name: _make(objective=objective) for name, objective in objectives.items()}
     configs["path_noise"] = _make(path, augmentation=noisy)
     configs |= {f"path_{name}": _make(path, objective) for name, objective in objectives.items()}

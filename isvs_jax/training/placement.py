@@ -37,14 +37,12 @@ def decide(
     """Where the views of a run are computed.
 
     Args:
-        inputs: The way to use the path.
+        inputs: The way to use the path, with one view or more.
         resources: What was asked for.
         images: A device's share of a batch, of the run's shape.
         step_seconds: Measures a step that gets its versions ready made.
         folder: The run's, where the decision is kept, so that a run taken up again goes on in the same way.
     """
-    if not inputs.views:
-        return Placement("step", "no views")
     if resources.smoothing != "auto":
         return Placement(resources.smoothing, "asked for")
     file = None if folder is None else folder / FILE
