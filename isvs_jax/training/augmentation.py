@@ -1,4 +1,4 @@
-"""Augmentation of a batch on the device: crops, mirror images, Gaussian noise; a key for each example."""
+"""Augmentation of a batch on the device: crops, mirror images, contrast, Gaussian noise; a key for each example."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,8 @@ class Augmentation:
         crop: The image is shifted by up to so many pixels in each direction, its border repeated; 0 for none.
         flip: Whether half of the images are mirrored left to right. Only where a mirror image keeps its class. None
             leaves it to what the data set says where that is known, else none are.
+        contrast: The contrast is lowered to a share uniform in [1 − contrast, 1], about each channel's mean; in [0, 1),
+            0 for none.
         noise: Gaussian noise whose standard deviation is uniform in [0, noise], on the scale of [0, 1]; 0 for none.
 
     Raises:
@@ -24,6 +26,7 @@ class Augmentation:
 
     crop: int = 0
     flip: bool | None = None
+    contrast: float = 0.0
     noise: float = 0.0
 
     def __post_init__(self) -> None:
@@ -31,6 +34,8 @@ class Augmentation:
             raise TypeError(f"crop is {self.crop!r}; it may be 0 or a positive number of pixels.")
         if self.crop < 0:
             raise ValueError(f"crop is {self.crop}; it may be 0 or a positive number of pixels.")
+        if not 0 <= self.contrast < 1:
+            raise ValueError(f"contrast is {self.contrast}; it may be in [0, 1).")
         if not 0 <= self.noise < float("inf"):
             raise ValueError(f"noise is {self.noise}; it may be a finite standard deviation ≥ 0.")
 
@@ -39,8 +44,8 @@ def augment(keys: jax.Array, images: jax.Array, augmentation: Augmentation) -> j
     """A batch with its augmentation.
 
     What becomes of an example depends on its key and its images alone, so how a batch is divided among devices changes
-    nothing. The K versions of an example are shifted and mirrored as one; noise is drawn for each. Noise comes last,
-    and is the only part after which values are cut off at 0 and 1, as a camera does.
+    nothing. The K versions of an example are shifted, mirrored and lowered in contrast as one; noise is drawn for each.
+    Noise comes last, and is the only part after which values are cut off at 0 and 1, as a camera does.
 
     Args:
         keys: A PRNG key for each example, [B].
@@ -67,11 +72,15 @@ def augment(keys: jax.Array, images: jax.Array, augmentation: Augmentation) -> j
 
 
 def _augment_example(key: jax.Array, versions: jax.Array, augmentation: Augmentation) -> jax.Array:
-    crop_key, flip_key, noise_key, level_key = jax.random.split(key, 4)
+    crop_key, flip_key, contrast_key, noise_key, level_key = jax.random.split(key, 5)
     if augmentation.crop:
         versions = _shifted(crop_key, versions, augmentation.crop)
     if augmentation.flip:
         versions = jnp.where(jax.random.bernoulli(flip_key), versions[:, :, ::-1], versions)
+    if augmentation.contrast:
+        share = jax.random.uniform(contrast_key, (), versions.dtype, minval=1 - augmentation.contrast)
+        mean = versions.mean((1, 2), keepdims=True)
+        versions = mean + share * (versions - mean)
     if augmentation.noise:
         shape = (len(versions), 1, 1, 1)
         level = jax.random.uniform(level_key, shape, versions.dtype, maxval=augmentation.noise)

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from isvs_jax import SplitLBI
+from isvs_jax._shrinkage import Penalty
 from isvs_jax.training.views import View
 
 Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several"]
@@ -39,6 +40,7 @@ class Inputs:
         raw_share: For "random", in [0, 1].
         solver_kappa: kappa of the flow.
         solver_nu: nu of the flow.
+        solver_penalty: What enters together: "color", "anisotropic" or "isotropic".
         draws: Versions of an example that are shown at once, K: 1, or for "several" from 2 to 1 + the number of views.
 
     Raises:
@@ -55,6 +57,7 @@ class Inputs:
     raw_share: float = 0.5
     solver_kappa: float = 5.0
     solver_nu: float = 0.1
+    solver_penalty: Penalty = "color"
     draws: int = 1
 
     def __post_init__(self) -> None:
@@ -72,6 +75,8 @@ class Inputs:
         if self.way == "coarse_to_fine":
             self._require_rising_detail()
         self._require_draws()
+        # Refuses what cannot be.
+        self.solver.check_numbers()
 
     def _require_rising_detail(self) -> None:
         """Strengths of different scales cannot be compared: each scale is looked at alone."""
@@ -98,7 +103,7 @@ class Inputs:
     @property
     def solver(self) -> SplitLBI:
         """The flow."""
-        return SplitLBI(kappa=self.solver_kappa, nu=self.solver_nu)
+        return SplitLBI(kappa=self.solver_kappa, nu=self.solver_nu, penalty=self.solver_penalty)
 
     @property
     def versions(self) -> int:

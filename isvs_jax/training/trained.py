@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 from isvs_jax import SplitLBI, models
+from isvs_jax._shrinkage import Penalty
 from isvs_jax.models import LogitsFn
 from isvs_jax.training.checkpoint import Checkpoints
 from isvs_jax.training.loop import CHECKPOINT_DIR
@@ -59,7 +60,7 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
     if view is None or view == "none":
         return logits_fn
     inputs = kept["train"]["inputs"]
-    viewed = _Viewed(View.parse(view), inputs["solver_kappa"], inputs["solver_nu"])
+    viewed = _Viewed(View.parse(view), inputs["solver_kappa"], inputs["solver_nu"], inputs["solver_penalty"])
     return jax.tree_util.Partial(viewed, logits_fn)
 
 
@@ -70,7 +71,8 @@ class _Viewed:
     view: View
     kappa: float
     nu: float
+    penalty: Penalty
 
     def __call__(self, logits_fn: LogitsFn, images: jax.Array) -> jax.Array:
-        solver = SplitLBI(kappa=self.kappa, nu=self.nu)
+        solver = SplitLBI(kappa=self.kappa, nu=self.nu, penalty=self.penalty)
         return logits_fn(show_views(images, (self.view,), solver)[0])

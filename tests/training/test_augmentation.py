@@ -66,8 +66,20 @@ def test_each_version_has_its_own_noise() -> None:
     assert np.abs(noise[:, 0].std((1, 2, 3)) - noise[:, 1].std((1, 2, 3))).max() > 0.05
 
 
+def test_contrast_is_lowered_about_the_mean_of_each_channel() -> None:
+    image = jax.random.uniform(jax.random.key(2), (8, 8, 3))
+    images = jnp.broadcast_to(image, (400, 2, 8, 8, 3))
+    lowered = np.asarray(augment(KEYS, images, Augmentation(contrast=0.8)))
+    mean = np.asarray(image.mean((0, 1)))
+    centred = np.asarray(image) - mean
+    share = ((lowered[:, 0] - mean) * centred).sum((1, 2, 3)) / (centred**2).sum()
+    np.testing.assert_allclose(lowered, mean + share[:, None, None, None, None] * centred, atol=1e-6)
+    assert 0.2 <= share.min() < 0.23
+    assert 0.97 < share.max() <= 1 + 1e-3
+
+
 def test_an_example_depends_on_its_own_key_and_image_alone() -> None:
-    augmentation = Augmentation(crop=2, flip=True, noise=0.1)
+    augmentation = Augmentation(crop=2, flip=True, contrast=0.5, noise=0.1)
     images = jax.random.uniform(jax.random.key(1), (6, 2, 8, 6, 3))
     together = augment(KEYS[:6], images, augmentation)
     order = np.array([4, 1, 5, 0, 3, 2])
@@ -83,6 +95,8 @@ def test_bad_values_are_refused() -> None:
         Augmentation(crop=-1)
     with pytest.raises(TypeError, match=r"crop is 1.5"):
         Augmentation(crop=1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"contrast is 1.0; it may be in \[0, 1\)"):
+        Augmentation(contrast=1.0)
     with pytest.raises(ValueError, match="noise is nan"):
         Augmentation(noise=float("nan"))
     with pytest.raises(ValueError, match=r"images has shape \(2, 8, 8, 1\)"):

@@ -78,6 +78,13 @@ def test_what_does_not_fit_is_refused(arguments: tuple, named: str) -> None:
         Inputs(*arguments)
 
 
+def test_the_flow_is_of_the_settings() -> None:
+    solver = Inputs(solver_kappa=3.0, solver_nu=0.2, solver_penalty="isotropic").solver
+    assert (solver.kappa, solver.nu, solver.penalty) == (3.0, 0.2, "isotropic")
+    with pytest.raises(ValueError, match="penalty is 'colour'"):
+        Inputs(solver_penalty="colour")  # type: ignore[arg-type]
+
+
 def test_draws_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"draws is 2; it may be 1 for way 'random'"):
         Inputs("random", VIEWS, draws=2)

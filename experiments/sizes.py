@@ -1,0 +1,108 @@
+"""How large the experiments are: for a look, for a processor with few cores, for an accelerator."""
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from isvs_jax.training.run import DataChoice
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the experiments are.
+
+    Attributes:
+        data: Which images.
+        model: One of `isvs_jax.models.MODELS`.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: The largest.
+        weight_decay: Of the optimizer.
+        seeds: Of the trainings; intervals over trainings take two or more.
+        epsilons: Radii of the attacks, L∞.
+        corrupted_count: Test images in each cell of corruptions and low resolution.
+        corruptions: Names; () for the 15 of the benchmark.
+        severities: 1 to 5.
+        attack_count: Test images under attack.
+        attack_steps: Steps of a gradient attack.
+        attack_queries: Queries of the attack without gradients.
+        training_epsilon: Radius of adversarial training.
+        training_attack_steps: Steps of its attack.
+        ablation_seeds: Seeds of the ablation, which takes a training for each choice.
+    """
+
+    data: DataChoice
+    model: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seeds: tuple[int, ...]
+    epsilons: tuple[float, ...]
+    corrupted_count: int
+    corruptions: tuple[str, ...]
+    severities: tuple[int, ...]
+    attack_count: int
+    attack_steps: int
+    attack_queries: int
+    training_epsilon: float
+    training_attack_steps: int
+    ablation_seeds: tuple[int, ...]
+
+
+_CPU = Size(
+    data=DataChoice("tfds:cifar10", limit_train=5000),
+    model="cnn",
+    epochs=10,
+    batch_size=64,
+    learning_rate=4e-3,
+    weight_decay=1e-2,
+    seeds=(0, 1, 2),
+    epsilons=(1 / 255, 2 / 255),
+    corrupted_count=500,
+    corruptions=(),
+    severities=(1, 2, 3, 4, 5),
+    attack_count=100,
+    attack_steps=30,
+    attack_queries=300,
+    training_epsilon=2 / 255,
+    training_attack_steps=2,
+    ablation_seeds=(0,),
+)
+
+SIZES = MappingProxyType(
+    {
+        "smoke": replace(
+            _CPU,
+            data=DataChoice("digits", limit_train=400),
+            epochs=3,
+            batch_size=40,
+            seeds=(0, 1),
+            epsilons=(8 / 255,),
+            corrupted_count=100,
+            corruptions=("gaussian_noise", "defocus_blur", "fog", "contrast", "jpeg_compression"),
+            severities=(3,),
+            attack_count=20,
+            attack_steps=10,
+            attack_queries=50,
+            training_epsilon=8 / 255,
+        ),
+        "cpu": _CPU,
+        "gpu": replace(
+            _CPU,
+            data=DataChoice("tfds:cifar10"),
+            model="resnet18",
+            epochs=100,
+            batch_size=128,
+            learning_rate=1e-3,
+            weight_decay=5e-2,
+            epsilons=(1 / 255, 2 / 255, 4 / 255, 8 / 255),
+            corrupted_count=10_000,
+            attack_count=1000,
+            attack_steps=100,
+            attack_queries=5000,
+            training_epsilon=8 / 255,
+            training_attack_steps=7,
+            ablation_seeds=(0, 1, 2),
+        ),
+    }
+)
