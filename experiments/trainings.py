@@ -8,6 +8,7 @@ from experiments.sizes import Size
 from isvs_jax.training import execute
 from isvs_jax.training.augmentation import Augmentation
 from isvs_jax.training.config import Resources, TrainConfig
+from isvs_jax.training.filters import FilterKind
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
 from isvs_jax.training.optimizer import OptimizerConfig
@@ -20,9 +21,9 @@ _PLAIN = Augmentation(crop=4)
 _NOISE = replace(_PLAIN, noise=0.1)
 _CONTRAST = replace(_PLAIN, contrast=0.8)
 _BOTH = replace(_PLAIN, noise=0.1, contrast=0.8)
-_FILTERS = ("blur", "lowpass", "rof")
+_FILTERS: tuple[FilterKind, ...] = ("blur", "lowpass", "rof")
 # Where the search for the strength of equal residual energy begins.
-_START = {"blur": (1.5, 1.0, 0.6), "lowpass": (0.3, 0.5, 0.7), "rof": (0.2, 0.1, 0.05)}
+_START: dict[FilterKind, tuple[float, ...]] = {"blur": (1.5, 1.0, 0.6), "lowpass": (0.3, 0.5, 0.7), "rof": (0.2, 0.1, 0.05)}
 
 
 def trainings(size: Size) -> dict[str, TrainConfig]:
