@@ -23,7 +23,11 @@ _CONTRAST = replace(_PLAIN, contrast=0.8)
 _BOTH = replace(_PLAIN, noise=0.1, contrast=0.8)
 _FILTERS: tuple[FilterKind, ...] = ("blur", "lowpass", "rof")
 # Where the search for the strength of equal residual energy begins.
-_START: dict[FilterKind, tuple[float, ...]] = {"blur": (1.5, 1.0, 0.6), "lowpass": (0.3, 0.5, 0.7), "rof": (0.2, 0.1, 0.05)}
+_START: dict[FilterKind, tuple[float, ...]] = {
+    "blur": (1.5, 1.0, 0.6),
+    "lowpass": (0.3, 0.5, 0.7),
+    "rof": (0.2, 0.1, 0.05),
+}
 
 
 def trainings(size: Size) -> dict[str, TrainConfig]:

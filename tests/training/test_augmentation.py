@@ -73,7 +73,8 @@ def test_contrast_is_lowered_about_the_mean_of_each_channel() -> None:
     mean = np.asarray(image.mean((0, 1)))
     centred = np.asarray(image) - mean
     share = ((lowered[:, 0] - mean) * centred).sum((1, 2, 3)) / (centred**2).sum()
-    np.testing.assert_allclose(lowered, mean + share[:, None, None, None, None] * centred, atol=1e-6)
+    expected = np.broadcast_to(mean + share[:, None, None, None, None] * centred, lowered.shape)
+    np.testing.assert_allclose(lowered, expected, atol=1e-6)
     assert 0.2 <= share.min() < 0.23
     assert 0.97 < share.max() <= 1 + 1e-3
 
