@@ -19,11 +19,13 @@ class Size:
         weight_decay: Of the optimizer.
         seeds: Of the trainings; intervals over trainings take two or more.
         epsilons: Radii of the attacks, L∞.
+        attacks: Of `isvs_jax.robustness.autoattack_report`, in order.
         corrupted_count: Test images in each cell of corruptions and low resolution.
         corruptions: Names; () for the 15 of the benchmark.
         severities: 1 to 5.
         attack_count: Test images under attack.
         attack_steps: Steps of a gradient attack.
+        check_count: Test images in the ε-curve and under twice the steps.
         attack_queries: Queries of the attack without gradients.
         training_epsilon: Radius of adversarial training.
         training_attack_steps: Steps of its attack.
@@ -38,11 +40,13 @@ class Size:
     weight_decay: float
     seeds: tuple[int, ...]
     epsilons: tuple[float, ...]
+    attacks: tuple[str, ...]
     corrupted_count: int
     corruptions: tuple[str, ...]
     severities: tuple[int, ...]
     attack_count: int
     attack_steps: int
+    check_count: int
     attack_queries: int
     training_epsilon: float
     training_attack_steps: int
@@ -58,11 +62,13 @@ _CPU = Size(
     weight_decay=1e-2,
     seeds=(0, 1, 2),
     epsilons=(1 / 255, 2 / 255),
+    attacks=("apgd-ce", "apgd-t", "square"),
     corrupted_count=500,
     corruptions=(),
     severities=(1, 2, 3, 4, 5),
-    attack_count=100,
-    attack_steps=30,
+    attack_count=64,
+    attack_steps=20,
+    check_count=16,
     attack_queries=300,
     training_epsilon=2 / 255,
     training_attack_steps=2,
@@ -83,6 +89,7 @@ SIZES = MappingProxyType(
             severities=(3,),
             attack_count=20,
             attack_steps=10,
+            check_count=20,
             attack_queries=50,
             training_epsilon=8 / 255,
         ),
@@ -96,9 +103,11 @@ SIZES = MappingProxyType(
             learning_rate=1e-3,
             weight_decay=5e-2,
             epsilons=(1 / 255, 2 / 255, 4 / 255, 8 / 255),
+            attacks=("apgd-ce", "apgd-t", "fab-t", "square"),
             corrupted_count=10_000,
             attack_count=1000,
             attack_steps=100,
+            check_count=200,
             attack_queries=5000,
             training_epsilon=8 / 255,
             training_attack_steps=7,

@@ -1,0 +1,72 @@
+"""Claim 1: trained along the path, a network resists natural corruptions."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from experiments.entrants import Entrant
+from experiments.estimates import figures
+from experiments.judging import judged
+from experiments.remarks import common_remarks
+from experiments.section import Section, Table
+from experiments.study import Study
+from isvs_jax.robustness import Report
+
+_COLUMNS = ("clean", "all corruptions", "noise", "blur", "weather", "digital", "fog", "contrast")
+
+
+@dataclass(frozen=True)
+class Corruptions:
+    """Natural corruptions: clean images and the corruptions of the benchmark, at every severity.
+
+    Attributes:
+        study: Size, data, seeds, folder.
+        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE".
+    """
+
+    study: Study = field(default_factory=Study)
+    entrants: tuple[str, ...] = (
+        "raw",
+        "noise",
+        "path",
+        "mixed_noise",
+        "noise_contrast",
+        "mixed_noise_contrast",
+        "augmix",
+        "path_augmix",
+    )
+
+
+def run(claim: Corruptions) -> Section:
+    """Train and judge what is missing; tables and pictures."""
+    from isvs_jax.plotting import accuracy_by_severity
+
+    reports = judged(map(Entrant.parse, claim.entrants), claim.study)
+    found = {str(entrant): figures(several) for entrant, several in reports.items()}
+    columns = tuple(column for column in _COLUMNS if column in next(iter(found.values())))
+    table = Table(
+        "accuracy in %",
+        columns,
+        {name: tuple(values[column] for column in columns) for name, values in found.items()},
+        best=(1,) * len(columns),
+    )
+    severities = next(iter(reports.values()))[0].severities
+    lines = {
+        str(entrant): [
+            [report.clean.accuracy, *(_mean_at(report, severity) for severity in severities)] for report in several
+        ]
+        for entrant, several in reports.items()
+    }
+    picture = accuracy_by_severity(lines, (0, *severities))
+    return Section(
+        "corruptions",
+        "Natural corruptions",
+        "Trained along the path, a network keeps more of its accuracy under natural corruptions.",
+        (table,),
+        {"severity": (picture, "Accuracy against severity, the mean over corruptions; 0: clean images.")},
+        common_remarks(reports),
+    )
+
+
+def _mean_at(report: Report, severity: int) -> float:
+    return float(np.mean([row[severity].accuracy for row in report.corruptions.values()]))

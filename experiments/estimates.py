@@ -1,0 +1,61 @@
+"""A figure of several trainings: its mean, and a 95% interval over them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isvs_jax.robustness import Report
+from isvs_jax.robustness.report import student_interval, summary
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of one training or several.
+
+    Attributes:
+        mean: Over the trainings.
+        low: Of the 95% interval: Student's over trainings, or over test images where there is one training.
+        high: Likewise.
+        values: One a training.
+        warnings: Why it may be too high.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: tuple[float, ...]
+    warnings: tuple[str, ...] = ()
+
+    def percent(self, digits: int = 1) -> str:
+        """As text: mean ± half the interval in per cent, and a mark where there is a warning."""
+        text = f"{100 * self.mean:.{digits}f}"
+        if self.low is not None and self.high is not None:
+            text += f" ± {50 * (self.high - self.low):.{digits}f}"
+        return text + ("*" if self.warnings else "")
+
+
+def estimate(
+    values: Sequence[float], interval: tuple[float, float] | None = None, warnings: Sequence[str] = ()
+) -> Estimate:
+    """The estimate of shares of some trainings; `interval` is that of a single one over test images.
+
+    >>> estimate([0.6, 0.62, 0.61]).percent()
+    '61.0 ± 2.5'
+    """
+    ends = student_interval(values, 0.0, 1.0) if len(values) > 1 else interval
+    low, high = (None, None) if ends is None else ends
+    return Estimate(float(np.mean(values)), low, high, tuple(values), tuple(dict.fromkeys(warnings)))
+
+
+def figures(reports: Sequence[Report]) -> dict[str, Estimate]:
+    """Every figure of `summary` over the reports of one entrant, by its label."""
+    columns = zip(*(summary(report) for report in reports), strict=True)
+    return {
+        column[0].label: estimate(
+            [figure.value for figure in column],
+            column[0].interval,
+            [text for figure in column for text in figure.warnings],
+        )
+        for column in columns
+    }

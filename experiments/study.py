@@ -1,0 +1,45 @@
+"""A study: the size, the data, the seeds and the folder that experiments share."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from experiments.sizes import SIZES, Size
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the experiments share. Trainings and reports in the folder are used by every experiment that asks for them.
+
+    Attributes:
+        size: How large: "smoke" for a look (minutes, embedded digits), "cpu" for a machine with few cores, "gpu".
+        out: Folder of trainings, reports, tables and pictures; by default results/SIZE. What was stopped goes on.
+        data: Other images than the size's, see `python -m isvs_jax.training raw --help`.
+        data_dir: Where TFDS keeps its data sets.
+        seeds: Other seeds than the size's.
+        progress: Whether to show bars.
+    """
+
+    size: Literal["smoke", "cpu", "gpu"] = "smoke"
+    out: Path | None = None
+    data: str | None = None
+    data_dir: str | None = None
+    seeds: tuple[int, ...] | None = None
+    progress: bool = True
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return Path("results") / self.size if self.out is None else self.out
+
+    @property
+    def scale(self) -> Size:
+        """The size with the choices of this study."""
+        size = SIZES[self.size]
+        spec = size.data.spec if self.data is None else self.data
+        chosen = replace(size, data=replace(size.data, spec=spec, data_dir=self.data_dir))
+        if self.seeds is None:
+            return chosen
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds is {self.seeds}; it may hold one or more different numbers.")
+        return replace(chosen, seeds=self.seeds, ablation_seeds=self.seeds[: len(size.ablation_seeds)])
