@@ -6,7 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_times, concrete
+from isvs_jax._blocks import map_blocks
+from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_times, compute_dtype, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
 from isvs_jax._path import path_states
@@ -102,17 +103,22 @@ def _record(
     num_steps: int,
     plan: Plan | None,
 ) -> ScaleSpace:
-    planar = to_planar(image)
-    times = times.astype(planar.dtype)
-    alpha = jnp.asarray(step_size).astype(planar.dtype)
-    stable = jnp.diff(times, prepend=-jnp.ones((), times.dtype)) > 0
+    dtype = compute_dtype(image.dtype)
+    times, alpha = times.astype(dtype), jnp.asarray(step_size).astype(dtype)
+    stable = jnp.diff(times, prepend=-jnp.ones((), dtype)) > 0
     if plan is None:
-        states = _euler_states(solver, planar, times, alpha, num_steps)
         stable &= within_bound(times, Schedule(num_steps, alpha), solver)
-    else:
-        states = path_states(solver, planar, times, plan, num_steps)
-    dense, support = jax.vmap(lambda state: (solver.dense(state), solver.support(state)))(states)
-    return ScaleSpace(times, dense.astype(image.dtype), support, stable)
+
+    def of_block(image: jax.Array) -> tuple[jax.Array, Edges]:
+        planar = to_planar(image)
+        if plan is None:
+            states = _euler_states(solver, planar, times, alpha, num_steps)
+        else:
+            states = path_states(solver, planar, times, plan, num_steps)
+        return jax.vmap(lambda state: (solver.dense(state).astype(image.dtype), solver.support(state)))(states)
+
+    dense, support = map_blocks(of_block, image, axis=1)
+    return ScaleSpace(times, dense, support, stable)
 
 
 def _euler_states(solver: SplitLBI, planar: jax.Array, times: jax.Array, alpha: jax.Array, num_steps: int) -> FlowState:

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, concrete
+from isvs_jax._blocks import map_blocks
+from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, compute_dtype, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
 from isvs_jax._path import path_states
@@ -163,21 +164,23 @@ def _smooth(
     plan: Plan | None,
     output: Output,
 ) -> jax.Array:
-    # With the support held fixed the sparse image does not depend on the path: its gradient needs no step of it.
-    planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
-    time = time.astype(planar.dtype)
-    if plan is not None:
-        states = path_states(solver, planar, time[None], plan, num_steps)
-        return _output(image, solver, jax.tree.map(lambda leaf: leaf[0], states), output)
-    alpha = jnp.asarray(step_size).astype(planar.dtype)
+    dtype = compute_dtype(image.dtype)
 
-    def body(state: FlowState, index: jax.Array) -> FlowState:
-        return planar_step(solver, planar, state, jnp.clip(time - index * alpha, 0, alpha))
+    def of_block(image: jax.Array, time: jax.Array, alpha: jax.Array) -> jax.Array:
+        # With the support held fixed the sparse image does not depend on the path: its gradient needs no step of it.
+        planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
+        if plan is not None:
+            states = path_states(solver, planar, time[None], plan, num_steps)
+            return _output(image, solver, jax.tree.map(lambda leaf: leaf[0], states), output)
 
-    state = scan_steps(body, planar_init(solver, planar), (0, num_steps), planar.dtype)
-    stable = within_bound(time, Schedule(num_steps, alpha), solver)
-    smoothed = _output(image, solver, state, output)
-    return jnp.where(stable[..., None, None, None], smoothed, jnp.nan)
+        def body(state: FlowState, index: jax.Array) -> FlowState:
+            return planar_step(solver, planar, state, jnp.clip(time - index * alpha, 0, alpha))
+
+        state = scan_steps(body, planar_init(solver, planar), (0, num_steps), dtype)
+        stable = within_bound(time, Schedule(num_steps, alpha), solver)
+        return jnp.where(stable[..., None, None, None], _output(image, solver, state, output), jnp.nan)
+
+    return map_blocks(of_block, image, time.astype(dtype), jnp.asarray(step_size).astype(dtype))
 
 
 @partial(jax.jit, static_argnames=("num_steps", "output"))
@@ -191,20 +194,23 @@ def _smooth_until(
     num_steps: int,
     output: Output,
 ) -> Stopped:
-    planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
-    max_time = max_time.astype(planar.dtype)
-    alpha = jnp.asarray(step_size).astype(planar.dtype)
-    wanted = fraction.astype(planar.dtype)
-
-    def body(state: FlowState, index: jax.Array) -> FlowState:
-        ahead = support_fraction(solver.support(state), planar.dtype) < wanted
-        size = jnp.where(ahead, jnp.clip(max_time - index * alpha, 0, alpha), 0)
-        return planar_step(solver, planar, state, size)
-
-    state = scan_steps(body, planar_init(solver, planar), (0, num_steps), planar.dtype)
-    share = support_fraction(solver.support(state), planar.dtype)
+    dtype = compute_dtype(image.dtype)
+    alpha, max_time = jnp.asarray(step_size).astype(dtype), max_time.astype(dtype)
     stable = within_bound(max_time, Schedule(num_steps, alpha), solver)
-    return Stopped(_output(image, solver, state, output), state.time, share, (share >= wanted) & stable)
+
+    def of_block(image: jax.Array, wanted: jax.Array) -> Stopped:
+        planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
+
+        def body(state: FlowState, index: jax.Array) -> FlowState:
+            ahead = support_fraction(solver.support(state), dtype) < wanted
+            size = jnp.where(ahead, jnp.clip(max_time - index * alpha, 0, alpha), 0)
+            return planar_step(solver, planar, state, size)
+
+        state = scan_steps(body, planar_init(solver, planar), (0, num_steps), dtype)
+        share = support_fraction(solver.support(state), dtype)
+        return Stopped(_output(image, solver, state, output), state.time, share, (share >= wanted) & stable)
+
+    return map_blocks(of_block, image, fraction.astype(dtype))
 
 
 def support_fraction(support: Edges, dtype: jnp.dtype) -> jax.Array:

@@ -1,0 +1,75 @@
+"""A large batch block by block: what a path holds besides its images is then held for one block at a time."""
+
+from collections.abc import Callable
+from math import prod
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+
+Tree = TypeVar("Tree")
+
+# Pixels times channels of a block. On a CPU what the steps of a block hold stays in its caches; elsewhere a block keeps
+# the device busy. Measured on a CPU: benchmarks/blocks.py.
+_CPU_BLOCK = 1 << 16
+_BLOCK = 1 << 24
+# Images of a block at least: single ones of 224 × 224 pixels keep two cores less busy than four.
+_FEWEST = 4
+
+
+def map_blocks(
+    function: Callable[..., Tree], image: jax.Array, *per_image: jax.Array, axis: int = 0, most: int | None = None
+) -> Tree:
+    """`function` of a batch, called with one block of its images after another where the batch is large.
+
+    Args:
+        function: Of images [..., H, W, C] and of `per_image`, [...] each, image by image; to a pytree of arrays.
+        image: [..., H, W, C].
+        per_image: Numbers that broadcast against the leading axes of `image`.
+        axis: Where in what the function returns the leading axes of the images begin.
+        most: Images of a block; None is chosen by their size and the platform.
+
+    Returns:
+        What the function returns.
+    """
+    leading = image.shape[:-3]
+    count = prod(leading)
+    if most is None:
+        block = _CPU_BLOCK if jax.default_backend() == "cpu" else _BLOCK
+        most = max(_FEWEST, block // prod(image.shape[-3:]))
+    number, size = _blocks(count, most)
+    arrays = (image, *(jnp.broadcast_to(value, leading) for value in per_image))
+    if number == 1:
+        return function(*arrays)
+    split = tuple(_split(array.reshape(count, *array.shape[len(leading) :]), number, size) for array in arrays)
+
+    def joined(leaf: jax.Array) -> jax.Array:
+        leaf = _joined(leaf, axis, count)
+        return leaf.reshape(*leaf.shape[:axis], *leading, *leaf.shape[axis + 1 :])
+
+    return jax.tree.map(joined, jax.lax.map(lambda block: function(*block), split))
+
+
+def _blocks(count: int, most: int) -> tuple[int, int]:
+    """Number and size of equal blocks; more but smaller ones, down to half, where they fill without a rest."""
+    fewest = -(-count // most) if count else 1
+    number = next((number for number in range(fewest, 2 * fewest) if count % number == 0), fewest)
+    return number, -(-count // number)
+
+
+def _split(array: jax.Array, number: int, size: int) -> jax.Array:
+    """[N, ...] to [number, size, ...]: block k takes every number-th image from k on, and zeros fill the last ones.
+
+    Not neighbouring images: of a batch that is split over devices, each device has its share of every block.
+    """
+    missing = number * size - array.shape[0]
+    if missing:
+        array = jnp.pad(array, ((0, missing), *((0, 0) for _ in array.shape[1:])))
+    return jnp.moveaxis(array.reshape(size, number, *array.shape[1:]), 1, 0)
+
+
+def _joined(leaf: jax.Array, axis: int, count: int) -> jax.Array:
+    """The inverse of `_split` for [number, ..., size, ...], `axis` that of `size` in what the function returned."""
+    leaf = jnp.moveaxis(leaf, 0, axis + 1)
+    leaf = leaf.reshape(*leaf.shape[:axis], -1, *leaf.shape[axis + 2 :])
+    return jax.lax.slice_in_dim(leaf, 0, count, axis=axis)
