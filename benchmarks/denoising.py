@@ -17,7 +17,7 @@ import os
 import platform
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -86,7 +86,7 @@ class Case(NamedTuple):
 
 
 def cases(data: Path | None, levels: list[int], every: int, choose: bool) -> list[Case]:
-    """What is measured: the images of every set at every noise level; of all but Set12 one in `every`."""
+    """What is measured: the images of every set at every noise level; of BSD68 and Kodak one in `every`."""
     if data is None:
         from skimage import data as samples
 
@@ -107,7 +107,7 @@ def cases(data: Path | None, levels: list[int], every: int, choose: bool) -> lis
     return [
         Case(group, path, *modes[group], level)
         for group, paths in files.items()
-        for path in (paths if group == "Set12" else paths[::every])
+        for path in (paths[::every] if group.startswith(("BSD68", "Kodak")) else paths)
         for level in levels
     ]
 
@@ -211,9 +211,9 @@ def along_the_path(
     counts = {"records": records, "steps": steps, "readings": setting.readings}
     errors = path_errors(noisy, clean.astype(np.float32), solver, spacing, **counts)
     best = {}
-    for reading, values in errors.items():
-        k = int(np.argmin(values))
-        best[reading] = [float(-10 * np.log10(values[k])), (k + 1) * spacing]
+    for reading in setting.readings:
+        k = int(np.argmin(errors[reading]))
+        best[reading] = [float(-10 * np.log10(errors[reading][k])), (k + 1) * spacing]
     return best
 
 
@@ -268,71 +268,51 @@ def compared(differences: np.ndarray) -> str:
     return f"{differences.mean():+.2f}{interval} ({(differences > 0).sum()}:{(differences < 0).sum()})"
 
 
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
+
+
 def tables(found: dict, todo: list[Case]) -> str:
-    """Mean PSNR of every method, and the differences of ours to ROF, as Markdown."""
-    measured = list(groups(found, todo))
-    methods = list(measured[0][2])
-    ours = [method for method in methods if "," in method and not method.startswith("ROF")]
-    head = [
-        "| set | images | σ·255 | " + " | ".join(names) + " |\n" + "|---" * (len(names) + 3) + "|"
-        for names in (methods, ours)
-    ]
-    rows: list[list[str]] = [[], []]
-    for group, level, values in measured:
-        start = f"| {group} | {len(values['ROF'])} | {level} | "
-        rows[0].append(start + " | ".join(f"{values[method].mean():.2f}" for method in methods) + " |")
-        rows[1].append(start + " | ".join(compared(values[method] - values["ROF"]) for method in ours) + " |")
-    return "\n".join([head[0], *rows[0], "", head[1], *rows[1], ""])
+    """Mean PSNR of every method, and the differences of u(t) and its means to ROF."""
+    means, differences = [], []
+    for group, level, values in groups(found, todo):
+        start = [group, str(len(values["ROF"])), str(level)]
+        dense = [method for method in values if method.startswith(("u(t)", "mean of u"))]
+        means.append([*start, *(f"{value.mean():.2f}" for value in values.values())])
+        differences.append([*start, *(compared(values[method] - values["ROF"]) for method in dense)])
+    head = ["set", "images", "σ·255"]
+    return markdown([*head, *values], means) + "\n" + markdown([*head, *dense], differences)
 
 
 def ranking(found: dict, todo: list[Case]) -> str:
-    """Mean difference to ROF of every setting over all sets, and at each noise level, the best first, as Markdown."""
-    measured = list(groups(found, todo))
-    levels = list(dict.fromkeys(level for _, level, _ in measured))
-    scores = {}
-    for method in measured[0][2]:
-        if "," in method and not method.startswith("ROF"):
-            difference = [(level, (values[method] - values["ROF"]).mean()) for _, level, values in measured]
-            means = [np.mean([value for at, value in difference if at == level]) for level in levels]
-            scores[method] = [np.mean(means), *means]
-    head = (
-        "| reading and flow | mean | "
-        + " | ".join(f"σ·255 = {level}" for level in levels)
-        + " |\n"
-        + "|---" * (2 + len(levels))
-        + "|"
-    )
-    best_first = sorted(scores.items(), key=lambda item: -item[1][0])
-    return "\n".join(
-        [head, *(f"| {name} | " + " | ".join(f"{v:+.3f}" for v in values) + " |" for name, values in best_first), ""]
-    )
+    """Mean difference to ROF of every flow of the grid at each noise level, and over them, the best first."""
+    measured = {level: values for _, level, values in groups(found, todo)}
+    methods = [method for values in measured.values() for method in values if method.startswith(("u(t)", "mean of u"))]
+    scores = {m: [(values[m] - values["ROF"]).mean() for values in measured.values()] for m in methods}
+    rows = [
+        [method, *(f"{value:+.3f}" for value in (np.mean(differences), *differences))]
+        for method, differences in sorted(scores.items(), key=lambda item: -np.mean(item[1]))
+    ]
+    return markdown(["taken from the path", "mean", *(f"σ·255 = {level}" for level in measured)], rows)
 
 
 def picture(found: dict, todo: list[Case], path: Path) -> None:
     """The difference to ROF of each image against the PSNR of ROF."""
     figure = Figure(figsize=(9.0, 3.2), layout="constrained")
-    panels = {"u(t), ν = 0.1": 0, "u(t), ν = 0.03/σ": 1, "mean of u, ν = 0.03/σ": 2}
+    panels = ("u(t), ν = 0.1", "u(t), ν = 0.03/σ", "mean of u, ν = 0.03/σ")
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True)
+    levels, sets = (list(dict.fromkeys(column)) for column in zip(*((c.level, c.group) for c in todo), strict=True))
     for group, level, values in groups(found, todo):
-        colour = COLOURS[list(dict.fromkeys(case.level for case in todo)).index(level)]
-        marker = "os^"[list(dict.fromkeys(case.group for case in todo)).index(group)]
-        for method, k in panels.items():
-            label = f"{group}, σ = {level}/255" if k == 0 else None
-            axes[k].plot(
-                values["ROF"],
-                values[method] - values["ROF"],
-                marker,
-                color=colour,
-                markersize=4,
-                alpha=0.7,
-                label=label,
-            )
-            axes[k].set(title=method, xlabel="PSNR of ROF in dB")
-    for ax in axes:
+        style = {"color": COLOURS[levels.index(level)], "marker": "os^"[sets.index(group)], "s": 14, "alpha": 0.7}
+        for ax, method in zip(axes, panels, strict=True):
+            ax.scatter(values["ROF"], values[method] - values["ROF"], label=f"{group}, σ = {level}/255", **style)
+    for ax, method in zip(axes, panels, strict=True):
         ax.axhline(0, color="black", linewidth=0.8)
+        ax.set(title=method, xlabel="PSNR of ROF in dB")
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("difference to ROF in dB")
-    figure.legend(loc="outside right center", fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
     figure.savefig(path, dpi=100)
 
 
@@ -342,7 +322,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the record, the tables and the picture")
     parser.add_argument("--picture", type=Path, help="file of the picture (default: OUT/denoising.png)")
     parser.add_argument("--sigmas", type=int, nargs="+", default=[15, 25, 50], help="standard deviations, times 255")
-    parser.add_argument("--every", type=int, default=2, help="of all sets but Set12 one image in so many")
+    parser.add_argument("--every", type=int, default=2, help="of BSD68 and Kodak one image in so many")
     parser.add_argument("--choose", action="store_true", help="compare the flows of a grid instead")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
