@@ -2,12 +2,13 @@
 # make test     the whole test suite
 # make train-smoke   a few steps of every training method
 # make notebooks     execute the notebooks and save their outputs
+# make bench    ours beside its peers, timed; results/bench/ holds figures, tables and a picture (about ten minutes)
 # make lint     style and types
 # make docs     the documentation site, in build/site; a warning is an error
 # make wheel    build the wheel, install it in an empty environment, use it
 # make clean    remove the environment and what was built
 #
-# Options:  make demo DATA=tfds:cifar10 ARGS="--seed 1"     make test ARGS="-k smooth"     PYTHON=python3.12
+# Options:  make demo DATA=tfds:cifar10 ARGS="--seed 1"     make test ARGS="-k smooth"     make bench ARGS="-k cifar"     PYTHON=python3.12
 
 PYTHON ?= python3
 DATA ?= digits
@@ -15,7 +16,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test train-smoke notebooks lint docs wheel clean
+.PHONY: demo test train-smoke notebooks bench lint docs wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
@@ -28,6 +29,13 @@ train-smoke: $(VENV)/.test
 
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python notebooks/execute.py $(ARGS)
+
+# With TFDS_DATA_DIR and ARGS="--tfds-name cifar10" on CIFAR-10; with SCICO_PYTHON, an interpreter that has SCICO, on that.
+bench: $(VENV)/.bench
+	mkdir -p results/bench
+	$(BIN)/python -m pytest benchmarks/peers -o python_files="bench_*.py" -o filterwarnings=default \
+		--benchmark-json=results/bench/rounds.json --benchmark-disable-gc -q $(ARGS)
+	$(BIN)/python -m benchmarks.peers.report --from results/bench/rounds.json --out results/bench
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

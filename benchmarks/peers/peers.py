@@ -1,0 +1,277 @@
+"""Who is timed, on what: a `Case` is images and a time, a `Peer` makes a `Call` of a case."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import isvs_jax
+from benchmarks.peers import textbook, total_variation
+from isvs_jax._plan import count_solves
+from isvs_jax._schedule import schedule
+
+# Recorded times of a whole path: up to the cartoon, and up to where noise enters.
+TO_4, TO_16 = (0.5, 1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 4.0, 8.0, 16.0)
+# Images of a batch that a peer is timed on where it takes them one by one.
+ONE_BY_ONE = 4
+
+
+class Case(NamedTuple):
+    """What is smoothed.
+
+    Attributes:
+        name: As in the names of the tests.
+        size: Pixels a side.
+        batch: Images.
+        time: t.
+        heavy: A call takes half a minute: once a turn, and few peers.
+    """
+
+    name: str
+    size: int
+    batch: int
+    time: float = 4.0
+    heavy: bool = False
+
+
+CASES = (
+    Case("cifar-128", 32, 128),
+    Case("cifar-1", 32, 1),
+    Case("imagenet-1", 224, 1),
+    Case("imagenet-128", 224, 128, heavy=True),
+    Case("photograph-1", 1024, 1, heavy=True),
+)
+
+
+class Call(NamedTuple):
+    """What is timed.
+
+    Attributes:
+        run: Does it, and waits for the outcome [B, H, W, C]; may come with its own seconds.
+        images: How many images it treats.
+        steps: What it does for each, in words.
+        share: The part of the steps that is run; the time is divided by it.
+        limit: What the outcome tends to with more iterations, where that is not the flow.
+        note: What else must be known.
+    """
+
+    run: Callable[[], np.ndarray | jax.Array | Seconds]
+    images: int
+    steps: str
+    share: float = 1.0
+    limit: Callable[[], np.ndarray] | None = None
+    note: str = ""
+
+
+class Seconds(NamedTuple):
+    """An outcome with seconds counted elsewhere."""
+
+    outcome: np.ndarray
+    counted: float
+
+
+class Peer(NamedTuple):
+    """A name, the kind of outcome, the cases and how a call is made; None of a call that cannot be, with the reason."""
+
+    name: str
+    kind: str
+    cases: tuple[str, ...]
+    prepare: Callable[[np.ndarray, Case], Call | str]
+
+
+def library(output: str = "dense", **options: float) -> Callable[[np.ndarray, Case], Call]:
+    """`isvs_jax.smooth`."""
+
+    def prepare(images: np.ndarray, case: Case) -> Call:
+        solver, on_device = isvs_jax.SplitLBI(**options), jnp.asarray(images)
+        steps = schedule(case.time, solver, None)
+        solves = steps.num_steps + 1 if steps.plan is None else count_solves(steps.plan, steps.num_steps)
+        return Call(lambda: isvs_jax.smooth(on_device, case.time, solver, output), len(images), f"{solves} solves")
+
+    return prepare
+
+
+def whole_path(times: tuple[float, ...], **options: float) -> Callable[[np.ndarray, Case], Call]:
+    """`isvs_jax.scale_space`; its outcome is u at the case's time, which is among the times."""
+
+    def prepare(images: np.ndarray, case: Case) -> Call:
+        solver, on_device = isvs_jax.SplitLBI(**options), jnp.asarray(images)
+        steps = schedule(times[-1], solver, None)
+        solves = (
+            steps.num_steps + 1 + len(times)
+            if steps.plan is None
+            else count_solves(steps.plan, steps.num_steps, len(times))
+        )
+        index = times.index(case.time)
+        return Call(
+            lambda: jax.block_until_ready(isvs_jax.scale_space(on_device, times, solver)).dense[index],
+            len(images),
+            f"{solves} solves",
+        )
+
+    return prepare
+
+
+def explicit(*, fewest: bool) -> Callable[[np.ndarray, Case], Call]:
+    """`SplitLBI(scheme="explicit")`, at its default steps or at the fewest that are stable."""
+
+    def prepare(images: np.ndarray, case: Case) -> Call:
+        solver, on_device = isvs_jax.SplitLBI(scheme="explicit"), jnp.asarray(images)
+        steps = textbook.fewest_steps(case.time) if fewest else schedule(case.time, solver, None).num_steps
+        # A hundred steps say what a thousand cost.
+        share = _share(100 if case.heavy else steps, steps)
+        count, until = round(share * steps), share * case.time
+        return Call(
+            lambda: isvs_jax.smooth(on_device, until, solver, num_steps=count),
+            len(images),
+            f"{steps} steps",
+            share,
+        )
+
+    return prepare
+
+
+def plain_jax(images: np.ndarray, case: Case) -> Call:
+    """The textbook as one writes it, [B, H, W, C]."""
+    steps = textbook.fewest_steps(case.time)
+    on_device, start = jnp.asarray(images), jnp.asarray(textbook.start(images))
+    return Call(lambda: textbook.with_jax(on_device, start, case.time, steps), len(images), f"{steps} steps")
+
+
+def numpy_one_by_one(images: np.ndarray, case: Case) -> Call:
+    """The textbook in NumPy."""
+    steps = textbook.fewest_steps(case.time)
+    share = _share({32: steps, 224: 200}.get(case.size, 10), steps)
+    some = images[:ONE_BY_ONE]
+
+    def run() -> np.ndarray:
+        return np.stack([textbook.with_numpy(image, share * case.time, round(share * steps)) for image in some])
+
+    return Call(run, len(some), f"{steps} steps", share)
+
+
+def pytorch(*, compiled: bool) -> Callable[[np.ndarray, Case], Call | str]:
+    """The textbook in PyTorch, on all cores."""
+
+    def prepare(images: np.ndarray, case: Case) -> Call | str:
+        try:
+            import torch
+        except ModuleNotFoundError:
+            return "PyTorch is not installed"
+        if compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
+            return "PyTorch compiles with a C++ compiler, and there is none"
+        torch.set_num_threads(cores())
+        steps = textbook.fewest_steps(case.time)
+        # Compiled anew for each case: for its very shapes.
+        step = torch.compile(textbook.torch_step, dynamic=False) if compiled else textbook.torch_step
+        taken = steps if case.name == "cifar-1" else 20 if case.heavy else 100
+        run = functools.partial(textbook.with_torch, images, case.time, steps, step, taken=taken)
+        return Call(run, len(images), f"{steps} steps", _share(taken, steps))
+
+    return prepare
+
+
+def skimage(function: Callable, iterations: int) -> Callable[[np.ndarray, Case], Call]:
+    """A function of total_variation.py."""
+
+    def prepare(images: np.ndarray, case: Case) -> Call:
+        # One thread, image by image: a few tell the time of all.
+        some = images[: 4 * ONE_BY_ONE]
+        limit = functools.partial(function, some[:ONE_BY_ONE], eps=0.0, max_num_iter=5000) if case.size == 32 else None
+        steps = f"at most {iterations} iterations"
+        return Call(lambda: function(some), len(some), steps, limit=limit, note="total variation")
+
+    return prepare
+
+
+def scico(images: np.ndarray, case: Case) -> Call | str:
+    """SCICO's ADMM, in the interpreter $SCICO_PYTHON."""
+    worker = scico_process()
+    if isinstance(worker, str):
+        return worker
+    some = images[:ONE_BY_ONE]
+    worker.load(some)
+    everything = worker.solve(iterations=2)["all"] / len(some)
+    limit = functools.partial(total_variation.chambolle, some, eps=0.0, max_num_iter=20000)
+
+    def run() -> Seconds:
+        seconds = worker.solve()["iterating"]
+        return Seconds(worker.outcome(), seconds)
+
+    return Call(
+        run,
+        len(some),
+        f"{total_variation.SCICO_ITERATIONS} iterations",
+        # The same problem with the same weight.
+        limit=limit if case.size == 32 else None,
+        note=f"total variation; its compilation, {everything:.1f} s for each image, not counted",
+    )
+
+
+@functools.cache
+def scico_process() -> total_variation.Scico | str:
+    """The one process of SCICO, or why there is none."""
+    python = os.environ.get("SCICO_PYTHON")
+    if not python:
+        return "SCICO needs an interpreter of its own: set SCICO_PYTHON"
+    return total_variation.Scico(python)
+
+
+def cores() -> int:
+    """Cores that may be used."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _share(taken: int, steps: int) -> float:
+    return min(taken, steps) / steps
+
+
+SMALL = ("cifar-128", "cifar-1")
+SINGLE = ("cifar-1", "imagenet-1", "photograph-1")
+ALL = tuple(case.name for case in CASES)
+# Equal times t for all that follow the flow.
+PEERS = (
+    Peer("isvs_jax", "flow", ALL, library()),
+    Peer("isvs_jax, tolerance 0.006", "flow", ALL, library(tolerance=0.006)),
+    Peer("isvs_jax, Euler steps", "flow", (*SMALL, "imagenet-1"), library(step_size=0.038)),
+    Peer("isvs_jax, sparse", "sparse", (*SMALL, "imagenet-1", "photograph-1"), library(output="sparse")),
+    Peer("isvs_jax, five times to 4", "path", (*SMALL, "imagenet-1"), whole_path(TO_4)),
+    Peer("isvs_jax, five times to 4, tolerance 0.006", "path", SMALL, whole_path(TO_4, tolerance=0.006)),
+    Peer("isvs_jax, five times to 4, Euler steps", "path", SMALL, whole_path(TO_4, step_size=0.038)),
+    Peer("isvs_jax, five times to 16", "path", SMALL, whole_path(TO_16)),
+    Peer("textbook, JAX (isvs_jax)", "textbook", ALL, explicit(fewest=True)),
+    Peer("textbook, JAX (isvs_jax), default step", "textbook", SMALL, explicit(fewest=False)),
+    Peer("textbook, JAX (plain)", "textbook", (*SMALL, "imagenet-1"), plain_jax),
+    Peer("textbook, NumPy", "textbook", ("cifar-128", *SINGLE), numpy_one_by_one),
+    Peer("textbook, PyTorch", "textbook", (*SMALL, "imagenet-1"), pytorch(compiled=False)),
+    Peer("textbook, PyTorch compiled", "textbook", ("cifar-128", *SINGLE), pytorch(compiled=True)),
+    Peer(
+        "denoise_tv_chambolle",
+        "other",
+        ("cifar-128", *SINGLE),
+        skimage(total_variation.chambolle, "at most 200 iterations"),
+    ),
+    Peer(
+        "denoise_tv_bregman",
+        "other",
+        ("cifar-128", *SINGLE),
+        skimage(total_variation.bregman, "at most 100 iterations"),
+    ),
+    Peer("SCICO, ADMM", "other", ("cifar-128", "imagenet-1"), scico),
+)
+
+
+def timed(call: Call) -> tuple[np.ndarray | jax.Array, float]:
+    """One run: its outcome and its seconds, those counted elsewhere where there are some."""
+    began = time.perf_counter()
+    outcome = jax.block_until_ready(call.run())
+    seconds = time.perf_counter() - began
+    return (outcome.outcome, outcome.counted) if isinstance(outcome, Seconds) else (outcome, seconds)
