@@ -18,7 +18,7 @@ _CURVE = (1 / 255, 4 / 255, 16 / 255, 0.5)
 
 
 def judged(
-    entrants: Iterable[Entrant], study: Study, seeds: Iterable[int] | None = None
+    entrants: Iterable[Entrant], study: Study, seeds: Iterable[int] | None = None, *, attacks: bool = True
 ) -> Mapping[Entrant, tuple[Report, ...]]:
     """The reports of some entrants, a report a seed; what is missing is trained and judged first.
 
@@ -28,6 +28,7 @@ def judged(
         entrants: Whom to judge.
         study: Size, data and folder.
         seeds: Of the trainings; by default those of the study.
+        attacks: Whether to attack them too.
     """
     size = study.scale
     wanted = tuple(dict.fromkeys(entrants))
@@ -35,17 +36,20 @@ def judged(
     found: dict[Entrant, list[Report]] = {entrant: [] for entrant in wanted}
     for seed in size.seeds if seeds is None else seeds:
         for entrant in wanted:
-            found[entrant].append(judge(entrant, study, seed, examples))
+            found[entrant].append(judge(entrant, study, seed, examples, attacks=attacks))
     return {entrant: tuple(reports) for entrant, reports in found.items()}
 
 
-def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split) -> Report:
-    """The report of one entrant and seed; its cells are kept in the folder of the study."""
+def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, attacks: bool = True) -> Report:
+    """The report of one entrant and seed; its cells are kept in the folder of the study.
+
+    Without attacks, one that is there with them serves as well.
+    """
     size = study.scale
+    attacked = bool(size.epsilons) and (attacks or _is_finished(report_folder(study.root, entrant, seed)))
     config = trainings(size)[entrant.training]
     folder = train_one(entrant.training, config, size, seed, study.root, progress=study.progress)
     network = load_classifier(folder)
-    attacked = bool(size.epsilons)
     return evaluate(
         network,
         data.as_float(examples.images),
@@ -68,7 +72,7 @@ def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split) -> Re
         defence=entrant.defence(config.inputs.solver),
         parameters=jax.tree.leaves(network),
         batch_size=100,
-        folder=report_folder(study.root, entrant, seed),
+        folder=report_folder(study.root, entrant, seed, attacked or not size.epsilons),
         progress=study.progress,
     )
 
@@ -82,6 +86,10 @@ def referee_images(size: Size, study: Study) -> data.Split:
     return loaded.test
 
 
-def report_folder(root: Path, entrant: Entrant, seed: int) -> Path:
+def report_folder(root: Path, entrant: Entrant, seed: int, attacked: bool = True) -> Path:
     """Where a report lies."""
-    return root / "reports" / entrant.folder_name / str(seed)
+    return root / ("reports" if attacked else "reports-without-attacks") / entrant.folder_name / str(seed)
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / "report.json").exists()

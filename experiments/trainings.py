@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.sizes import Size
+from experiments.variations import variation_configs
 from isvs_jax.training import execute
 from isvs_jax.training.augmentation import Augmentation
 from isvs_jax.training.config import Resources, TrainConfig
@@ -39,6 +40,7 @@ def trainings(size: Size) -> dict[str, TrainConfig]:
     - "path_noise", "mixed_noise", "mixed_noise_contrast", "consistency_noise_contrast": with that augmentation too.
     - "blur", "lowpass", "rof": as "path", with filters that take away as much energy in place of its views.
     - "augmix", "adversarial"; "path_augmix", "path_adversarial": with the views of "path" too.
+    - "ablation-...": "path" with one choice made otherwise, see `experiments.variations`.
     """
     path, mixed = Inputs("random", PATH), Inputs("random", MIXED)
     several = Inputs("several", PATH, draws=3)
@@ -64,6 +66,7 @@ def trainings(size: Size) -> dict[str, TrainConfig]:
         "adversarial": make(objective=adversarial),
         "path_augmix": make(path, augmix),
         "path_adversarial": make(path, adversarial),
+        **variation_configs(make(path)),
     }
 
 
