@@ -90,6 +90,7 @@ class SplitLBI:
     scheme: Scheme = "spectral"
     step_size: ArrayLike | None = None
     tolerance: float | None = None
+    on_chip: bool | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.penalty, PENALTIES, "penalty")
@@ -116,15 +117,15 @@ class SplitLBI:
         if self.step_size is not None:
             check_positive(self.step_size, "step_size")
 
-    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], tuple[Penalty, Scheme, float | None]]:
+    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], tuple[Penalty, Scheme, float | None, bool | None]]:
         """The numbers as children, the choices and the tolerance as static data."""
-        return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme, self.tolerance)
+        return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme, self.tolerance, self.on_chip)
 
     @classmethod
     def tree_unflatten(cls, static: tuple[Penalty, Scheme, float | None], children: Sequence[ArrayLike]) -> "SplitLBI":
         """Unchecked: a tree may carry gradients, tangents or axis numbers in place of the numbers."""
         solver = object.__new__(cls)
-        names = ("kappa", "nu", "step_size", "penalty", "scheme", "tolerance")
+        names = ("kappa", "nu", "step_size", "penalty", "scheme", "tolerance", "on_chip")
         for name, value in zip(names, (*children, *static), strict=True):
             object.__setattr__(solver, name, value)
         return solver

@@ -7,7 +7,7 @@ settles. What is recorded, and who shares the batch, changes neither; nor does u
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,22 @@ from isvs_jax._flow import FlowState, SplitLBI, planar_dense, planar_init, plana
 from isvs_jax._plan import SLACK, Plan
 from isvs_jax._schedule import scan_steps
 from isvs_jax._shrinkage import squared_norm
+
+
+class Course(NamedTuple):
+    """Where a path stands at its first entry, and how far it is from there to each time.
+
+    Attributes:
+        times: Shape [T, ...].
+        z: At the first entry, or at the time where that comes first; stacked along the times.
+        finish: Length of the finish before each time.
+        left: Length of the long steps before that.
+    """
+
+    times: jax.Array
+    z: Edges
+    finish: jax.Array
+    left: jax.Array
 
 
 def path_states(solver: SplitLBI, planar: jax.Array, times: jax.Array, plan: Plan, num_long: int) -> FlowState:
@@ -34,28 +50,42 @@ def path_states(solver: SplitLBI, planar: jax.Array, times: jax.Array, plan: Pla
     Returns:
         States stacked along a leading axis T.
     """
-    unit = jnp.asarray(solver.nu / solver.kappa).astype(planar.dtype)
+    course = set_out(solver, planar, times, plan)
+    z = course.z
+    if times.shape[0] > 1:
+        # The long steps are shared by all times, up to the last shorter one.
+        length = plan.long_length * _unit(solver, planar)
+        counts = jnp.clip(jnp.floor(course.left / length + SLACK), 0, num_long)
+        z = _long_steps(solver, planar, z, counts, length, plan, num_long)
+        course, num_long = course._replace(left=course.left - counts * length), 0
+
+    def size(offset: jax.Array, length: jax.Array) -> jax.Array:
+        return row_size(solver, plan, course, offset, length)
+
+    z = _all_stages(solver, planar, z, plan.rows(num_long + 1), size)
+    return FlowState(course.times, planar_dense(solver, planar, z), z)
+
+
+def set_out(solver: SplitLBI, planar: jax.Array, times: jax.Array, plan: Plan) -> Course:
+    """The first entries, and what is left to go from there."""
     leading = planar.shape[:-3]
     if times.ndim == 1:
         times = jnp.broadcast_to(times.reshape(-1, *(1 for _ in leading)), (times.size, *leading))
     moments, z = _until_first_entry(solver, planar, times)
     # A finish fits between the first entry and its time; before come long steps, the last of them shorter.
-    finish = jnp.minimum(plan.finish_length * unit, times - moments)
-    left = times - finish - moments
-    if times.shape[0] > 1:
-        # The long steps are shared by all times, up to the last shorter one.
-        length = plan.long_length * unit
-        counts = jnp.clip(jnp.floor(left / length + SLACK), 0, num_long)
-        z = _long_steps(solver, planar, z, counts, length, plan, num_long)
-        left, num_long = left - counts * length, 0
-    rows = np.concatenate([plan.long_rows(num_long + 1), plan.finish_rows()])
+    finish = jnp.minimum(plan.finish_length * _unit(solver, planar), times - moments)
+    return Course(times, z, finish, times - finish - moments)
 
-    def size(offset: jax.Array, length: jax.Array) -> jax.Array:
-        long = jnp.clip(left - offset * unit, 0, length * unit)
-        return jnp.where(offset >= 0, long, length * finish / plan.finish_length)
 
-    z = _all_stages(solver, planar, z, rows, size)
-    return FlowState(times, planar_dense(solver, planar, z), z)
+def row_size(solver: SplitLBI, plan: Plan, course: Course, offset: jax.Array, length: jax.Array) -> jax.Array:
+    """The size of the step that a row of a plan belongs to."""
+    unit = _unit(solver, offset)
+    long = jnp.clip(course.left - offset * unit, 0, length * unit)
+    return jnp.where(offset >= 0, long, length * course.finish / plan.finish_length)
+
+
+def _unit(solver: SplitLBI, like: jax.Array) -> jax.Array:
+    return jnp.asarray(solver.nu / solver.kappa).astype(like.dtype)
 
 
 def _until_first_entry(solver: SplitLBI, planar: jax.Array, times: jax.Array) -> tuple[jax.Array, Edges]:

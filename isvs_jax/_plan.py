@@ -54,6 +54,10 @@ class Plan(NamedTuple):
         middle = [_rows(self.middle, -1, self.middle_length)] * self.num_middle
         return np.concatenate([*middle, *(_rows((1, 0.0), -1, self.scale * length) for length in self.settling)])
 
+    def rows(self, num_long: int) -> np.ndarray:
+        """The stages of some long steps and of the finish."""
+        return np.concatenate([self.long_rows(num_long), self.finish_rows()])
+
     @property
     def finish_solves(self) -> int:
         """Solves after the long steps, for each recorded time."""

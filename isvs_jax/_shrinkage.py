@@ -28,7 +28,7 @@ def shrink(z: Edges, penalty: Penalty) -> Edges:
         Edges of the same shapes; zero exactly where the group has |z| ≤ 1, with zero derivative there.
     """
     squares = squared_norm(z, penalty)
-    return Edges(*(edge * _factor(square) for edge, square in zip(z, squares, strict=True)))
+    return Edges(*(edge * shrinkage_factor(square) for edge, square in zip(z, squares, strict=True)))
 
 
 def support(z: Edges, penalty: Penalty) -> Edges:
@@ -57,7 +57,8 @@ def _sum_of_pixel(squares: Edges) -> Edges:
     return Edges(pixel[..., :, :-1], pixel[..., :-1, :])
 
 
-def _factor(square: jax.Array) -> jax.Array:
+def shrinkage_factor(square: jax.Array) -> jax.Array:
+    """max(1 − 1/|z|, 0) of |z|²."""
     # The inner `where` keeps the root away from 0, whose infinite slope would make the unused branch's gradient NaN.
     inside = square > 1
     # 0 · square instead of 0: a NaN makes its whole group NaN, not one channel of it.

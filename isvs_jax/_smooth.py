@@ -11,7 +11,7 @@ from isvs_jax._blocks import map_blocks
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, compute_dtype, concrete
 from isvs_jax._edges import Edges
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
-from isvs_jax._path import path_states
+from isvs_jax._on_chip import path_states
 from isvs_jax._plan import Plan
 from isvs_jax._regions import piecewise_constant
 from isvs_jax._schedule import Schedule, scan_steps, schedule, within_bound
