@@ -13,11 +13,14 @@ from isvs_jax import piecewise_constant, scale_space
 
 pytest.importorskip("skimage", reason="total variation denoising is that of scikit-image")
 
-from benchmarks import denoising
-from benchmarks.denoising import Case, Setting, climb, psnr, run, total_variation
+from benchmarks.denoising import methods
+from benchmarks.denoising.images import Case, cases, psnr
+from benchmarks.denoising.methods import Setting, climb, total_variation
+from benchmarks.denoising.record import run
+from benchmarks.denoising.report import tables
 
 SIGMA = 0.15
-SETTINGS = {"flow": Setting("isotropic", 1.0, 0.02, True, denoising.READINGS)}
+SETTINGS = {"flow": Setting("isotropic", 1.0, 0.02, True, methods.READINGS)}
 TODO = [Case("set", Path(f"{name}.png"), True, False, 25) for name in "abc"]
 
 
@@ -53,7 +56,7 @@ def test_total_variation_is_at_its_best_weight():
 
     clean, noisy = _square_and_noise(channels=2)
     best, weight = total_variation(noisy, clean, SIGMA)["ROF, converged"]
-    weights = SIGMA * denoising.RATIO ** np.arange(-16, 17)
+    weights = SIGMA * methods.RATIO ** np.arange(-16, 17)
     values = [psnr(denoise_tv_chambolle(noisy.astype(float), w, 1e-6, 2000, channel_axis=-1), clean) for w in weights]
     assert best == pytest.approx(max(values), abs=1e-9)
     assert weight == pytest.approx(weights[np.argmax(values)], rel=1e-9)
@@ -61,8 +64,8 @@ def test_total_variation_is_at_its_best_weight():
 
 def test_the_best_of_a_path_is_that_of_the_recorded_path():
     clean, noisy = _square_and_noise(channels=3)
-    found = denoising.along_the_path(noisy, clean, SIGMA, SETTINGS["flow"], records=20)
-    times = denoising.LAST / SIGMA / 20 * np.arange(1, 21)
+    found = methods.along_the_path(noisy, clean, SIGMA, SETTINGS["flow"], records=20)
+    times = methods.LAST / SIGMA / 20 * np.arange(1, 21)
     # Three Euler steps from one time to the next.
     solver = dataclasses.replace(SETTINGS["flow"].solver(SIGMA), step_size=times[0] / 3)
     path = scale_space(noisy, times.astype(np.float32), solver)
@@ -90,11 +93,11 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
         measured.append(case.path.stem)
         return {"ROF": [float(len(measured)), 0.0]}
 
-    monkeypatch.setattr(denoising, "measure", measure)
+    monkeypatch.setattr(methods, "measure", measure)
     path = tmp_path / "denoising.json"
     with pytest.raises(KeyboardInterrupt):
         run(path, TODO, SETTINGS)
-    monkeypatch.setattr(denoising, "measure", lambda case, settings: {"ROF": [9.0, 0.0]})
+    monkeypatch.setattr(methods, "measure", lambda case, settings: {"ROF": [9.0, 0.0]})
     record = run(path, TODO, SETTINGS)
     assert {key: value["ROF"][0] for key, value in record["cases"].items()} == {
         "set/a/25": 1.0,
@@ -106,18 +109,21 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
         run(path, TODO, {"flow": SETTINGS["flow"]._replace(kappa=2.0)})
 
 
-def test_the_table_has_means_intervals_wins_and_losses():
+def test_the_tables_have_means_intervals_wins_losses_and_parameters():
     from scipy import stats
 
     rof, ours = np.array([30.0, 31.0, 29.0]), np.array([30.5, 30.9, 29.2])
-    found = {case.key: {"ROF": [a, 0.0], "u(t), flow": [b, 0.0]} for case, a, b in zip(TODO, rof, ours, strict=True)}
+    found = {
+        case.key: {"ROF": [a, 0.05], "u(t), flow": [b, b - 20]} for case, a, b in zip(TODO, rof, ours, strict=True)
+    }
     interval = stats.ttest_1samp(ours - rof, 0).confidence_interval(0.95)
     half = (interval.high - interval.low) / 2
-    table = denoising.tables(found, TODO)
+    table = tables(found, TODO)
     assert "| set | 3 | 25 | 30.00 | 30.20 |" in table
+    assert "| set | 3 | 25 | 0.51 (0.51 to 0.51) | 1.03 (0.90 to 1.07) |" in table
     assert f"| set | 3 | 25 | +0.20 ± {half:.2f} (2:1) |" in table
 
 
 def test_a_folder_without_the_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no images of Set12 are"):
-        denoising.cases(tmp_path, [25], 1, choose=False)
+        cases(tmp_path, [25], 1, choose=False)
