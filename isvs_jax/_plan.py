@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isvs_jax._chebyshev import chebyshev_stages
+from isvs_jax._checks import ArrayLike
 from isvs_jax._flow import DEFAULT_TOLERANCE, tolerance_share
 
 # A part of a long step this small is rounding.
@@ -46,13 +47,13 @@ class Plan(NamedTuple):
 
     def long_rows(self, count: int) -> np.ndarray:
         """The stages of some long steps: μ, ν, μ̃, the offset of the step from the first, its length; [count · s, 5]."""
-        steps = [_rows(self.long, number * self.long_length, self.long_length) for number in range(count)]
-        return np.concatenate(steps) if steps else np.zeros((0, 5))
+        return _rows(self.long, np.arange(count) * self.long_length, self.long_length)
 
     def finish_rows(self) -> np.ndarray:
         """The stages of the finish, with the offset -1."""
-        middle = [_rows(self.middle, -1, self.middle_length)] * self.num_middle
-        return np.concatenate([*middle, *(_rows((1, 0.0), -1, self.scale * length) for length in self.settling)])
+        middle = _rows(self.middle, np.full(self.num_middle, -1), self.middle_length)
+        settling = self.scale * np.array(self.settling)
+        return np.concatenate([middle, _rows((1, 0.0), np.full(settling.size, -1), settling)])
 
     def rows(self, num_long: int) -> np.ndarray:
         """The stages of some long steps and of the finish."""
@@ -64,12 +65,15 @@ class Plan(NamedTuple):
         return self.long[0] + self.num_middle * self.middle[0] + len(self.settling)
 
 
-def _rows(method: tuple[int, float], offset: float, length: float) -> np.ndarray:
+def _rows(method: tuple[int, float], offsets: np.ndarray, lengths: ArrayLike) -> np.ndarray:
+    """The stages of some steps of one kind, one after another."""
     coefficients = chebyshev_stages(*method).coefficients
-    return np.column_stack([coefficients, np.broadcast_to([offset, length], (len(coefficients), 2))])
+    steps = np.column_stack([offsets, np.broadcast_to(lengths, offsets.shape)])
+    return np.column_stack([np.tile(coefficients, (len(steps), 1)), np.repeat(steps, len(coefficients), axis=0)])
 
 
-# From benchmarks/steps.py.
+# From benchmarks/steps.py. A settling step may be longer than 2, the bound of a single Euler step: what it makes grow, to
+# less than twice as much, the steps after it shrink, so that all of them together make no mode grow.
 _DEFAULT = Plan((3, 0.7), (2, 1.0), 2, (1.9, 1.9, 1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5), scale=0.95)
 _COARSE = Plan((4, 0.8), (2, 1.0), 3, (3.0, 1.9, 1.2, 1.0), scale=0.99)
 

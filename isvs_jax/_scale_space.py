@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from isvs_jax._blocks import map_blocks
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_times, compute_dtype, concrete
@@ -77,20 +78,29 @@ def scale_space(
     """
     image = as_image(image)
     times = as_numbers(times, "times")
-    _check_shape_and_order(times)
+    _check_shape_and_order(times, compute_dtype(image.dtype))
     steps = schedule(times[-1], solver, num_steps)
     return _record(image, times, solver, steps.step_size, num_steps=steps.num_steps, plan=steps.plan)
 
 
-def _check_shape_and_order(times: ArrayLike) -> None:
+def _check_shape_and_order(times: ArrayLike, dtype: jnp.dtype) -> None:
     shape = jnp.shape(times)
     if len(shape) != 1 or shape[0] == 0:
         raise ValueError(f"times has shape {shape}; it may be [T] with T ≥ 1.")
     seen = concrete(times)
-    if seen is not None:
-        check_times(seen, "times")
-        if not (seen[1:] > seen[:-1]).all():
-            raise ValueError(f"times is {seen.tolist()}; it may hold strictly increasing times.")
+    if seen is None:
+        return
+    check_times(seen, "times")
+    if not (seen[1:] > seen[:-1]).all():
+        raise ValueError(f"times is {seen.tolist()}; it may hold strictly increasing times.")
+    rounded = seen.astype(dtype)
+    equal = np.flatnonzero(rounded[1:] == rounded[:-1])
+    if equal.size:
+        pair = seen[equal[0] : equal[0] + 2].tolist()
+        raise ValueError(
+            f"times holds {pair[0]!r} and {pair[1]!r}, which are equal in {dtype}, in which the image is computed; "
+            "it may hold times that differ there."
+        )
 
 
 @partial(jax.jit, static_argnames=("num_steps", "plan"))

@@ -35,6 +35,31 @@ def test_stages_follow_the_damped_chebyshev_polynomial(stages, damping):
     assert chebyshev_stages(1, 0.0).bound == 2
 
 
+@pytest.mark.parametrize("tolerance", [None, 0.006, 0.001])
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.1])
+def test_all_settling_steps_together_let_no_mode_grow(tolerance, share):
+    """Some are longer than the bound 2 of a single Euler step; between them a mode at most doubles."""
+    plan = plan_path(tolerance)
+    rates = np.linspace(0, share, 2001)
+    growth = np.cumprod([np.abs(1 - plan.scale * length * rates) for length in plan.settling], axis=0)
+    assert growth[-1].max() <= 1
+    assert growth.max() < 2
+
+
+def test_rows_of_a_plan_are_its_steps_one_by_one():
+    plan = plan_path(0.001)
+    expected = []
+    for number in range(5):
+        for stage in chebyshev_stages(*plan.long).coefficients:
+            expected.append([*stage, number * plan.long_length, plan.long_length])
+    for _ in range(plan.num_middle):
+        expected += [[*stage, -1, plan.middle_length] for stage in chebyshev_stages(*plan.middle).coefficients]
+    expected += [[1, 0, 1, -1, plan.scale * length] for length in plan.settling]
+    np.testing.assert_allclose(np.concatenate([plan.long_rows(5), plan.finish_rows()]), expected, rtol=1e-14)
+    np.testing.assert_array_equal(plan.rows(0), plan.finish_rows())
+    assert plan.long_rows(0).shape == (0, 5)
+
+
 def test_tolerance_lowers_the_error_and_long_steps_beat_euler_steps(x64):
     """Relative error of u over the energy of x − mean, against Euler steps 32 times smaller."""
     image = picture((16, 16, 3), dtype=np.float64)

@@ -339,6 +339,8 @@ def test_gradient_of_200_steps_does_not_keep_200_images():
         (None, [], {}, ValueError, r"times has shape \(0,\)"),
         (None, [1.0, 1.0], {}, ValueError, "strictly increasing"),
         (None, [2.0, 1.0], {}, ValueError, "strictly increasing"),
+        (None, [0.5, 1.0, 1.0 + 1e-9], {}, ValueError,
+         r"times holds 1.0 and 1.000000001, which are equal in float32, .*; it may hold times that differ there"),
         (None, [-1.0, 1.0], {}, ValueError, "times is .*; it may hold finite times ≥ 0"),
         (None, [1.0, np.nan], {}, ValueError, "finite times"),
         (None, [np.inf], {}, ValueError, "finite times"),
