@@ -109,6 +109,13 @@ def run_steps(planar: jax.Array, rows: jax.Array, begin: jax.Array, end: jax.Arr
     first, rate = first_entries(planar)
     first = jnp.minimum(first, final)
     z = jax.tree.map(lambda edge: edge * first[:, None, None, None], rate)
+    return run_from(planar, z, first, rows, begin, end)
+
+
+def run_from(
+    planar: jax.Array, z: isvs_jax.Edges, first: jax.Array, rows: jax.Array, begin: jax.Array, end: jax.Array
+) -> jax.Array:
+    """`run_steps` from the z at the times `first`."""
 
     def stage(carry, inputs):
         start, slope0, now, before = carry
@@ -192,16 +199,16 @@ def _relaxed(z: isvs_jax.Edges, after: isvs_jax.Edges, h: jax.Array) -> isvs_jax
     return isvs_jax.Edges(*edges)
 
 
-def main() -> None:
-    """Write the table as Markdown and JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(found: Callable[[], list[tuple[str, Callable]]], out: str, about: str) -> None:
+    """Write the table of the ways that `found` gives as Markdown and, into the folder `out`, as JSON."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--times", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0])
-    parser.add_argument("--out", type=Path, default=Path("results/steps"))
+    parser.add_argument("--out", type=Path, default=Path(out))
     arguments = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     images = cifar_images(arguments.images)
-    rows = [row for name, run in ways() for row in [measure(name, run, images, arguments.times)]]
+    rows = [row for name, run in found() for row in [measure(name, run, images, arguments.times)]]
     arguments.out.mkdir(parents=True, exist_ok=True)
     result = {
         "command": " ".join(["python", *sys.argv]),
@@ -240,18 +247,22 @@ def by_steps(make: Callable[[float, float], list]) -> Callable:
     """A way that is a list of steps, made from the earliest entry of the batch and the time."""
 
     def run(planar: jax.Array, earliest: float, moment: float) -> tuple[int, np.ndarray]:
-        steps = [step for step in make(earliest, moment) if step[2] > earliest]
-        rows, begin, end = (
-            np.concatenate([np.broadcast_to(step[k], (len(step[0]), *np.shape(step[k])[1:])) for step in steps])
-            for k in range(3)
-        )
-        # No stage: so that few numbers of stages are compiled.
-        idle = -len(rows) % 32
-        rows = np.concatenate([rows, np.broadcast_to([1.0, 0, 0, 0, 0, 1], (idle, 6))])
-        begin, end = np.pad(begin, (0, idle)), np.pad(end, (0, idle))
-        return len(rows) - idle, np.moveaxis(np.asarray(run_steps(planar, rows, begin, end, moment)), -3, -1)
+        count, stages = as_stages([step for step in make(earliest, moment) if step[2] > earliest])
+        return count, np.moveaxis(np.asarray(run_steps(planar, *stages, moment)), -3, -1)
 
     return run
+
+
+def as_stages(steps: list) -> tuple[int, tuple[np.ndarray, ...]]:
+    """How many stages some steps have, and their rows, begins and ends."""
+    rows, begin, end = (
+        np.concatenate([np.broadcast_to(step[k], (len(step[0]), *np.shape(step[k])[1:])) for step in steps])
+        for k in range(3)
+    )
+    # No stage: so that few numbers of stages are compiled.
+    idle = -len(rows) % 32
+    rows = np.concatenate([rows, np.broadcast_to([1.0, 0, 0, 0, 0, 1], (idle, 6))])
+    return len(rows) - idle, (rows, np.pad(begin, (0, idle)), np.pad(end, (0, idle)))
 
 
 def by_exponential(size: float, dimension: int, corrected: bool) -> Callable:
@@ -336,5 +347,5 @@ def cifar_images(count: int) -> np.ndarray:
 
 if __name__ == "__main__":
     began = time.perf_counter()
-    main()
+    main(ways, "results/steps", __doc__)
     print(f"{time.perf_counter() - began:.0f} s")
