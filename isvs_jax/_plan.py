@@ -72,8 +72,8 @@ def _rows(method: tuple[int, float], offsets: np.ndarray, lengths: ArrayLike) ->
     return np.column_stack([np.tile(coefficients, (len(steps), 1)), np.repeat(steps, len(coefficients), axis=0)])
 
 
-# From benchmarks/steps.py. A settling step may be longer than 2, the bound of a single Euler step: what it makes grow, to
-# less than twice as much, the steps after it shrink, so that all of them together make no mode grow.
+# From benchmarks/steps.py. A settling step may be longer than 2, the bound of a single Euler step: what it makes grow,
+# to less than twice as much, the steps after it shrink, so that all of them together make no mode grow.
 _DEFAULT = Plan((3, 0.7), (2, 1.0), 2, (1.9, 1.9, 1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5), scale=0.95)
 _COARSE = Plan((4, 0.8), (2, 1.0), 3, (3.0, 1.9, 1.2, 1.0), scale=0.99)
 

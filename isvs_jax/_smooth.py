@@ -201,12 +201,22 @@ def _smooth_until(
     def of_block(image: jax.Array, wanted: jax.Array) -> Stopped:
         planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
 
-        def body(state: FlowState, index: jax.Array) -> FlowState:
-            ahead = support_fraction(solver.support(state), dtype) < wanted
-            size = jnp.where(ahead, jnp.clip(max_time - index * alpha, 0, alpha), 0)
-            return planar_step(solver, planar, state, size)
+        def is_ahead(state: FlowState) -> jax.Array:
+            return support_fraction(solver.support(state), dtype) < wanted
 
-        state = scan_steps(body, planar_init(solver, planar), (0, num_steps), dtype)
+        def advance(carry: tuple[FlowState, jax.Array], index: jax.Array) -> tuple[FlowState, jax.Array]:
+            state, ahead = carry
+            state = planar_step(
+                solver, planar, state, jnp.where(ahead, jnp.clip(max_time - index * alpha, 0, alpha), 0)
+            )
+            return state, is_ahead(state)
+
+        def body(carry: tuple[FlowState, jax.Array], index: jax.Array) -> tuple[FlowState, jax.Array]:
+            # Not a while loop, which has no gradient: the steps after the last image has stopped do nothing.
+            return jax.lax.cond(jnp.any(carry[1]), advance, lambda carry, _: carry, carry, index)
+
+        start = planar_init(solver, planar)
+        state, _ = scan_steps(body, (start, is_ahead(start)), (0, num_steps), dtype)
         share = support_fraction(solver.support(state), dtype)
         return Stopped(_output(image, solver, state, output), state.time, share, (share >= wanted) & stable)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import isvs_jax
+from isvs_jax._flow import planar_step
 from isvs_jax._smooth import support_fraction
 from tests.reference import Flow, project
 from tests.test_flow import picture
@@ -94,6 +95,21 @@ def test_until_says_when_it_did_not_get_there(images):
     np.testing.assert_allclose(stopped.image[0], isvs_jax.smooth(images[0], 1.5, by_steps), atol=5e-6)
     too_long = jax.jit(lambda time: isvs_jax.smooth_until(images, 0.0, time, num_steps=10))(jnp.array(4.0))
     assert too_long.reached.tolist() == [False] * 3
+
+
+def test_until_takes_no_step_once_every_image_has_stopped(monkeypatch, images):
+    taken = []
+
+    def counted(*arguments):
+        jax.debug.callback(lambda: taken.append(1))
+        return planar_step(*arguments)
+
+    monkeypatch.setattr(isvs_jax._smooth, "planar_step", counted)
+    stopped = isvs_jax.smooth_until(images[:2, :, :-1], [0.1, 0.2], max_time=20.0)
+    jax.effects_barrier()
+    assert stopped.reached.all()
+    steps = float(stopped.time.max()) / isvs_jax.SplitLBI().default_step_size
+    assert len(taken) == round(steps) < 200
 
 
 def test_one_pixel_has_nothing_to_wait_for():
