@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tyro
 
-from experiments import corruptions
+from experiments import ablation, corruptions, filtering, scales
 from experiments.section import write_section
 from experiments.study import Study
 
@@ -24,7 +24,12 @@ _DESCRIPTION = """Put a claim to the test: train, judge, and write a table and p
 What is finished is kept and used again; a command that was stopped goes on when it is given again."""
 
 # In the order in which they are read. Each module has `run`, from the configuration to a `Section`.
-_RUNS: dict[type, Any] = {corruptions.Corruptions: corruptions.run}
+_RUNS: dict[type, Any] = {
+    corruptions.Corruptions: corruptions.run,
+    filtering.Filtering: filtering.run,
+    ablation.Ablation: ablation.run,
+    scales.Scales: scales.run,
+}
 
 
 @dataclass(frozen=True)

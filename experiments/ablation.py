@@ -1,0 +1,145 @@
+"""Claim 5: which of the choices along the path matter, each made otherwise alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from experiments.ablation_picture import dot_plot
+from experiments.differences import difference
+from experiments.entrants import Entrant
+from experiments.estimates import Estimate, figures
+from experiments.judging import judged
+from experiments.remarks import common_remarks
+from experiments.section import Section, Table
+from experiments.study import Study
+from experiments.variations import VARIATIONS
+from isvs_jax.robustness import Report
+
+BASE = Entrant("path")
+_COMPARED = ("clean", "all corruptions", "low resolution, mean")
+_BESIDE = ("fog", "contrast")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An entrant that differs from the base in one choice.
+
+    Attributes:
+        group: Which choice.
+        label: What was chosen.
+        entrant: Who.
+    """
+
+    group: str
+    label: str
+    entrant: Entrant
+
+
+BASE_LABELS: Mapping[str, str] = {
+    "ν": "0.1",
+    "κ": "5",
+    "time": "t = 2, 4, 8",
+    "penalty": "color",
+    "output": "dense",
+    "raw share": "0.5",
+    "way": "random",
+    "test": "as it is",
+}
+"""What the base has for each choice."""
+
+CHOICES: tuple[Choice, ...] = (
+    *(Choice(one.group, one.label, Entrant(one.training)) for one in VARIATIONS),
+    Choice("way", "fixed, t = 4, no raw images", Entrant("fixed")),
+    Choice("way", "coarse to fine", Entrant("coarse_to_fine")),
+    Choice("way", "consistency", Entrant("consistency")),
+    *(Choice("test", f"{before} before", Entrant("path", before)) for before in ("dense:4", "dense:8", "by-noise:4,8")),
+)
+"""Every choice, in the order of the tables."""
+
+# A training each, but for the last: what takes least to compile.
+_SMOKE = ("ν = 1", "output = sparse", "raw share = 0", "way = coarse to fine", "test = dense:4 before")
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Ablation: ν, κ, time, penalty, output, share of raw images, training way, smoothing at test time.
+
+    Attributes:
+        study: Size, data, seeds, folder.
+        choices: Which, as "GROUP = LABEL" or a whole "GROUP"; () for all, or at size smoke for a few.
+    """
+
+    study: Study = field(default_factory=Study)
+    choices: tuple[str, ...] = ()
+
+
+def run(claim: Ablation) -> Section:
+    """Train and judge what is missing; a table for each choice, and a picture."""
+    size = claim.study.scale
+    chosen = selected(claim.choices or (_SMOKE if claim.study.size == "smoke" else ()))
+    entrants = (BASE, *(choice.entrant for choice in chosen))
+    reports = judged(entrants, claim.study, size.ablation_seeds, attacks=False)
+    compared = tuple(column for column in _COMPARED if column in figures(reports[BASE]))
+    changes = {
+        choice: {column: difference(reports[choice.entrant], reports[BASE], column) for column in compared}
+        for choice in chosen
+    }
+    return Section(
+        "ablation",
+        "Ablation",
+        "Some choices along the path matter, others do not. Each differs from the base in one thing; the base is half "
+        "raw images, half dense t = 2, 4 or 8, ν = 0.1, κ = 5, tested on images as they are.",
+        tuple(_table(group, changes, reports) for group in dict.fromkeys(choice.group for choice in chosen)),
+        {
+            "differences": (
+                dot_plot({f"{one.group}: {one.label}": row for one, row in changes.items()}, compared),
+                "Difference to the base in points of accuracy, with 95% intervals.",
+            )
+        },
+        (
+            *common_remarks(reports),
+            "Differences (Δ, in points) are of the same test images and, training by training, of the same seed: "
+            + (
+                "± half of Student's 95% interval over the trainings."
+                if len(size.ablation_seeds) > 1
+                else "± half of the 95% interval over test images."
+            ),
+            "Times mean other things for another ν or penalty: what has entered by then differs too.",
+        ),
+    )
+
+
+def selected(names: Sequence[str]) -> tuple[Choice, ...]:
+    """Choices by "GROUP = LABEL" or "GROUP"; all of them for none.
+
+    Raises:
+        ValueError: A name is none of these.
+    """
+    full = {f"{choice.group} = {choice.label}" for choice in CHOICES}
+    unknown = [name for name in names if name not in full and name not in BASE_LABELS]
+    if unknown:
+        raise ValueError(f"choices holds {unknown}; it may hold {', '.join((*BASE_LABELS, *sorted(full)))}.")
+    return tuple(
+        choice
+        for choice in CHOICES
+        if not names or choice.group in names or f"{choice.group} = {choice.label}" in names
+    )
+
+
+def _table(
+    group: str,
+    changes: Mapping[Choice, Mapping[str, Estimate]],
+    reports: Mapping[Entrant, tuple[Report, ...]],
+) -> Table:
+    """The accuracies of one group of choices, and their differences to the base."""
+    rows: dict[str, tuple[Estimate | str, ...]] = {f"{BASE_LABELS[group]} (base)": _cells(figures(reports[BASE]), {})}
+    for choice, change in changes.items():
+        if choice.group == group:
+            rows[choice.label] = _cells(figures(reports[choice.entrant]), change)
+    known = figures(reports[BASE])
+    columns = [name for column in _COMPARED if column in known for name in (column, "Δ")]
+    return Table(group, (*columns, *(column for column in _BESIDE if column in known)), rows)
+
+
+def _cells(found: Mapping[str, Estimate], change: Mapping[str, Estimate]) -> tuple[Estimate | str, ...]:
+    cells = [cell for column in _COMPARED if column in found for cell in (found[column], change.get(column, ""))]
+    return (*cells, *(found[column] for column in _BESIDE if column in found))

@@ -1,0 +1,136 @@
+"""Images with the large scales of one picture and the small scales of another, and whose class a network sees in them.
+
+As shape against texture in the cue-conflict images of Geirhos et al., with scales in the place of style transfer.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax import SplitLBI
+from isvs_jax.models import LogitsFn
+from isvs_jax.training.smoothing import padded
+from isvs_jax.training.views import View, show_views
+
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images of different classes.
+
+    Attributes:
+        large: A, whose large scales are shown, float32 [N, H, W, C].
+        small: B, whose small scales are shown.
+        large_labels: int [N].
+        small_labels: int [N].
+    """
+
+    large: np.ndarray
+    small: np.ndarray
+    large_labels: np.ndarray
+    small_labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Hybrids:
+    """Images with the large scales of A and the small scales of B.
+
+    Attributes:
+        images: In [0, 1], float32 [N, H, W, C].
+        clipped: The share of values that were cut off at 0 or 1.
+        large_share: The part of the energy of A, without its mean, that its large scales hold.
+    """
+
+    images: np.ndarray
+    clipped: float
+    large_share: float
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Whose class was seen, for one network.
+
+    Attributes:
+        large: For the class of A.
+        small: For the class of B.
+        count: Hybrids.
+    """
+
+    large: int
+    small: int
+    count: int
+
+    @property
+    def either(self) -> int:
+        """For the class of A or that of B."""
+        return self.large + self.small
+
+    @property
+    def shape_share(self) -> float:
+        """The share of decisions for A's class among those for A's or B's; NaN where there were none."""
+        return self.large / self.either if self.either else float("nan")
+
+
+def pairs(images: np.ndarray, labels: np.ndarray, seed: int = 0) -> Pairs:
+    """Each image as A once, with another one of another class as B, drawn at random.
+
+    Args:
+        images: float32 [N, H, W, C] in [0, 1].
+        labels: int [N], of two classes or more.
+        seed: Of the draw.
+
+    Raises:
+        ValueError: All images are of one class.
+    """
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"labels holds the class {labels[0]} only; it may hold two classes or more.")
+    rng = np.random.default_rng(seed)
+    partners = np.array([rng.choice(np.flatnonzero(labels != label)) for label in labels])
+    return Pairs(images, images[partners], labels, labels[partners])
+
+
+def split(images: np.ndarray, view: View, solver: SplitLBI) -> tuple[np.ndarray, np.ndarray]:
+    """Large scales, what a view shows, and small scales, the rest: they add up to the images."""
+    large = np.asarray(show_views(jnp.asarray(images), (view,), solver)[0])
+    return large, images - large
+
+
+def hybrids(of: Pairs, view: View, solver: SplitLBI) -> Hybrids:
+    """The large scales of A with the small scales of B, clipped to [0, 1].
+
+    Args:
+        of: The pairs.
+        view: What large scales are, such as "blur:2" (a Gaussian low pass; the rest is its high pass) or "dense:4".
+        solver: The flow, for views of the path.
+    """
+    large, _ = split(of.large, view, solver)
+    _, small = split(of.small, view, solver)
+    sums = large + small
+    held = np.square(large - large.mean((1, 2), keepdims=True)).sum()
+    whole = np.square(of.large - of.large.mean((1, 2), keepdims=True)).sum()
+    # Rounding is no clipping.
+    outside = np.mean((sums < -1e-6) | (sums > 1 + 1e-6))
+    return Hybrids(np.clip(sums, 0, 1), float(outside), float(held / whole))
+
+
+def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:
+    """Whose class a network sees in hybrids.
+
+    Args:
+        logits_fn: From images [B, H, W, C] in [0, 1] to logits [B, K].
+        images: The hybrids [N, H, W, C].
+        of: The pairs that they were made of.
+    """
+    function = logits_fn if isinstance(logits_fn, jax.tree_util.Partial) else jax.tree_util.Partial(logits_fn)
+    starts = range(0, len(images), _BATCH)
+    chosen = np.concatenate([np.asarray(_predicted(function, padded(images[i : i + _BATCH], _BATCH))) for i in starts])
+    chosen = chosen[: len(images)]
+    return Decisions(int((chosen == of.large_labels).sum()), int((chosen == of.small_labels).sum()), len(images))
+
+
+@jax.jit
+def _predicted(logits_fn: LogitsFn, images: jax.Array) -> jax.Array:
+    return jnp.argmax(logits_fn(images), -1)
