@@ -63,11 +63,15 @@ class SplitLBI:
         tolerance: Relative error of u wanted, over the energy of x − mean, where stabilised steps are taken; a static
             number. None stands for 0.003. It is no bound but a calibration: the mean of natural images at t = 4,
             kappa = 5, nu = 0.1 (docs/performance.md).
+        on_chip: Whether stabilised steps run as one GPU program an image; static. None: on an NVIDIA GPU, for images of
+            up to 64 × 64 pixels and 4 channels in float32, where no derivative is taken (docs/performance.md). False:
+            never, and so also what is exported for several platforms. True: wherever no derivative is taken, by an
+            interpreter where there is no such GPU, which is slow.
 
     Raises:
-        TypeError: A number is no number.
-        ValueError: A number is not positive and finite, a choice is unknown, or `tolerance` comes with "explicit" or
-            with a step size, which set the error themselves.
+        TypeError: A number is no number, `on_chip` is no bool.
+        ValueError: A number is not positive and finite, a choice is unknown, or `tolerance` or `on_chip=True`
+            comes with "explicit" or with a step size, which take other steps.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -98,6 +102,8 @@ class SplitLBI:
         self.check_numbers()
         if self.tolerance is not None:
             self._check_tolerance(self.tolerance)
+        if self.on_chip is not None and self.on_chip is not False:
+            self._check_on_chip(self.on_chip)
 
     def _check_tolerance(self, tolerance: object) -> None:
         if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)):
@@ -108,6 +114,15 @@ class SplitLBI:
             raise ValueError(
                 f"tolerance is {tolerance!r} with scheme={self.scheme!r} and step_size={self.step_size!r}; it may be "
                 "given with scheme='spectral' and step_size=None only."
+            )
+
+    def _check_on_chip(self, on_chip: object) -> None:
+        if on_chip is not True:
+            raise TypeError(f"on_chip is {on_chip!r}; it may be None, True or False.")
+        if self.scheme == "explicit" or self.step_size is not None:
+            raise ValueError(
+                f"on_chip is True with scheme={self.scheme!r} and step_size={self.step_size!r}; it may be with "
+                "scheme='spectral' and step_size=None only."
             )
 
     def check_numbers(self) -> None:

@@ -7,6 +7,7 @@ differences are loads at neighbouring addresses, its cosine transforms products 
 
 from collections.abc import Callable
 from functools import partial, reduce
+from math import prod
 from typing import Any
 
 import jax
@@ -27,7 +28,7 @@ MAX_CHANNELS = 4
 # Products of tiles smaller than that are not compiled.
 _MIN_SIDE = 16
 # Pixels of a plane that are updated at once: few enough to stay in registers.
-_TILE = 1024
+_TILE = 512
 # Columns before a plane in the workspace: one neighbour, and the alignment of the rest.
 _MARGIN = 4
 
@@ -97,7 +98,7 @@ def kernel_states(
 
     def padded(array: jax.Array) -> jax.Array:
         missing = [(0, 0), (0, 0), (0, side - array.shape[-2]), (0, side - array.shape[-1])]
-        return jnp.pad(array.reshape(-1, *array.shape[-3:]), missing)
+        return jnp.pad(array.reshape(prod(array.shape[:-3]), *array.shape[-3:]), missing)
 
     z = jnp.concatenate([padded(course.z.horizontal), padded(course.z.vertical)], axis=1)
     u, z = _call_kernel(solver, (height, width), steps, counts, padded(planar), z, interpret)
