@@ -13,24 +13,27 @@ from benchmarks.denoising.methods import Setting
 
 
 def resumed(path: Path, settings: dict[str, Setting]) -> dict:
-    """What an earlier run left in the file, or an empty record of these settings."""
-    made_by = json.loads(
-        json.dumps({"records": methods.RECORDS, "last": methods.LAST, "ratio": methods.RATIO, "settings": settings})
-    )
+    """What an earlier run left in the file, or an empty record; settings that it lacks are added."""
+    made_by = {"records": methods.RECORDS, "last": methods.LAST, "ratio": methods.RATIO}
+    named = json.loads(json.dumps(settings))
     if not path.exists():
-        return {"made by": made_by, "seconds": 0.0, "cases": {}}
+        return {"made by": made_by | {"settings": named}, "seconds": 0.0, "cases": {}}
     kept = json.loads(path.read_text())
-    if kept["made by"] != made_by:
+    named = kept["made by"]["settings"] | named
+    if kept["made by"] != made_by | {"settings": {name: named[name] for name in kept["made by"]["settings"]}}:
         raise ValueError(f"--out holds {str(path)!r} of other settings; it may be a folder without one, or of these.")
+    kept["made by"]["settings"] = named
     return kept
 
 
 def run(path: Path, todo: list[Case], settings: dict[str, Setting]) -> dict:
-    """Measure the cases that the file lacks, and write it after each."""
+    """Measure what the file lacks, and write it after each image."""
     record = resumed(path, settings)
-    for case in tqdm([case for case in todo if case.key not in record["cases"]], unit="image"):
+    known = record["cases"]
+    wanted = methods.names(settings)
+    for case in tqdm([case for case in todo if not wanted <= known.get(case.key, {}).keys()], unit="image"):
         start = time.perf_counter()
-        record["cases"][case.key] = methods.measure(case, settings)
+        known[case.key] = methods.measure(case, settings, known.get(case.key, {}))
         record["seconds"] += time.perf_counter() - start
         partly = path.with_suffix(".partly")
         partly.write_text(json.dumps(record, indent=1, ensure_ascii=False))

@@ -83,7 +83,7 @@ def ranking(found: dict, todo: list[Case]) -> str:
 def picture(found: dict, todo: list[Case], path: Path) -> None:
     """The difference to ROF of each image against the PSNR of ROF."""
     figure = Figure(figsize=(9.0, 3.2), layout="constrained")
-    panels = ("u(t), ν = 0.1", "u(t), ν = 0.03/σ", "mean of u, ν = 0.03/σ")
+    panels = ("u(t), κ = 1, ν = 0.1", "u(t), κ = 0.5, ν = 0.03/σ", "mean of u, κ = 0.5, ν = 0.03/σ")
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True)
     levels, sets = (list(dict.fromkeys(column)) for column in zip(*((c.level, c.group) for c in todo), strict=True))
     for name, level, values, _ in groups(found, todo):
@@ -92,7 +92,8 @@ def picture(found: dict, todo: list[Case], path: Path) -> None:
             ax.scatter(values["ROF"], values[method] - values["ROF"], label=f"{name}, σ = {level}/255", **style)
     for ax, method in zip(axes, panels, strict=True):
         ax.axhline(0, color="black", linewidth=0.8)
-        ax.set(title=method, xlabel="PSNR of ROF in dB")
+        ax.set_title(method, fontsize=9)
+        ax.set_xlabel("PSNR of ROF in dB")
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("difference to ROF in dB")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7)

@@ -85,28 +85,30 @@ def test_the_best_of_a_path_is_that_of_the_recorded_path():
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Total variation and paths take no time here; what was measured is counted."""
     measured = []
 
-    def measure(case, settings):
+    def path(noisy, clean, sigma, setting):
         if len(measured) == 2:
             raise KeyboardInterrupt
-        measured.append(case.path.stem)
-        return {"ROF": [float(len(measured)), 0.0]}
+        measured.append(setting)
+        return {reading: [float(len(measured)), 1.0] for reading in setting.readings}
 
-    monkeypatch.setattr(methods, "measure", measure)
-    path = tmp_path / "denoising.json"
+    monkeypatch.setattr(methods, "read", lambda case: _square_and_noise())
+    monkeypatch.setattr(methods, "total_variation", lambda *_: {name: [0.0, 1.0] for name in methods.TOTAL_VARIATION})
+    monkeypatch.setattr(methods, "along_the_path", path)
+    file = tmp_path / "denoising.json"
     with pytest.raises(KeyboardInterrupt):
-        run(path, TODO, SETTINGS)
-    monkeypatch.setattr(methods, "measure", lambda case, settings: {"ROF": [9.0, 0.0]})
-    record = run(path, TODO, SETTINGS)
-    assert {key: value["ROF"][0] for key, value in record["cases"].items()} == {
-        "set/a/25": 1.0,
-        "set/b/25": 2.0,
-        "set/c/25": 9.0,
-    }
-    assert json.loads(path.read_text())["cases"] == record["cases"]
+        run(file, TODO, SETTINGS)
+    assert list(json.loads(file.read_text())["cases"]) == ["set/a/25", "set/b/25"]
+    monkeypatch.setattr(methods, "along_the_path", lambda *_: {reading: [9.0, 1.0] for reading in methods.READINGS})
+    another = {"another": SETTINGS["flow"]._replace(kappa=2.0)}
+    record = run(file, TODO, SETTINGS | another)
+    assert [case["u(t), flow"][0] for case in record["cases"].values()] == [1.0, 2.0, 9.0]
+    assert [case["sparse, another"][0] for case in record["cases"].values()] == [9.0, 9.0, 9.0]
+    assert json.loads(file.read_text()) == record
     with pytest.raises(ValueError, match=r"--out holds .* of other settings"):
-        run(path, TODO, {"flow": SETTINGS["flow"]._replace(kappa=2.0)})
+        run(file, TODO, {"flow": another["another"]})
 
 
 def test_the_tables_have_means_intervals_wins_losses_and_parameters():
