@@ -179,15 +179,17 @@ def pytorch(*, compiled: bool) -> Callable[[np.ndarray, Case], Call | str]:
     return prepare
 
 
-def skimage(function: Callable, iterations: int) -> Callable[[np.ndarray, Case], Call]:
-    """A function of total_variation.py."""
+def skimage(function: Callable, *, iterations: int | None = None) -> Callable[[np.ndarray, Case], Call]:
+    """A function of total_variation.py: until it stops by itself, or for so many iterations."""
 
     def prepare(images: np.ndarray, case: Case) -> Call:
         # One thread, image by image: a few tell the time of all.
         some = images[: 4 * ONE_BY_ONE]
+        options = {} if iterations is None else {"eps": 0.0, "max_num_iter": iterations}
         limit = functools.partial(function, some[:ONE_BY_ONE], eps=0.0, max_num_iter=5000) if case.size == 32 else None
-        steps = f"at most {iterations} iterations"
-        return Call(lambda: function(some), len(some), steps, limit=limit, note="total variation")
+        taken = [iterations or total_variation.iterations_taken(function, image) for image in some[:ONE_BY_ONE]]
+        steps = f"{min(taken)} to {max(taken)} iterations" if min(taken) < max(taken) else f"{taken[0]} iterations"
+        return Call(lambda: function(some, **options), len(some), steps, limit=limit, note="total variation")
 
     return prepare
 
@@ -253,18 +255,11 @@ PEERS = (
     Peer("textbook, NumPy", "textbook", ("cifar-128", *SINGLE), numpy_one_by_one),
     Peer("textbook, PyTorch", "textbook", (*SMALL, "imagenet-1"), pytorch(compiled=False)),
     Peer("textbook, PyTorch compiled", "textbook", ("cifar-128", *SINGLE), pytorch(compiled=True)),
-    Peer(
-        "denoise_tv_chambolle",
-        "other",
-        ("cifar-128", *SINGLE),
-        skimage(total_variation.chambolle, "at most 200 iterations"),
-    ),
-    Peer(
-        "denoise_tv_bregman",
-        "other",
-        ("cifar-128", *SINGLE),
-        skimage(total_variation.bregman, "at most 100 iterations"),
-    ),
+    Peer("denoise_tv_chambolle", "other", ("cifar-128", *SINGLE), skimage(total_variation.chambolle)),
+    Peer("denoise_tv_bregman", "other", ("cifar-128", *SINGLE), skimage(total_variation.bregman)),
+    # As near to their limit as `SplitLBI()` is to the flow.
+    Peer("denoise_tv_chambolle, longer", "other", ("cifar-128",), skimage(total_variation.chambolle, iterations=500)),
+    Peer("denoise_tv_bregman, longer", "other", ("cifar-128",), skimage(total_variation.bregman, iterations=25)),
     Peer("SCICO, ADMM", "other", ("cifar-128", "imagenet-1"), scico),
 )
 

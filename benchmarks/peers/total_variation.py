@@ -8,6 +8,7 @@ scikit-image and SCICO take images one by one.
 import json
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,20 @@ def bregman(images: np.ndarray, **options: float) -> np.ndarray:
     from skimage.restoration import denoise_tv_bregman
 
     return np.stack([denoise_tv_bregman(image, channel_axis=-1, **options) for image in images])
+
+
+def iterations_taken(function: Callable, image: np.ndarray, most: int = 200) -> int:
+    """After how many iterations a function of scikit-image stops at its defaults: the fewest with the same outcome.
+
+    Channels stop each for itself; it is the last one that counts.
+    """
+    stopped = function(image[None])
+    low, high = 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = np.array_equal(function(image[None], max_num_iter=middle), stopped)
+        low, high = (low, middle) if same else (middle, high)
+    return high
 
 
 class Scico:
