@@ -183,8 +183,9 @@ def _for_triton(side: int, interpret: bool) -> tuple[Callable[[], None], Any]:
         return lambda: None, None
     from jax.experimental.pallas import triton
 
-    # As many as keep a side² product in registers: 128 threads for 16 pixels, 512 for 64.
-    return triton.debug_barrier, triton.CompilerParams(num_warps=side // 4, num_stages=1)
+    # Four pixels of a plane a thread: nothing spills, and of the largest planes one multiprocessor takes one image, as
+    # more workspaces would not fit into the L2 cache.
+    return triton.debug_barrier, triton.CompilerParams(num_warps=side**2 // 128, num_stages=1)
 
 
 def _like(array: jax.Array, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
