@@ -40,7 +40,7 @@ class Hybrids:
 
     Attributes:
         images: In [0, 1], float32 [N, H, W, C].
-        clipped: The share of values that were cut off at 0 or 1.
+        clipped: The share of their energy, without their means, that was cut off at 0 and 1.
         large_share: The part of the energy of A, without its mean, that its large scales hold.
     """
 
@@ -109,11 +109,9 @@ def hybrids(of: Pairs, view: View, solver: SplitLBI) -> Hybrids:
     large, _ = split(of.large, view, solver)
     _, small = split(of.small, view, solver)
     sums = large + small
-    held = np.square(large - large.mean((1, 2), keepdims=True)).sum()
-    whole = np.square(of.large - of.large.mean((1, 2), keepdims=True)).sum()
-    # Rounding is no clipping.
-    outside = np.mean((sums < -1e-6) | (sums > 1 + 1e-6))
-    return Hybrids(np.clip(sums, 0, 1), float(outside), float(held / whole))
+    images = np.clip(sums, 0, 1)
+    held = _energy(large) / _energy(of.large)
+    return Hybrids(images, float(np.square(sums - images).sum() / _energy(sums)), held)
 
 
 def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:
@@ -129,6 +127,11 @@ def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:
     chosen = np.concatenate([np.asarray(_predicted(function, padded(images[i : i + _BATCH], _BATCH))) for i in starts])
     chosen = chosen[: len(images)]
     return Decisions(int((chosen == of.large_labels).sum()), int((chosen == of.small_labels).sum()), len(images))
+
+
+def _energy(images: np.ndarray) -> float:
+    """Of images without their means."""
+    return float(np.square(images - images.mean((1, 2), keepdims=True)).sum())
 
 
 @jax.jit

@@ -28,7 +28,11 @@ def pictures(
 ) -> dict[str, tuple["Figure", str]]:
     """The trade-off, and one image in all versions, clean and noisy, each at the strengths matched on such images."""
     clean, noisy = ([[one.view for one in row] for row in rows.values()] for rows in matches)
-    curves = {name: kept(images, noise, views, solver) for name, views in _CURVES.items()}
+    # All at once, so that a path is followed once.
+    found = {
+        one.view: one for one in kept(images, noise, [view for views in _CURVES.values() for view in views], solver)
+    }
+    curves = {name: [found[view] for view in views] for name, views in _CURVES.items()}
     return {
         "trade_off": (
             trade_off(curves),
@@ -37,10 +41,10 @@ def pictures(
             "away; on a vertical line all take away as much. Bars: 95% intervals over images.",
         ),
         "clean": (
-            strip(images[0], clean, solver),
+            strip(images, clean, solver),
             "One test image; in each column what is taken away of all test images has the same energy.",
         ),
-        "noisy": (strip((images + noise)[0], noisy, solver), "The same image with noise, matched on noisy images."),
+        "noisy": (strip(images + noise, noisy, solver), "The same image with noise, matched on noisy images."),
     }
 
 
@@ -67,20 +71,24 @@ def trade_off(curves: Mapping[str, Sequence[Kept]]) -> "Figure":
     return figure
 
 
-def strip(image: np.ndarray, rows: Sequence[Sequence[View]], solver: SplitLBI) -> "Figure":
-    """One image: in the first column as it is, in the others a view of the path above filters of equal energy."""
-    height, width = image.shape[:2]
+def strip(images: np.ndarray, rows: Sequence[Sequence[View]], solver: SplitLBI) -> "Figure":
+    """The first image: as it is, then in each column a view of the path above filters of equal energy."""
+    height, width = images.shape[1:3]
     count = len(rows[0])
     figure = new_figure((1.6 * (1 + len(rows)), 1.75 * count * height / width))
     axes = figure.subplots(count, 1 + len(rows), squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    axes[0, 0].imshow(**as_shown(image, (0.0, 1.0), "image"), interpolation="nearest")
-    axes[0, 0].set_title("original", fontsize=8)
-    for column, views in zip(axes.T[1:], rows, strict=True):
-        for ax, view, smoothed in zip(column, views, shown(image[None], views, solver), strict=True):
-            ax.imshow(**as_shown(smoothed[0], (0.0, 1.0), "image"), interpolation="nearest")
-            ax.set_title(f"{view.kind}:{view.strength:.3g}", fontsize=8)
+    views = [view for row in rows for view in row]
+    # Of all images, which compiles nothing that is not compiled already.
+    titled = [("original", images[0])]
+    titled += [
+        (f"{view.kind}:{view.strength:.3g}", one[0])
+        for view, one in zip(views, shown(images, views, solver), strict=True)
+    ]
+    for ax, (title, image) in zip([axes[0, 0], *axes.T[1:].flat], titled, strict=True):
+        ax.imshow(**as_shown(image, (0.0, 1.0), "image"), interpolation="nearest")
+        ax.set_title(title, fontsize=8)
     return figure
 
 
