@@ -12,7 +12,7 @@ Tree = TypeVar("Tree")
 # Pixels times channels of a block. On a CPU what the steps of a block hold stays in its caches; elsewhere a block keeps
 # the device busy. Measured on a CPU: benchmarks/blocks.py.
 _CPU_BLOCK = 1 << 16
-_BLOCK = 1 << 24
+_BLOCK = 1 << 23
 # Images of a block at least: single ones of 224 × 224 pixels keep two cores less busy than four.
 _FEWEST = 4
 

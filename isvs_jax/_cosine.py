@@ -6,11 +6,11 @@ With no wrap-around, DᵀD is diagonal in the orthonormal DCT-II: its eigenvalue
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.fft
 import numpy as np
 
-# Up to this side a transform is a product with its matrix, beyond it an FFT: on a CPU the two cost the same between
-# 512 and 768 pixels a side, and below that the product is up to ten times faster.
+# Up to this side a transform is a product with its matrix, beyond it an FFT. On a CPU, with three channels, the two are
+# level from 64 to 128 pixels; at 224 the FFT takes half the time (benchmarks/transforms.py). Elsewhere not measured.
+CPU_MATRIX_SIDE = 128
 MATRIX_SIDE = 512
 
 
@@ -31,9 +31,18 @@ def solve(right_side: jax.Array, nu: jax.Array) -> jax.Array:
     dtype = right_side.dtype
     rows = jnp.asarray(eigenvalues(height), dtype)[:, None]
     columns = jnp.asarray(eigenvalues(width), dtype)[None, :]
-    coefficients = _transform(_transform(right_side, axis=-2), axis=-1)
-    coefficients = coefficients / (1 + (rows + columns) / nu)
-    return _inverse(_inverse(coefficients, axis=-1), axis=-2)
+    spectrum = 1 + (rows + columns) / nu
+    if height <= matrix_side():
+        coefficients = _times(dct_matrix(height), _transform(right_side)) / spectrum
+        return _inverse(_times(dct_matrix(height).T, coefficients))
+    # An FFT runs along the last axis: the whole middle part is turned, once there and once back.
+    coefficients = _transform(jnp.swapaxes(_transform(right_side), -1, -2)) / jnp.swapaxes(spectrum, -1, -2)
+    return _inverse(jnp.swapaxes(_inverse(coefficients), -1, -2))
+
+
+def matrix_side() -> int:
+    """The longest side that is transformed by a matrix."""
+    return CPU_MATRIX_SIDE if jax.default_backend() == "cpu" else MATRIX_SIDE
 
 
 def eigenvalues(size: int) -> np.ndarray:
@@ -49,22 +58,56 @@ def dct_matrix(size: int) -> np.ndarray:
     return matrix
 
 
-def _transform(array: jax.Array, axis: int) -> jax.Array:
-    size = array.shape[axis]
-    if size > MATRIX_SIDE:
-        return jax.scipy.fft.dct(array, axis=axis, norm="ortho")
-    return _apply(jnp.asarray(dct_matrix(size), array.dtype), array, axis)
+def dct(array: jax.Array) -> jax.Array:
+    """The orthonormal DCT-II along the last axis by one real FFT of the same length.
+
+    With the even pixels forwards and then the odd ones backwards, and V their FFT, X(k) = 2 Re e^(−iπk/2N) V(k) and
+    X(N − k) = −2 Im e^(−iπk/2N) V(k).
+
+    References:
+        Makhoul, "A fast cosine transform in one and two dimensions", IEEE Trans. Acoust. Speech Signal Process. 28
+        (1980).
+    """
+    size = array.shape[-1]
+    ordered = jnp.concatenate([array[..., ::2], array[..., 1::2][..., ::-1]], axis=-1)
+    turned = jnp.fft.rfft(ordered) * _twiddles(size, array.dtype)
+    return jnp.concatenate([turned.real, -turned.imag[..., 1 : (size + 1) // 2][..., ::-1]], axis=-1)
 
 
-def _inverse(array: jax.Array, axis: int) -> jax.Array:
-    size = array.shape[axis]
-    if size > MATRIX_SIDE:
-        return jax.scipy.fft.idct(array, axis=axis, norm="ortho")
-    return _apply(jnp.asarray(dct_matrix(size).T, array.dtype), array, axis)
+def idct(coefficients: jax.Array) -> jax.Array:
+    """The inverse of `dct`."""
+    size = coefficients.shape[-1]
+    real, rest = coefficients[..., : size // 2 + 1], coefficients[..., size // 2 + 1 :][..., ::-1]
+    # X(N) is 0, and for even N the frequency N/2 is its own partner.
+    partners = [jnp.zeros_like(real[..., :1]), rest] + ([real[..., -1:]] if size % 2 == 0 else [])
+    turned = jax.lax.complex(real, -jnp.concatenate(partners, axis=-1))
+    ordered = jnp.fft.irfft(turned / _twiddles(size, coefficients.dtype), n=size)
+    even, odd = ordered[..., : (size + 1) // 2], ordered[..., (size + 1) // 2 :][..., ::-1]
+    odd = jnp.concatenate([odd, even[..., : size % 2]], axis=-1)
+    return jnp.stack([even, odd], axis=-1).reshape(*even.shape[:-1], -1)[..., :size]
 
 
-def _apply(matrix: jax.Array, array: jax.Array, axis: int) -> jax.Array:
-    """The product with a matrix along one pixel axis, in full precision on every device."""
-    if axis == -1:
-        return jnp.matmul(array, matrix.T, precision=jax.lax.Precision.HIGHEST)
-    return jnp.matmul(matrix, array, precision=jax.lax.Precision.HIGHEST)
+def _twiddles(size: int, dtype: jnp.dtype) -> jax.Array:
+    """e^(−iπk/2N) for k ≤ N/2, scaled so that the transform is orthonormal."""
+    frequency = np.arange(size // 2 + 1)
+    scale = np.where(frequency == 0, np.sqrt(1 / size), np.sqrt(2 / size))
+    like = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
+    return jnp.asarray(scale * np.exp(-0.5j * np.pi * frequency / size), like)
+
+
+def _transform(array: jax.Array) -> jax.Array:
+    """The DCT-II along the last axis."""
+    size = array.shape[-1]
+    return dct(array) if size > matrix_side() else _times(array, dct_matrix(size).T)
+
+
+def _inverse(array: jax.Array) -> jax.Array:
+    """The inverse along the last axis."""
+    size = array.shape[-1]
+    return idct(array) if size > matrix_side() else _times(array, dct_matrix(size))
+
+
+def _times(left: jax.Array | np.ndarray, right: jax.Array | np.ndarray) -> jax.Array:
+    """A product with a matrix of NumPy from the left or right, in full precision on every device."""
+    dtype = left.dtype if isinstance(left, jax.Array) else right.dtype
+    return jnp.matmul(jnp.asarray(left, dtype), jnp.asarray(right, dtype), precision=jax.lax.Precision.HIGHEST)
