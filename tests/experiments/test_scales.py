@@ -1,0 +1,223 @@
+"""Hybrids and whose class is seen in them; squares and stripes, and when they enter."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.cue_conflict import Decisions, decisions, hybrids, pairs, split
+from experiments.entry_order import (
+    entries,
+    first_entry,
+    square,
+    square_entries,
+    straight_entry,
+    stripe,
+    total_variation_entry,
+)
+from experiments.estimates import Estimate
+from experiments.scales import Scales, crossing, cue_tables, run, shape_shares, squares_table, stripes, stripes_table
+from experiments.scales_pictures import entry_figure, hybrids_figure, shape_share_figure
+from isvs_jax import SplitLBI, scale_space
+from isvs_jax.training.filters import gaussian_blur
+from isvs_jax.training.views import View
+
+SIZE = 16
+
+
+def two_classes() -> tuple[np.ndarray, np.ndarray]:
+    """Class 0: the left half is darker, stripes one column wide; class 1: the upper half, stripes one row high."""
+    low = np.where(np.arange(SIZE) < SIZE // 2, 0.3, 0.7)
+    high = 0.1 * (-1.0) ** np.arange(SIZE)
+    across, down = np.broadcast_to(low + high, (SIZE, SIZE)), np.broadcast_to((low + high)[:, None], (SIZE, SIZE))
+    images = np.stack([across, down] * 3)[..., None].astype(np.float32)
+    return images, np.array([0, 1] * 3, np.int32)
+
+
+def sees_large(images: jnp.ndarray) -> jnp.ndarray:
+    """Which way the half-planes lie, from a blurred image."""
+    blurred = gaussian_blur(images, 3.0)
+    return jnp.stack(
+        [abs(blurred[:, :, -1] - blurred[:, :, 0]).sum((1, 2)), abs(blurred[:, -1] - blurred[:, 0]).sum((1, 2))], 1
+    )
+
+
+def sees_small(images: jnp.ndarray) -> jnp.ndarray:
+    """Which way the values alternate, from second differences."""
+    right = images[:, :, 2:] - 2 * images[:, :, 1:-1] + images[:, :, :-2]
+    down = images[:, 2:] - 2 * images[:, 1:-1] + images[:, :-2]
+    return jnp.stack([abs(right).sum((1, 2, 3)), abs(down).sum((1, 2, 3))], 1)
+
+
+def test_pairs_are_of_different_classes() -> None:
+    images, labels = np.random.default_rng(0).random((20, 4, 4, 1)).astype(np.float32), np.arange(20) % 3
+    made = pairs(images, labels)
+    assert (made.large_labels != made.small_labels).all()
+    assert (made.large == images).all()
+    for small, label in zip(made.small, made.small_labels, strict=True):
+        assert labels[(images == small).all((1, 2, 3))].tolist() == [label]
+    with pytest.raises(ValueError, match="two classes or more"):
+        pairs(images, np.zeros(20, int))
+
+
+@pytest.mark.parametrize("view", ["blur:1.5", "dense:2"])
+def test_large_and_small_scales_add_up(view: str) -> None:
+    images, _ = two_classes()
+    solver = SplitLBI(nu=1.0)
+    large, small = split(images, View.parse(view), solver)
+    np.testing.assert_allclose(large + small, images, atol=1e-6)
+    # An image with itself is itself.
+    same = pairs(images, np.arange(len(images)))
+    same = type(same)(same.large, same.large, same.large_labels, same.large_labels)
+    made = hybrids(same, View.parse(view), solver)
+    np.testing.assert_allclose(made.images, images, atol=1e-6)
+    assert made.clipped < 1e-9
+    assert 0 < made.large_share < 1
+
+
+def test_the_path_split_is_the_path() -> None:
+    images, _ = two_classes()
+    large, _ = split(images, View(2.0), SplitLBI(nu=1.0))
+    np.testing.assert_allclose(large, scale_space(images, [2.0], SplitLBI(nu=1.0)).dense[0], atol=1e-6)
+
+
+def test_who_sees_large_scales_only_is_all_shape_and_who_sees_small_ones_all_texture() -> None:
+    of = pairs(*two_classes())
+    made = hybrids(of, View(1.0, "blur"), SplitLBI())
+    assert made.clipped == 0
+    large, small = (decisions(classifier, made.images, of) for classifier in (sees_large, sees_small))
+    assert (large.shape_share, large.either, large.count) == (1.0, 6, 6)
+    assert (small.shape_share, small.either, small.count) == (0.0, 6, 6)
+    neither = decisions(lambda images: jnp.eye(3)[2] + jnp.zeros((len(images), 3)), made.images, of)
+    assert neither.either == 0
+    assert np.isnan(neither.shape_share)
+
+
+def test_clipping_is_counted_as_energy() -> None:
+    of = pairs(*two_classes())
+    steep = type(of)(2 * of.large - 0.5, 2 * of.small - 0.5, of.large_labels, of.small_labels)
+    view = View(1.0, "blur")
+    made = hybrids(steep, view, SplitLBI())
+    sums = split(steep.large, view, SplitLBI())[0] + split(steep.small, view, SplitLBI())[1]
+    assert (made.images == np.clip(sums, 0, 1)).all()
+    lost = ((sums - made.images) ** 2).sum() / ((sums - sums.mean((1, 2), keepdims=True)) ** 2).sum()
+    assert made.clipped == pytest.approx(lost, rel=1e-5)
+    assert made.clipped > 0
+
+
+def test_tables_and_pictures_of_hybrids() -> None:
+    of = pairs(*two_classes())
+    made = {text: hybrids(of, View.parse(text), SplitLBI(nu=1.0)) for text in ("blur:1", "dense:2")}
+    seen = {
+        "one": {text: [Decisions(3, 1, 6)] for text in made},
+        "two": {text: [Decisions(3, 1, 6), Decisions(2, 2, 6)] for text in made},
+        "blind": {text: [Decisions(0, 0, 6)] for text in made},
+    }
+    shares = shape_shares(seen)
+    one = shares["one"]["blur:1"]
+    assert isinstance(one, Estimate)
+    # Wilson's interval of 3 of 4.
+    assert (one.mean, one.low, one.high) == pytest.approx((0.75, 0.3006, 0.9544), abs=1e-4)
+    two = shares["two"]["blur:1"]
+    assert isinstance(two, Estimate)
+    assert two.values == (0.75, 0.5)
+    assert shares["blind"]["dense:2"] == "no decision for either"
+    facts, _, either = cue_tables(seen, made)
+    assert either.rows["one"][0].mean == pytest.approx(4 / 6)  # type: ignore[union-attr]
+    assert facts.columns == ("blur:1", "dense:2")
+    assert [ax.get_title() for ax in hybrids_figure(of, made).axes[:4]] == ["A", "B", "blur:1", "dense:2"]
+    panels = shape_share_figure(shares, made).axes
+    assert [ax.get_title() for ax in panels] == ["split by Gaussians", "split by the path"]
+    assert panels[0].containers[0].lines[0].get_ydata().tolist() == [75.0]
+
+
+@pytest.fixture(scope="module")
+def squares() -> np.ndarray:
+    return np.stack([square(side, height, 24) for side in (2, 4, 8) for height in (0.5, 1.0)])
+
+
+def test_squares_and_stripes_are_where_they_should_be(squares: np.ndarray) -> None:
+    assert squares.sum((1, 2, 3)).tolist() == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+    assert squares[0].argmax() == 11 * 24 + 11
+    assert stripe(5, 1.0, 32).shape == (1, 32, 1)
+    assert stripe(5, 1.0, 32).sum() == 5
+    with pytest.raises(ValueError, match="side is 23; on a ground of 24 pixels it may be 1 to 22"):
+        square(23, 1.0, 24)
+
+
+@pytest.mark.parametrize("nu", [0.03, 1.0])
+def test_the_first_edge_enters_when_predicted(squares: np.ndarray, nu: float) -> None:
+    predicted = first_entry(squares, nu)
+    first, whole = entries(squares, nu, 2 * predicted.max())
+    np.testing.assert_allclose(first, predicted, rtol=1e-3)
+    assert (whole >= first).all()
+    assert np.isfinite(whole).all()
+    # (side 2, 4, 8) × (height 0.5, 1): twice the height in half the time, and never later for a larger side.
+    np.testing.assert_allclose(predicted[0::2], 2 * predicted[1::2], rtol=1e-4)
+    assert (np.diff(first[0::2]) < 0).all()
+
+
+def test_size_counts_at_a_small_nu_only(squares: np.ndarray) -> None:
+    small, large = (first_entry(squares, nu)[1::2] for nu in (1e-3, 10.0))
+    assert small[0] / small[2] > 3
+    assert large[0] / large[2] < 1.15
+    # A square of 8 pixels is wide against a reach of one pixel.
+    assert first_entry(squares, 1.0)[5] == pytest.approx(straight_entry(1.0, 1.0), rel=0.02)
+
+
+def test_as_nu_vanishes_squares_and_stripes_are_whole_when_total_variation_says() -> None:
+    stripes = np.stack([stripe(4, 0.5, 32), stripe(8, 1.0, 32)])
+    limit = np.array([total_variation_entry(one) for one in stripes])
+    np.testing.assert_allclose(limit, [2 / (0.5 * 4 * (1 - 4 / 32)), 2 / (8 * (1 - 8 / 32))], rtol=1e-12)
+    np.testing.assert_allclose(first_entry(stripes, 1e-5), limit, rtol=5e-3)
+    one = square(4, 1.0, 16)[None]
+    whole = entries(one, 0.002, 2.0)[1][0]
+    # Above it by what is left of √ν.
+    assert 1 < whole / total_variation_entry(one[0]) < 1.04
+
+
+def test_entries_agree_with_the_recorded_path(squares: np.ndarray) -> None:
+    nu = 1.0
+    first, whole = entries(squares[2:3], nu, 12.0)
+    times = np.array([0.98 * first[0], 1.02 * first[0], 0.97 * whole[0], 1.03 * whole[0]])
+    support = scale_space(squares[2], times, SplitLBI(nu=nu, step_size=0.01)).support
+    image = squares[2]
+    contour = [np.diff(image, axis=1) != 0, np.diff(image, axis=0) != 0]
+    entered = [sum(int((np.asarray(f[i]) & c).sum()) for f, c in zip(support, contour, strict=True)) for i in range(4)]
+    total = sum(int(c.sum()) for c in contour)
+    assert entered[0] == 0
+    assert entered[1] > 0
+    assert entered[2] < total
+    assert entered[3] == total
+
+
+def test_a_path_that_ends_early_says_later(squares: np.ndarray) -> None:
+    first, whole = entries(squares[:2], 1.0, 4.0)
+    assert first[0] == whole[0] == np.inf
+    assert first[1] < 4
+
+
+def test_wide_and_low_comes_first_below_a_nu_and_last_above() -> None:
+    at = crossing()
+    wide, narrow = stripes()
+    # h(1 − ρʷ) alike: 0.5(1 − ρ⁵⁰) = 1 − ρ⁵, ρ = 1 + ν/2 − √(ν + ν²/4).
+    decay = 1 + at / 2 - np.sqrt(at + at**2 / 4)
+    assert 0.5 * (1 - decay**50) == pytest.approx(1 - decay**5, rel=1e-4)
+    for nu, order in ((0.5 * at, "wide, low"), (2 * at, "narrow, high")):
+        assert (first_entry(np.stack([wide, narrow]), nu).argmin() == 0) == (order == "wide, low")
+    assert stripes_table((1.0,)).rows["ν = 1"][-1] == "narrow, high"
+
+
+def test_table_and_picture_of_squares() -> None:
+    claim = Scales(nus=(1.0,), sides=(2, 4), heights=(0.5,), ground=12)
+    found = square_entries(claim.nus, claim.sides, claim.heights, claim.ground)
+    table = squares_table(found, claim)
+    assert list(table.rows) == ["2 px × 0.5", "4 px × 0.5"]
+    assert table.rows["2 px × 0.5"][0].startswith(f"{found.first[1.0][0, 0]:.3f} … ")  # type: ignore[union-attr]
+    (ax,) = entry_figure(found, claim.sides, claim.heights).axes
+    assert ax.get_title() == "ν = 1"
+    assert ax.lines[1].get_ydata().tolist() == found.first[1.0][:, 0].tolist()
+
+
+def test_entrants_that_are_no_trainings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"entrants holds \['path@dense:4'\]"):
+        run(Scales(entrants=("path@dense:4",)))
