@@ -56,6 +56,9 @@ def plot(points: dict[str, list[tuple[float, float]]], fits: dict[str, Exponent]
         name = "n log n" if axis == "pixels" else "linear"
         axes.loglog(amounts, costs[-1] * linear / linear[-1], ":", color="0.4", label=name)
         axes.set_xlabel({"pixels": "pixels n", "batch": "images in the batch", "t": "time t"}[axis])
+        if axis != "pixels":
+            axes.set_xticks(amounts, [f"{amount:g}" for amount in amounts])
+            axes.minorticks_off()
         axes.legend(frameon=False)
     figure.axes[0].set_ylabel("seconds")
     file.parent.mkdir(parents=True, exist_ok=True)

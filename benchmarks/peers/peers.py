@@ -172,7 +172,7 @@ def pytorch(*, compiled: bool) -> Callable[[np.ndarray, Case], Call | str]:
         steps = textbook.fewest_steps(case.time)
         # Compiled anew for each case: for its very shapes.
         step = torch.compile(textbook.torch_step, dynamic=False) if compiled else textbook.torch_step
-        taken = steps if case.name == "cifar-1" else 20 if case.heavy else 100
+        taken = 20 if case.heavy else 100
         run = functools.partial(textbook.with_torch, images, case.time, steps, step, taken=taken)
         return Call(run, len(images), f"{steps} steps", _share(taken, steps))
 
