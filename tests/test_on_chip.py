@@ -11,6 +11,7 @@ from jax.sharding import AxisType, PartitionSpec
 import isvs_jax
 from isvs_jax import _on_chip, _path
 from isvs_jax._flow import to_planar
+from isvs_jax._path_kernel import kernel_states
 from isvs_jax._plan import count_long_steps, plan_path
 from isvs_jax._shrinkage import support
 from tests.test_flow import picture
@@ -46,7 +47,7 @@ def test_states_are_those_of_xla(shape, times, options):
     def states(by, **more):
         return jax.jit(lambda x, t: by(solver, x, t, plan, num_long, **more))(planar, jnp.asarray(times))
 
-    ours, xla = states(_on_chip.kernel_states, interpret=True), states(_path.path_states)
+    ours, xla = states(kernel_states, interpret=True), states(_path.path_states)
     assert jax.tree.map(jnp.shape, ours) == jax.tree.map(jnp.shape, xla)
     np.testing.assert_array_equal(ours.time, xla.time)
     np.testing.assert_allclose(ours.u, xla.u, atol=1e-5)
@@ -93,6 +94,8 @@ def test_derivatives_are_those_of_xla():
     assert traces(lambda image: loss(image, ON), image) == 2
     for derivative in (jax.grad, jax.jacfwd, jax.hessian):
         assert traces(derivative(lambda image: loss(image, ON)), image) == 0
+    # The image has none here, as in training: the kernel is taken.
+    assert traces(jax.grad(lambda weight: weight * loss(image, ON)), 1.0) == 2
 
 
 @pytest.mark.parametrize("shape", [(8, 32, 32, 3), (2, 64, 64, 3)])
