@@ -5,19 +5,22 @@ Needs Pillow and tqdm (`pip install "isvs_jax[photo]"`).
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._flow import SCHEMES, FlowState, SplitLBI
+from isvs_jax._flow import SCHEMES, FlowState, SplitLBI, to_planar
 from isvs_jax._regions import piecewise_constant
+from isvs_jax._schedule import schedule
 from isvs_jax._shrinkage import PENALTIES
 from isvs_jax._smooth import OUTPUTS
+from isvs_jax._stepwise import count_stepwise, stepwise_states
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,7 +90,7 @@ def smooth_photograph(
         )
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[Image.Image]] = {output: [] for output in outputs}
-    for time, state in _path(image, times, solver):
+    for time, state in zip(times, _path(image, times, solver), strict=True):
         for output in outputs:
             sparse = output == "sparse"
             smoothed = piecewise_constant(image, solver.support(state)) if sparse else solver.dense(state)
@@ -127,22 +130,36 @@ def read_photograph(photo: Path, max_side: int | None = None) -> np.ndarray:
     return _to_floats(picture, max_side)
 
 
-def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterator[tuple[float, FlowState]]:
-    """The states at the times by Euler steps, those of `smooth` with that step size, with a progress bar."""
-    tqdm = _tqdm()
+def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterator[FlowState]:
+    """The states at the times, those of `smooth`, with a progress bar."""
+    plan = schedule(np.asarray(times), solver, None).plan
+    progress = partial(_tqdm(), desc=f"{image.shape[1]}×{image.shape[0]}")
+    if plan is None:
+        yield from _by_euler_steps(image, times, solver, progress)
+        return
+    with progress(total=count_stepwise(solver, times, plan), unit="solve") as bar:
+        yield from stepwise_states(solver, to_planar(jnp.asarray(image)), times, plan, bar.update)
+        # Fewer than at most: nothing enters at first.
+        bar.total = bar.n
+        bar.refresh()
+
+
+def _by_euler_steps(
+    image: np.ndarray, times: Sequence[float], solver: SplitLBI, progress: Callable[..., Any]
+) -> Iterator[FlowState]:
     alpha = float(solver.default_step_size)
     state, taken = solver.init(image), 0
     # About half a second between two moves of the bar for a photograph, and few launches for a small picture.
     burst = max(1, 2_000_000 // image.size)
     grid = [max(0, floor(time / alpha * (1 - 1e-6))) for time in times]
-    with tqdm(total=grid[-1], unit="step", desc=f"{image.shape[1]}×{image.shape[0]}") as bar:
+    with progress(total=grid[-1], unit="step") as bar:
         for time, goal in zip(times, grid, strict=True):
             while taken < goal:
                 count = min(burst, goal - taken)
                 state = jax.block_until_ready(_advance(solver, image, state, count))
                 taken += count
                 bar.update(count)
-            yield time, solver.step(image, state, time - goal * alpha)
+            yield solver.step(image, state, time - goal * alpha)
 
 
 @partial(jax.jit, donate_argnames="state")

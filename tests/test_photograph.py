@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import isvs_jax
-from isvs_jax.photograph import main, read_photograph, smooth_photograph
+from isvs_jax.photograph import _path, main, read_photograph, smooth_photograph
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
@@ -24,15 +24,28 @@ def test_files_are_the_smoothed_images(tmp_path, levels):
     files = smooth_photograph(photo, [0.0, 1.0, 2.5], folder=tmp_path / "out")
     names = [f"{output}_t{time}.png" for time in ("0", "1", "2.5") for output in ("dense", "sparse")]
     assert [path.name for path in files] == [*names, "strip.png"]
-    solver = isvs_jax.SplitLBI(step_size=isvs_jax.SplitLBI().default_step_size)
     for time in (0.0, 1.0, 2.5):
         for output in ("dense", "sparse"):
-            expected = isvs_jax.smooth(levels / np.float32(255), time, solver, output=output)
+            expected = isvs_jax.smooth(levels / np.float32(255), time, output=output)
             with Image.open(tmp_path / "out" / f"{output}_t{time:g}.png") as opened:
                 written = np.asarray(opened, np.float32) / 255
             np.testing.assert_allclose(written, np.clip(expected, 0, 1), atol=0.5 / 255 + 1e-5)
     with Image.open(files[-1]) as strip:
         assert strip.size[0] > 4 * 300
+
+
+@pytest.mark.parametrize("solver", [
+    isvs_jax.SplitLBI(), isvs_jax.SplitLBI(tolerance=0.01), isvs_jax.SplitLBI(step_size=0.03),
+    isvs_jax.SplitLBI(scheme="explicit"),
+])  # fmt: skip
+def test_states_are_those_of_the_scale_space(levels, solver):
+    """Before the first entry, within a finish of it, between two long steps, and two times with as many long steps."""
+    image, times = levels / np.float32(255), [0.0, 0.1, 0.5, 1.4, 1.5, 3.0]
+    path = isvs_jax.scale_space(image, times, solver)
+    for k, state in enumerate(_path(image, times, solver)):
+        np.testing.assert_allclose(solver.dense(state), path.dense[k], atol=2e-6)
+        np.testing.assert_array_equal(solver.support(state).horizontal, path.support.horizontal[k])
+    assert k == len(times) - 1
 
 
 @pytest.mark.parametrize(
