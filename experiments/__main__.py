@@ -5,30 +5,41 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 # Compilation leaves lines on the terminal that say nothing to the reader.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import jax
 import tyro
 
-from experiments import ablation, corruptions, filtering, scales
-from experiments.section import write_section
+from experiments import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
+from experiments.section import Section, write_index, write_section
 from experiments.study import Study
 
 _DESCRIPTION = """Put a claim to the test: train, judge, and write a table and pictures.
 
     python -m experiments all
-    python -m experiments corruptions --study.size cpu --study.data tfds:cifar10
+    python -m experiments corruptions --size cpu --data tfds:cifar10
+    python -m experiments methods --size cpu --finished-only
 
-What is finished is kept and used again; a command that was stopped goes on when it is given again."""
+What is finished is kept and used again; a command that was stopped goes on when it is given again. Each experiment
+leaves FOLDER/NAME/report.md, result.json and pictures; "all" a page FOLDER/README.md too."""
+
+# Seconds of compilation.
+_WORTH_KEEPING = 0.3
 
 # In the order in which they are read. Each module has `run`, from the configuration to a `Section`.
 _RUNS: dict[type, Any] = {
     corruptions.Corruptions: corruptions.run,
+    adversarial.Adversarial: adversarial.run,
+    resolution.Resolution: resolution.run,
     filtering.Filtering: filtering.run,
     ablation.Ablation: ablation.run,
     scales.Scales: scales.run,
+    additions.Additions: additions.run,
+    methods.Methods: methods.run,
 }
 
 
@@ -43,8 +54,13 @@ class All:
     study: Study = field(default_factory=Study)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status."""
+def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False) -> int:
+    """Run the command; its exit status.
+
+    Args:
+        arguments: By default those of the command line.
+        keep_compiled: Whether to keep compiled programs in the folder of the study, for the whole process.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     named = {kind.__name__.lower(): ((kind.__doc__ or "").partition("\n")[0], kind()) for kind in _RUNS}
     try:
@@ -53,18 +69,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog="python -m experiments",
             description=_DESCRIPTION,
             args=arguments,
+            config=(tyro.conf.OmitArgPrefixes,),
         )
-        claims = [kind(study=chosen.study) for kind in _RUNS] if isinstance(chosen, All) else [chosen]
-        for claim in claims:
-            section = _RUNS[type(claim)](claim)
-            print(write_section(section, claim.study.root, claim), flush=True)
+        if keep_compiled:
+            _keep_compiled(chosen.study.root / "compiled")
+        if isinstance(chosen, All):
+            _run_all(chosen.study)
+        else:
+            print(write_section(_RUNS[type(chosen)](chosen), chosen.study.root, chosen), flush=True)
     except KeyboardInterrupt:
         print("\nInterrupted. What is finished is kept: give the same command again to go on.", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError, FloatingPointError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _run_all(study: Study) -> None:
+    """Every experiment; the page grows by one after another."""
+    sections: list[Section] = []
+    for number, (kind, run) in enumerate(_RUNS.items(), start=1):
+        print(f"claim {number} of {len(_RUNS)}: {kind.__name__.lower()}", flush=True)
+        claim = kind(study=study)
+        sections.append(run(claim))
+        print(write_section(sections[-1], study.root, claim), flush=True)
+        page = write_index(sections, study.root)
+    print(page, flush=True)
+
+
+def _keep_compiled(folder: Path) -> None:
+    """Compile no program twice, be it for another seed, another experiment or after a stop."""
+    jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
 
 
 def _interrupt(*_: object) -> None:
@@ -73,4 +110,4 @@ def _interrupt(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(keep_compiled=True))

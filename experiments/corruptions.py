@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from experiments.entrants import Entrant
+from experiments.entrants import chosen_entrants
 from experiments.estimates import figures
 from experiments.judging import judged
 from experiments.remarks import common_remarks
@@ -14,6 +14,9 @@ from isvs_jax.robustness import Report
 
 _COLUMNS = ("clean", "all corruptions", "noise", "blur", "weather", "digital", "fog", "contrast")
 
+_USUAL = ("raw", "noise", "path", "mixed_noise", "noise_contrast", "mixed_noise_contrast", "augmix", "path_augmix")
+_SMOKE = ("raw", "noise", "path", "mixed_noise")
+
 
 @dataclass(frozen=True)
 class Corruptions:
@@ -21,27 +24,19 @@ class Corruptions:
 
     Attributes:
         study: Size, data, seeds, folder.
-        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE".
+        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE"; () for the usual ones.
     """
 
     study: Study = field(default_factory=Study)
-    entrants: tuple[str, ...] = (
-        "raw",
-        "noise",
-        "path",
-        "mixed_noise",
-        "noise_contrast",
-        "mixed_noise_contrast",
-        "augmix",
-        "path_augmix",
-    )
+    entrants: tuple[str, ...] = ()
 
 
 def run(claim: Corruptions) -> Section:
     """Train and judge what is missing; tables and pictures."""
     from isvs_jax.plotting import accuracy_by_severity
 
-    reports = judged(map(Entrant.parse, claim.entrants), claim.study)
+    entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
+    reports = judged(entrants, claim.study)
     found = {str(entrant): figures(several) for entrant, several in reports.items()}
     columns = tuple(column for column in _COLUMNS if column in next(iter(found.values())))
     table = Table(
@@ -64,7 +59,7 @@ def run(claim: Corruptions) -> Section:
         "Trained along the path, a network keeps more of its accuracy under natural corruptions.",
         (table,),
         {"severity": (picture, "Accuracy against severity, the mean over corruptions; 0: clean images.")},
-        common_remarks(reports),
+        common_remarks(reports, entrants),
     )
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from experiments.estimates import Estimate
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import student_interval
+from isvs_jax.robustness.report import AttackResult, student_interval
 from isvs_jax.robustness.report.metrics import mean_interval
+from isvs_jax.robustness.report.text import norm_name, radius
 
 
 def shares(report: Report, column: str) -> np.ndarray:
@@ -15,20 +16,33 @@ def shares(report: Report, column: str) -> np.ndarray:
 
     Args:
         report: Of one training.
-        column: "clean", "all corruptions" or "low resolution, mean".
+        column: A label of `isvs_jax.robustness.report.summary` that is an accuracy: "clean", "all corruptions", a
+            category of corruptions, "fog", "contrast", "low resolution, mean", or a robust accuracy, which is of the
+            images under attack.
 
     Raises:
         ValueError: The column is none of these, or the report has no such cells.
     """
+    groups = {"all corruptions": list(report.corruptions)} | report.groups()
+    groups |= {name: [name] for name in ("fog", "contrast") if name in report.corruptions}
     cells = {
         "clean": [report.clean],
-        "all corruptions": [cell for row in report.corruptions.values() for cell in row.values()],
+        **{
+            group: [cell for name in names for cell in report.corruptions[name].values()]
+            for group, names in groups.items()
+        },
         "low resolution, mean": [entry.cell for entry in report.resolutions],
+        **{robust_label(attack): [attack.worst] for attack in report.attacks},
     }
     if not cells.get(column):
         known = [name for name, found in cells.items() if found]
         raise ValueError(f"column is {column!r}; for this report it may be one of {', '.join(map(repr, known))}.")
     return np.mean([cell.mask for cell in cells[column]], axis=0)
+
+
+def robust_label(attack: AttackResult) -> str:
+    """What `isvs_jax.robustness.report.summary` calls the robust accuracy within a ball."""
+    return f"robust, {norm_name(attack.norm)}, ε = {radius(attack.epsilon)}"
 
 
 def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -> Estimate:

@@ -1,6 +1,7 @@
 """Entrants: a training, and what stands before the network when it is tested."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.noise_level import noise_level_defence
@@ -9,6 +10,7 @@ from isvs_jax.robustness import Defence, smoothing_defence
 from isvs_jax.training.views import View
 
 _BY_NOISE = "by-noise"
+_FORMS = f"dense:TIME, sparse:TIME or {_BY_NOISE}:TIME,TIME with increasing times"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Entrant:
         >>> Entrant.parse("mixed@dense:4")
         Entrant(training='mixed', before='dense:4')
         """
-        training, _, before = text.partition("@")
+        training, at, before = text.partition("@")
+        if not training or bool(at) != bool(before):
+            raise ValueError(f"entrant is {text!r}; it may be TRAINING or TRAINING@BEFORE, such as mixed@dense:4.")
         return cls(training, before or None)
 
     def __str__(self) -> str:
@@ -51,9 +55,17 @@ class Entrant:
         if self.before is None:
             return None
         kind, _, number = self.before.partition(":")
-        if kind == _BY_NOISE:
-            return noise_level_defence([float(time) for time in number.split(",")], solver)
-        view = View.parse(self.before)
+        try:
+            if kind == _BY_NOISE:
+                return noise_level_defence([float(time) for time in number.split(",")], solver)
+            view = View.parse(self.before)
+        except ValueError as error:
+            raise ValueError(f"before is {self.before!r}; it may be {_FORMS} ({error})") from None
         if not view.is_path:
-            raise ValueError(f"before is {self.before!r}; it may be dense:TIME, sparse:TIME or {_BY_NOISE}:TIME,TIME.")
+            raise ValueError(f"before is {self.before!r}; it may be {_FORMS}.")
         return smoothing_defence(view.strength, solver, "dense" if view.kind == "dense" else "sparse")
+
+
+def chosen_entrants(given: Sequence[str], size: str, usual: Sequence[str], few: Sequence[str]) -> tuple[Entrant, ...]:
+    """The entrants that are named; where none is, the usual ones, or a few of them at size "smoke"."""
+    return tuple(map(Entrant.parse, given or (few if size == "smoke" else usual)))

@@ -7,6 +7,7 @@ import numpy as np
 
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.report import student_interval, summary
+from isvs_jax.robustness.report.metrics import mean_interval
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,14 @@ def figures(reports: Sequence[Report]) -> dict[str, Estimate]:
         )
         for column in columns
     }
+
+
+def estimate_of_shares(each: Sequence[np.ndarray], warnings: Sequence[str] = ()) -> Estimate:
+    """The estimate of a mean over test images.
+
+    Args:
+        each: For every training a share in [0, 1] for each test image, [N].
+        warnings: Why it may be too high.
+    """
+    interval = mean_interval(each[0]) if len(each[0]) > 1 else None
+    return estimate([float(shares.mean()) for shares in each], interval, warnings)

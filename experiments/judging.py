@@ -1,6 +1,7 @@
 """The referee's report of every entrant and seed, made once and used by every experiment."""
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -11,6 +12,8 @@ from experiments.study import Study
 from experiments.trainings import train_one, trainings
 from isvs_jax import data
 from isvs_jax.robustness import CORRUPTIONS, RESOLUTIONS, Report, evaluate
+from isvs_jax.robustness.report import read_report
+from isvs_jax.robustness.report.comparison import check_side_by_side
 from isvs_jax.training import load_classifier
 
 # The last radius is one at which nothing may hold; the first lies where accuracy begins to fall.
@@ -22,22 +25,80 @@ def judged(
 ) -> Mapping[Entrant, tuple[Report, ...]]:
     """The reports of some entrants, a report a seed; what is missing is trained and judged first.
 
-    Seed by seed, so that a study that is stopped has all entrants of its first seeds.
+    Seed by seed, so that a study that is stopped has all entrants of its first seeds. Of a study that is to take only
+    what is finished, entrants without a report are left out, and others may have fewer reports than there are seeds.
 
     Args:
         entrants: Whom to judge.
         study: Size, data and folder.
         seeds: Of the trainings; by default those of the study.
         attacks: Whether to attack them too.
+
+    Raises:
+        ValueError: There is no such training, nothing can stand before the network in that form, or nothing is
+            finished where only that is asked for.
     """
+    found = judged_by_seed(entrants, study, seeds, attacks=attacks)
+    return {entrant: tuple(reports.values()) for entrant, reports in found.items()}
+
+
+def judged_by_seed(
+    entrants: Iterable[Entrant], study: Study, seeds: Iterable[int] | None = None, *, attacks: bool = True
+) -> Mapping[Entrant, Mapping[int, Report]]:
+    """As `judged`, the reports of each entrant by seed."""
     size = study.scale
-    wanted = tuple(dict.fromkeys(entrants))
-    examples = referee_images(size, study)
-    found: dict[Entrant, list[Report]] = {entrant: [] for entrant in wanted}
-    for seed in size.seeds if seeds is None else seeds:
+    wanted, numbers = tuple(dict.fromkeys(entrants)), tuple(size.seeds if seeds is None else seeds)
+    _check_entrants(wanted, size)
+    if study.finished_only:
+        return finished(wanted, study, numbers, attacks=attacks)
+    found: dict[Entrant, dict[int, Report]] = {entrant: {} for entrant in wanted}
+    for seed in numbers:
         for entrant in wanted:
-            found[entrant].append(judge(entrant, study, seed, examples, attacks=attacks))
-    return {entrant: tuple(reports) for entrant, reports in found.items()}
+            found[entrant][seed] = _judged_once(entrant, study, seed, attacks)
+    return found
+
+
+def finished(
+    entrants: Iterable[Entrant], study: Study, seeds: Iterable[int], *, attacks: bool = True
+) -> Mapping[Entrant, Mapping[int, Report]]:
+    """The reports that are in the folder of a study, by seed; entrants that have none are left out.
+
+    Raises:
+        ValueError: There is no report of any of them, or they are of different tests.
+    """
+    wanted, numbers = tuple(entrants), tuple(seeds)
+    found: dict[Entrant, dict[int, Report]] = {}
+    for entrant in wanted:
+        for seed in numbers:
+            kinds = (True,) if attacks else (True, False)
+            folders = (report_folder(study.root, entrant, seed, attacked) for attacked in kinds)
+            there = next(filter(_is_finished, folders), None)
+            if there is not None:
+                found.setdefault(entrant, {})[seed] = read_report(there)
+    if not found:
+        raise ValueError(
+            f"finished_only is set, but {study.root} holds no finished report of {', '.join(map(str, wanted))}, seeds "
+            f"{', '.join(map(str, numbers))}."
+        )
+    check_side_by_side([report for reports in found.values() for report in reports.values()])
+    return found
+
+
+def _check_entrants(entrants: Sequence[Entrant], size: Size) -> None:
+    """All that can be known to be wrong before the first training."""
+    if not entrants:
+        raise ValueError("entrants is empty; it may hold one or more, TRAINING or TRAINING@BEFORE.")
+    known = trainings(size)
+    for entrant in entrants:
+        if entrant.training not in known:
+            raise ValueError(f"entrants holds {str(entrant)!r}; its training may be one of {', '.join(known)}.")
+        entrant.defence(known[entrant.training].inputs.solver)
+
+
+# Claims ask for the same reports: a process looks once whether all of one is there.
+@functools.cache
+def _judged_once(entrant: Entrant, study: Study, seed: int, attacks: bool) -> Report:
+    return judge(entrant, study, seed, referee_images(study.scale, study), attacks=attacks)
 
 
 def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, attacks: bool = True) -> Report:
@@ -81,7 +142,12 @@ def referee_images(size: Size, study: Study) -> data.Split:
     """The test images that entrants are judged on."""
     chosen = size.data
     loaded = data.load(
-        chosen.spec, data_dir=chosen.data_dir, limit_train=1, limit_test=size.corrupted_count, progress=study.progress
+        chosen.spec,
+        data_dir=chosen.data_dir,
+        image_size=chosen.image_size,
+        limit_train=1,
+        limit_test=size.corrupted_count,
+        progress=study.progress,
     )
     return loaded.test
 

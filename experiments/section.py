@@ -96,15 +96,40 @@ def write_section(section: Section, root: Path, settings: Any) -> Path:
     return folder / "report.md"
 
 
+def write_index(sections: Sequence[Section], root: Path) -> Path:
+    """Write root/README.md, a page with the tables, pictures and remarks of several experiments; its path."""
+    made = environment.session(jax.devices())
+    contents = [f"- [{section.title}](#{_anchor(section.title)}): {section.claim}" for section in sections]
+    parts = ["# Experiments\n", "\n".join(contents) + "\n"]
+    for section in sections:
+        parts += [f"## {section.title}\n", f"{section.claim}\n", *_body(section, f"{section.name}/")]
+        parts.append(f"Figures: [{section.name}/result.json]({section.name}/result.json).\n")
+    parts.append(_provenance(made))
+    write_atomically(root / "README.md", "\n".join(parts))
+    return root / "README.md"
+
+
 def _markdown(section: Section, made: Mapping[str, Any]) -> str:
-    parts = [f"# {section.title}\n", f"{section.claim}\n"]
-    parts += [table.markdown() for table in section.tables]
-    parts += [f"![{caption}]({file}.png)\n\n{caption}\n" for file, (_, caption) in section.pictures.items()]
+    return "\n".join([f"# {section.title}\n", f"{section.claim}\n", *_body(section, ""), _provenance(made)])
+
+
+def _body(section: Section, folder: str) -> list[str]:
+    """Tables, pictures and remarks, with links relative to a page that lies above `folder`."""
+    parts = [table.markdown() for table in section.tables]
+    parts += [f"![{caption}]({folder}{file}.png)\n\n{caption}\n" for file, (_, caption) in section.pictures.items()]
     if section.remarks:
         parts.append("".join(f"- {remark}\n" for remark in section.remarks))
+    return parts
+
+
+def _anchor(title: str) -> str:
+    """The name by which Markdown links to a heading."""
+    return "".join(letter for letter in title.lower().replace(" ", "-") if letter.isalnum() or letter in "-_")
+
+
+def _provenance(made: Mapping[str, Any]) -> str:
     hardware = made["hardware"]
-    parts.append(
+    return (
         f"Command: `{made['command']}`; commit {made['commit']}; {hardware['processor']}, {hardware['cores']} cores, "
         f"{hardware['device_count']} × {hardware['device_kind']}; {made['date']}.\n"
     )
-    return "\n".join(parts)

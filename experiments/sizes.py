@@ -79,7 +79,7 @@ SIZES = MappingProxyType(
     {
         "smoke": replace(
             _CPU,
-            data=DataChoice("digits", limit_train=400),
+            data=DataChoice("digits", image_size=16, limit_train=400),
             epochs=3,
             batch_size=40,
             seeds=(0, 1),

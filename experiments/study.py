@@ -17,6 +17,8 @@ class Study:
         data: Other images than the size's, see `python -m isvs_jax.training raw --help`.
         data_dir: Where TFDS keeps its data sets.
         seeds: Other seeds than the size's.
+        finished_only: Use only reports that are in the folder: nothing is trained or judged, and who has no report is
+            left out and named. For a look at a study that is not done.
         progress: Whether to show bars.
     """
 
@@ -25,6 +27,7 @@ class Study:
     data: str | None = None
     data_dir: str | None = None
     seeds: tuple[int, ...] | None = None
+    finished_only: bool = False
     progress: bool = True
 
     @property
@@ -36,8 +39,10 @@ class Study:
     def scale(self) -> Size:
         """The size with the choices of this study."""
         size = SIZES[self.size]
-        spec = size.data.spec if self.data is None else self.data
-        chosen = replace(size, data=replace(size.data, spec=spec, data_dir=self.data_dir))
+        images = replace(size.data, data_dir=self.data_dir)
+        if self.data is not None:
+            images = replace(images, spec=self.data, image_size=None)
+        chosen = replace(size, data=images)
         if self.seeds is None:
             return chosen
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):

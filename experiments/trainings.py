@@ -1,5 +1,6 @@
 """The trainings that the experiments compare: each a name, at one size and one seed a folder of its own."""
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,8 @@ def train_all(
             train_one(name, known[name], size, seed, root, progress=progress, say=say)
 
 
+# Claims ask for the same trainings: a process looks once whether one is finished.
+@functools.cache
 def train_one(
     name: str,
     config: TrainConfig,

@@ -1,0 +1,96 @@
+"""Claim 7: the path adds to other defences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiments.ablation_picture import dot_plot
+from experiments.differences import difference, robust_label
+from experiments.entrants import Entrant
+from experiments.estimates import Estimate, figures
+from experiments.judging import judged_by_seed
+from experiments.remarks import common_remarks, warning_remarks
+from experiments.section import Section, Table
+from experiments.study import Study
+from isvs_jax.robustness import Report
+
+_COLUMNS = ("clean", "all corruptions", "fog", "contrast", "low resolution, mean")
+_USUAL = (
+    ("augmix", "path_augmix"),
+    ("adversarial", "path_adversarial"),
+    ("noise", "path_noise"),
+    ("noise", "mixed_noise"),
+    ("noise_contrast", "mixed_noise_contrast"),
+)
+_SMOKE = (("noise", "mixed_noise"), ("augmix", "path_augmix"), ("adversarial", "path_adversarial"))
+
+Pair = tuple[Entrant, Entrant]
+BySeed = Mapping[Entrant, Mapping[int, Report]]
+
+
+@dataclass(frozen=True)
+class Additions:
+    """In addition to other defences: each without the path and with it.
+
+    Attributes:
+        study: Size, data, seeds, folder.
+        pairs: Who is compared, a defence without the path and with it; () for the usual ones.
+    """
+
+    study: Study = field(default_factory=Study)
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+def run(claim: Additions) -> Section:
+    """Train and judge what is missing; tables and a picture."""
+    named = claim.pairs or (_SMOKE if claim.study.size == "smoke" else _USUAL)
+    pairs = tuple((Entrant.parse(one), Entrant.parse(other)) for one, other in named)
+    wanted = tuple(dict.fromkeys(entrant for pair in pairs for entrant in pair))
+    found = judged_by_seed(wanted, claim.study)
+    reports = {entrant: tuple(of.values()) for entrant, of in found.items()}
+    first = next(iter(reports.values()))[0]
+    columns = tuple(column for column in _COLUMNS if column in figures([first]))
+    columns += tuple(robust_label(attack) for attack in first.attacks)
+    changes = paired_differences(pairs, found, columns)
+    several = any(len(one.values) > 1 for row in changes.values() for one in row.values())
+    return Section(
+        "additions",
+        "In addition to other defences",
+        "Images along the path add to what other defences give: the same training, without them and with them.",
+        (_accuracies(reports, columns), _differences(changes, columns)),
+        {"differences": (dot_plot(changes, columns), "With the path less without, in points, with 95% intervals.")}
+        if changes
+        else {},
+        (
+            *common_remarks(reports, wanted),
+            "Differences, in points, are of the same test images and, training by training, of the same seed: "
+            + ("± half of Student's 95% interval over n seeds" if several else "± half of the 95% interval over images")
+            + (", for n = 1 of the 95% interval over test images." if several else "."),
+            *warning_remarks(reports),
+        ),
+    )
+
+
+def paired_differences(
+    pairs: tuple[Pair, ...], found: BySeed, columns: tuple[str, ...]
+) -> dict[str, dict[str, Estimate]]:
+    """By pair and column the second less the first, over the seeds that both have; a pair with none is left out."""
+    changes = {}
+    for base, other in pairs:
+        seeds = [seed for seed in found.get(base, {}) if seed in found.get(other, {})]
+        if seeds:
+            ours, theirs = [found[other][seed] for seed in seeds], [found[base][seed] for seed in seeds]
+            changes[f"{base} → {other}"] = {column: difference(ours, theirs, column) for column in columns}
+    return changes
+
+
+def _accuracies(reports: Mapping[Entrant, tuple[Report, ...]], columns: tuple[str, ...]) -> Table:
+    found = {str(entrant): figures(several) for entrant, several in reports.items()}
+    rows = {name: tuple(values[column] for column in columns) for name, values in found.items()}
+    return Table("accuracy in %", columns, rows, best=(1,) * len(columns))
+
+
+def _differences(changes: Mapping[str, Mapping[str, Estimate]], columns: tuple[str, ...]) -> Table:
+    rows = {
+        name: (str(len(row[columns[0]].values)), *(row[column] for column in columns)) for name, row in changes.items()
+    }
+    return Table("difference in points", ("n", *columns), rows)
