@@ -1,5 +1,7 @@
 # make demo     train and test two small classifiers on real images; results/demo/ holds the report
 # make test     the whole test suite
+# make reproduce     every experiment from training to table and picture; results/SIZE/README.md shows them
+#                    SIZE=smoke (minutes), cpu (many hours), gpu; a command that was stopped goes on when it is given again
 # make train-smoke   a few steps of every training method
 # make notebooks     execute the notebooks and save their outputs
 # make bench    ours beside its peers, timed; results/bench/ holds figures, tables and a picture (about ten minutes)
@@ -12,14 +14,19 @@
 
 PYTHON ?= python3
 DATA ?= digits
+SIZE ?= smoke
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test train-smoke notebooks bench lint docs wheel clean
+.PHONY: demo reproduce test train-smoke notebooks bench lint docs wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
+
+# The data are those of the size unless DATA is given.
+reproduce: $(VENV)/.train
+	$(BIN)/python -m experiments all --size "$(SIZE)" $(if $(filter file,$(origin DATA)),,--data "$(DATA)") $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto $(ARGS)

@@ -1,5 +1,6 @@
 """`python -m experiments CLAIM`: an experiment from training to table and picture, or all of them."""
 
+import logging
 import os
 import signal
 import sys
@@ -110,4 +111,6 @@ def _interrupt(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    # Orbax warns of every checkpoint that is read only to be read.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     sys.exit(main(keep_compiled=True))

@@ -132,6 +132,7 @@ def epsilon_figure(reports: Mapping[Entrant, Sequence[Report]]) -> "Figure":
         accuracy_by_severity(lines, radii, chance=chance, ax=axes[1])
         axes[1].set_xscale("symlog", linthresh=radii[1])
         axes[1].set_xticks(radii, [f"{place:.4g}" for place in radii])
+        axes[1].set_xlim(-0.2 * radii[1], 1.5 * radii[-1])
         axes[1].minorticks_off()
         axes[1].set_title(f"ε-curve, {first.curves[0].cells[0].count} images", fontsize=9)
         axes[1].get_legend().remove()

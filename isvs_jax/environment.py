@@ -46,9 +46,9 @@ def session(devices: Sequence[jax.Device]) -> dict[str, Any]:
 def command_line() -> str:
     """The command that runs."""
     program = Path(sys.argv[0])
-    if program.name == "__main__.py" and program.parent.is_relative_to(_PACKAGE):
+    if program.name == "__main__.py" and program.parent.is_relative_to(_PACKAGE.parent):
         # Python puts the file's path where `-m` was said.
-        module = ".".join((_PACKAGE.name, *program.parent.relative_to(_PACKAGE).parts))
+        module = ".".join(program.parent.relative_to(_PACKAGE.parent).parts)
         return shlex.join(["python", "-m", module, *sys.argv[1:]])
     return shlex.join([Path(sys.executable).name, *sys.argv])
 
