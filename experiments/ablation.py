@@ -7,7 +7,7 @@ from experiments.ablation_picture import dot_plot
 from experiments.differences import difference
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate, figures
-from experiments.judging import judged
+from experiments.judging import judged_by_seed
 from experiments.remarks import common_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
@@ -55,8 +55,8 @@ CHOICES: tuple[Choice, ...] = (
 )
 """Every choice, in the order of the tables."""
 
-# A training each, but for the last: what takes least to compile.
-_SMOKE = ("ν = 1", "output = sparse", "raw share = 0", "way = coarse to fine", "test = dense:4 before")
+# A training each, but for the last.
+_SMOKE = ("ν = 1", "output = sparse", "raw share = 0", "way = coarse to fine", "test = dense:8 before")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Ablation:
 
     Attributes:
         study: Size, data, seeds, folder.
-        choices: Which, as "GROUP = LABEL" or a whole "GROUP"; () for all, or at size smoke for a few.
+        choices: Which are made otherwise, as "GROUP = LABEL" or a whole "GROUP"; () for all, at size smoke for a few.
     """
 
     study: Study = field(default_factory=Study)
@@ -77,32 +77,30 @@ def run(claim: Ablation) -> Section:
     size = claim.study.scale
     chosen = selected(claim.choices or (_SMOKE if claim.study.size == "smoke" else ()))
     entrants = (BASE, *(choice.entrant for choice in chosen))
-    reports = judged(entrants, claim.study, size.ablation_seeds, attacks=False)
+    found = judged_by_seed(entrants, claim.study, size.ablation_seeds, attacks=False)
+    if BASE not in found:
+        raise ValueError(f"finished_only is set, but {claim.study.root} holds no finished report of the base, {BASE}.")
+    reports = {entrant: tuple(by_seed.values()) for entrant, by_seed in found.items()}
     compared = tuple(column for column in _COMPARED if column in figures(reports[BASE]))
     changes = {
-        choice: {column: difference(reports[choice.entrant], reports[BASE], column) for column in compared}
+        choice: _changes(found[choice.entrant], found[BASE], compared)
         for choice in chosen
+        if found.get(choice.entrant, {}).keys() & found[BASE].keys()
     }
+    if not changes:
+        raise ValueError(f"finished_only is set, but {claim.study.root} holds no choice with a seed of the base.")
+    picture = dot_plot({f"{one.group}: {one.label}": row for one, row in changes.items()}, compared)
     return Section(
         "ablation",
         "Ablation",
         "Some choices along the path matter, others do not. Each differs from the base in one thing; the base is half "
         "raw images, half dense t = 2, 4 or 8, ν = 0.1, κ = 5, tested on images as they are.",
-        tuple(_table(group, changes, reports) for group in dict.fromkeys(choice.group for choice in chosen)),
-        {
-            "differences": (
-                dot_plot({f"{one.group}: {one.label}": row for one, row in changes.items()}, compared),
-                "Difference to the base in points of accuracy, with 95% intervals.",
-            )
-        },
+        tuple(_table(group, changes, reports) for group in dict.fromkeys(choice.group for choice in changes)),
+        {"differences": (picture, "Difference to the base in points of accuracy, with 95% intervals.")},
         (
-            *common_remarks(reports),
-            "Differences (Δ, in points) are of the same test images and, training by training, of the same seed: "
-            + (
-                "± half of Student's 95% interval over the trainings."
-                if len(size.ablation_seeds) > 1
-                else "± half of the 95% interval over test images."
-            ),
+            *common_remarks(reports, entrants),
+            "Differences (Δ, in points) are of the same test images and, training by training, of the same seed: ± "
+            "half of Student's 95% interval over the trainings, or, where there is one, of that over test images.",
             "Times mean other things for another ν or penalty: what has entered by then differs too.",
         ),
     )
@@ -123,6 +121,15 @@ def selected(names: Sequence[str]) -> tuple[Choice, ...]:
         for choice in CHOICES
         if not names or choice.group in names or f"{choice.group} = {choice.label}" in names
     )
+
+
+def _changes(
+    reports: Mapping[int, Report], base: Mapping[int, Report], columns: Sequence[str]
+) -> Mapping[str, Estimate]:
+    """The differences to the base over the seeds that both have."""
+    seeds = [seed for seed in reports if seed in base]
+    pairs = [reports[seed] for seed in seeds], [base[seed] for seed in seeds]
+    return {column: difference(*pairs, column) for column in columns}
 
 
 def _table(

@@ -3,6 +3,7 @@
 As shape against texture in the cue-conflict images of Geirhos et al., with scales in the place of style transfer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -92,26 +93,32 @@ def pairs(images: np.ndarray, labels: np.ndarray, seed: int = 0) -> Pairs:
     return Pairs(images, images[partners], labels, labels[partners])
 
 
-def split(images: np.ndarray, view: View, solver: SplitLBI) -> tuple[np.ndarray, np.ndarray]:
-    """Large scales, what a view shows, and small scales, the rest: they add up to the images."""
-    large = np.asarray(show_views(jnp.asarray(images), (view,), solver)[0])
+def split(images: np.ndarray, views: Sequence[View], solver: SplitLBI) -> tuple[np.ndarray, np.ndarray]:
+    """Large scales, what each view shows, and small scales, the rest, [V, N, H, W, C]: they add up to the images."""
+    large = np.asarray(show_views(jnp.asarray(images), tuple(views), solver))
     return large, images - large
 
 
-def hybrids(of: Pairs, view: View, solver: SplitLBI) -> Hybrids:
+def hybrids(of: Pairs, views: Sequence[View], solver: SplitLBI) -> tuple[Hybrids, ...]:
     """The large scales of A with the small scales of B, clipped to [0, 1].
 
     Args:
         of: The pairs.
-        view: What large scales are, such as "blur:2" (a Gaussian low pass; the rest is its high pass) or "dense:4".
+        views: What large scales are, such as "blur:2" (a Gaussian low pass; the rest is its high pass) or "dense:4".
         solver: The flow, for views of the path.
+
+    Returns:
+        One for each view.
     """
-    large, _ = split(of.large, view, solver)
-    _, small = split(of.small, view, solver)
+    parts = zip(split(of.large, views, solver)[0], split(of.small, views, solver)[1], strict=True)
+    return tuple(_hybrids(of, large, small) for large, small in parts)
+
+
+def _hybrids(of: Pairs, large: np.ndarray, small: np.ndarray) -> Hybrids:
     sums = large + small
     images = np.clip(sums, 0, 1)
-    held = _energy(large) / _energy(of.large)
-    return Hybrids(images, float(np.square(sums - images).sum() / _energy(sums)), held)
+    cut_off = float(np.square(sums - images).sum()) / _energy(sums)
+    return Hybrids(images, cut_off, _energy(large) / _energy(of.large))
 
 
 def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:

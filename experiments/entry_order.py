@@ -10,7 +10,6 @@ On a flat ground, an object of height h, A of N pixels and P edges around it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from math import ceil, sqrt
 
@@ -127,13 +126,13 @@ def square_entries(nus: Sequence[float], sides: Sequence[int], heights: Sequence
     return SquareEntries(first, whole, predicted, limit)
 
 
-@partial(jax.jit, static_argnames="steps")
+@jax.jit
 def _entry_times(images: jax.Array, solver: SplitLBI, step_size: float, steps: int) -> Edges:
     """The first time at which each edge is in the support; infinite where none is."""
     start = solver.init(images)
     never = jax.tree.map(lambda z: jnp.full_like(z, jnp.inf), start.z)
 
-    def advance(carry: tuple, _: None) -> tuple[tuple, None]:
+    def advance(_: int, carry: tuple) -> tuple:
         state, found = carry
         after = solver.step(images, state, step_size)
 
@@ -143,9 +142,10 @@ def _entry_times(images: jax.Array, solver: SplitLBI, step_size: float, steps: i
             time = state.time[:, None, None, None] + share * step_size
             return jnp.where((now > 1) & jnp.isinf(found), time, found)
 
-        return (after, jax.tree.map(enter, found, state.z, after.z)), None
+        return after, jax.tree.map(enter, found, state.z, after.z)
 
-    (_, found), _ = jax.lax.scan(advance, (start, never), None, length=steps)
+    # The number of steps is traced: another ν compiles nothing.
+    _, found = jax.lax.fori_loop(0, steps, advance, (start, never))
     return jax.tree.map(lambda field: jnp.moveaxis(field, -3, -1), found)
 
 

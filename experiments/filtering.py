@@ -9,11 +9,11 @@ import numpy as np
 
 from experiments import filtering_pictures
 from experiments.contours import energy_taken
-from experiments.entrants import Entrant
+from experiments.entrants import Entrant, chosen_entrants
 from experiments.estimates import Estimate, figures
 from experiments.judging import judged, referee_images
 from experiments.matching import FILTERS, Kept, equals, kept
-from experiments.remarks import common_remarks
+from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 from experiments.trainings import trainings
@@ -22,6 +22,8 @@ from isvs_jax.robustness.report.metrics import mean_interval
 from isvs_jax.training.filters import low_pass
 from isvs_jax.training.views import View
 
+_USUAL = ("raw", "blur", "lowpass", "rof", "path")
+_SMOKE = ("raw", "blur", "path")
 _ACCURACIES = ("clean", "all corruptions", "noise", "blur", "fog", "contrast", "low resolution, mean")
 
 
@@ -31,14 +33,14 @@ class Filtering:
 
     Attributes:
         study: Size, data, seeds, folder.
-        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE".
+        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE"; () for the usual ones.
         views: Views of the path that filters are matched to.
         images: At most so many test images are filtered.
         sigma: Standard deviation of the noise that is added to them.
     """
 
     study: Study = field(default_factory=Study)
-    entrants: tuple[str, ...] = ("raw", "blur", "lowpass", "rof", "path")
+    entrants: tuple[str, ...] = ()
     views: tuple[str, ...] = ("dense:2", "dense:4", "dense:8", "sparse:8")
     images: int = 64
     sigma: float = 0.08
@@ -76,7 +78,8 @@ def run(claim: Filtering) -> Section:
         match("clean", images, images, noise, views, solver),
         match("noisy", images + noise, images, noise, views, solver),
     )
-    reports = judged(map(Entrant.parse, claim.entrants), claim.study)
+    entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
+    reports = judged(entrants, claim.study)
     return Section(
         "filtering",
         "Against frequency filtering",
@@ -92,7 +95,8 @@ def run(claim: Filtering) -> Section:
             f"{100 * _fine_share(images):.1f}% of the energy of these images, without their means, lies beyond half "
             "of the Nyquist frequency: where that is little, as in images that were enlarged, a frequency filter has "
             "little to lose.",
-            *(f"Accuracies: {remark}" for remark in common_remarks(reports)),
+            *(f"Accuracies: {remark}" for remark in common_remarks(reports, entrants)),
+            *warning_remarks(reports),
         ),
     )
 

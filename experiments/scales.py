@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from math import sqrt
 from typing import Any
 
@@ -14,11 +15,15 @@ from experiments.estimates import Estimate, estimate
 from experiments.judging import referee_images
 from experiments.section import Section, Table
 from experiments.study import Study
-from experiments.trainings import train_all, training_folder, trainings
+from experiments.trainings import train_one, training_folder, trainings
 from isvs_jax import data
+from isvs_jax.models import LogitsFn
 from isvs_jax.robustness.report.metrics import wilson
 from isvs_jax.training import load_classifier
+from isvs_jax.training.run import RESULT_FILE
 from isvs_jax.training.views import View
+
+_USUAL = ("raw", "noise", "blur", "path", "mixed_noise")
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Scales:
 
     Attributes:
         study: Size, data, seeds, folder.
-        entrants: Trainings that are compared, on hybrids as they are.
+        entrants: Trainings that are compared, on hybrids as they are; () for the usual ones.
         splits: What large scales are in hybrids: views of the path or Gaussian blurs of a standard deviation in pixels.
         nus: ν of the paths on which squares enter.
         sides: Of the squares in pixels.
@@ -37,7 +42,7 @@ class Scales:
     """
 
     study: Study = field(default_factory=Study)
-    entrants: tuple[str, ...] = ("raw", "noise", "blur", "path", "mixed_noise")
+    entrants: tuple[str, ...] = ()
     splits: tuple[str, ...] = ("blur:1", "blur:2", "blur:3", "blur:4", "dense:1", "dense:2", "dense:4", "dense:8")
     nus: tuple[float, ...] = (0.01, 0.1, 1.0)
     sides: tuple[int, ...] = (2, 4, 8, 16)
@@ -49,16 +54,15 @@ class Scales:
 def run(claim: Scales) -> Section:
     """Train what is missing, show hybrids to the networks, follow squares and stripes; tables and pictures."""
     size, study = claim.study.scale, claim.study
-    _check_names(claim.entrants, trainings(size))
+    names = claim.entrants or _USUAL
+    _check_names(names, trainings(size))
     solver = trainings(size)["path"].inputs.solver
     examples = referee_images(size, study)
     of = pairs(data.as_float(examples.images), examples.labels)
-    made = {text: hybrids(of, View.parse(text), solver) for text in claim.splits}
-    train_all(claim.entrants, size, size.seeds, study.root, progress=study.progress)
+    made = dict(zip(claim.splits, hybrids(of, [View.parse(text) for text in claim.splits], solver), strict=True))
     seen = {
-        name: {text: [decisions(network, hybrid.images, of) for network in networks] for text, hybrid in made.items()}
-        for name in claim.entrants
-        for networks in [[load_classifier(training_folder(study.root, name, seed)) for seed in size.seeds]]
+        name: {text: [decisions(network, hybrid.images, of) for network in several] for text, hybrid in made.items()}
+        for name, several in _networks(names, study).items()
     }
     squares = square_entries(claim.nus, claim.sides, claim.heights, claim.ground)
     return Section(
@@ -68,7 +72,7 @@ def run(claim: Scales) -> Section:
         "large scales of an image where these contradict the small ones.",
         (*cue_tables(seen, made), squares_table(squares, claim), stripes_table(claim.stripe_nus)),
         scales_pictures.pictures(of, made, shape_shares(seen), squares, claim.sides, claim.heights),
-        _remarks(of, made, len(size.seeds), squares),
+        _remarks(of, {name: len(row[claim.splits[0]]) for name, row in seen.items()}, names, squares),
     )
 
 
@@ -170,16 +174,31 @@ def _check_names(names: Sequence[str], known: Mapping[str, Any]) -> None:
         raise ValueError(f"entrants holds {unknown}; here they may be trainings: {', '.join(known)}.")
 
 
-def _remarks(of: Pairs, made: Mapping[str, Hybrids], seeds: int, squares: SquareEntries) -> tuple[str, ...]:
+def _networks(names: Sequence[str], study: Study) -> dict[str, list[LogitsFn]]:
+    """The classifiers of each training, one a seed; who is not finished is left out where only that is asked for."""
+    size = study.scale
+    found: dict[str, list[LogitsFn]] = {}
+    for seed, name in product(size.seeds, names):
+        folder = training_folder(study.root, name, seed)
+        if study.finished_only and not (folder / RESULT_FILE).exists():
+            continue
+        train_one(name, trainings(size)[name], size, seed, study.root, progress=study.progress)
+        found.setdefault(name, []).append(load_classifier(folder))
+    if not found:
+        raise ValueError(f"finished_only is set, but {study.root} holds no finished training of {', '.join(names)}.")
+    return {name: found[name] for name in names if name in found}
+
+
+def _remarks(of: Pairs, counts: Mapping[str, int], names: Sequence[str], squares: SquareEntries) -> tuple[str, ...]:
     off = max(float(np.abs(squares.first[nu] / squares.predicted[nu] - 1).max()) for nu in squares.first)
-    over = (
-        f"± half of Student's 95% interval over {seeds} trainings that differ in their seed"
-        if seeds > 1
-        else "one training each; ± half of Wilson's 95% interval over the hybrids"
-    )
+    missing = [name for name in names if name not in counts]
+    left_out = (f"Not finished, and left out: {', '.join(missing)}.",) if missing else ()
     return (
         f"{len(of.large)} hybrids of two test images of different classes: the large scales of A and the small scales "
-        f"of B, made by Gaussians (blur:σ) and by the path itself (dense:t), and clipped to [0, 1]; {over}.",
+        f"of B, made by Gaussians (blur:σ) and by the path itself (dense:t), and clipped to [0, 1].",
+        "± half of Student's 95% interval over trainings that differ in their seed, or, where there is one, of "
+        f"Wilson's over hybrids. Trainings: {', '.join(f'{name} {count}' for name, count in counts.items())}.",
+        *left_out,
         "The large scales that a hybrid holds decide how much of A there is to see: columns are compared with care, "
         "rows within a column without.",
         "Squares and stripes: Split LBI with κ = 5 by Euler steps at 95% of the stability bound. The first edge of a "

@@ -63,12 +63,12 @@ def test_pairs_are_of_different_classes() -> None:
 def test_large_and_small_scales_add_up(view: str) -> None:
     images, _ = two_classes()
     solver = SplitLBI(nu=1.0)
-    large, small = split(images, View.parse(view), solver)
+    large, small = (scales[0] for scales in split(images, [View.parse(view)], solver))
     np.testing.assert_allclose(large + small, images, atol=1e-6)
     # An image with itself is itself.
     same = pairs(images, np.arange(len(images)))
     same = type(same)(same.large, same.large, same.large_labels, same.large_labels)
-    made = hybrids(same, View.parse(view), solver)
+    (made,) = hybrids(same, [View.parse(view)], solver)
     np.testing.assert_allclose(made.images, images, atol=1e-6)
     assert made.clipped < 1e-9
     assert 0 < made.large_share < 1
@@ -76,13 +76,13 @@ def test_large_and_small_scales_add_up(view: str) -> None:
 
 def test_the_path_split_is_the_path() -> None:
     images, _ = two_classes()
-    large, _ = split(images, View(2.0), SplitLBI(nu=1.0))
+    (large,), _ = split(images, [View(2.0)], SplitLBI(nu=1.0))
     np.testing.assert_allclose(large, scale_space(images, [2.0], SplitLBI(nu=1.0)).dense[0], atol=1e-6)
 
 
 def test_who_sees_large_scales_only_is_all_shape_and_who_sees_small_ones_all_texture() -> None:
     of = pairs(*two_classes())
-    made = hybrids(of, View(1.0, "blur"), SplitLBI())
+    (made,) = hybrids(of, [View(1.0, "blur")], SplitLBI())
     assert made.clipped == 0
     large, small = (decisions(classifier, made.images, of) for classifier in (sees_large, sees_small))
     assert (large.shape_share, large.either, large.count) == (1.0, 6, 6)
@@ -95,9 +95,9 @@ def test_who_sees_large_scales_only_is_all_shape_and_who_sees_small_ones_all_tex
 def test_clipping_is_counted_as_energy() -> None:
     of = pairs(*two_classes())
     steep = type(of)(2 * of.large - 0.5, 2 * of.small - 0.5, of.large_labels, of.small_labels)
-    view = View(1.0, "blur")
-    made = hybrids(steep, view, SplitLBI())
-    sums = split(steep.large, view, SplitLBI())[0] + split(steep.small, view, SplitLBI())[1]
+    views = [View(1.0, "blur")]
+    (made,) = hybrids(steep, views, SplitLBI())
+    sums = (split(steep.large, views, SplitLBI())[0] + split(steep.small, views, SplitLBI())[1])[0]
     assert (made.images == np.clip(sums, 0, 1)).all()
     lost = ((sums - made.images) ** 2).sum() / ((sums - sums.mean((1, 2), keepdims=True)) ** 2).sum()
     assert made.clipped == pytest.approx(lost, rel=1e-5)
@@ -106,7 +106,8 @@ def test_clipping_is_counted_as_energy() -> None:
 
 def test_tables_and_pictures_of_hybrids() -> None:
     of = pairs(*two_classes())
-    made = {text: hybrids(of, View.parse(text), SplitLBI(nu=1.0)) for text in ("blur:1", "dense:2")}
+    views = [View(1.0, "blur"), View(2.0)]
+    made = {str(view): one for view, one in zip(views, hybrids(of, views, SplitLBI(nu=1.0)), strict=True)}
     seen = {
         "one": {text: [Decisions(3, 1, 6)] for text in made},
         "two": {text: [Decisions(3, 1, 6), Decisions(2, 2, 6)] for text in made},
