@@ -26,7 +26,8 @@ def dot_plot(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str])
         cells = [row[column] for row in rows.values()]
         means = np.array([cell.mean for cell in cells])
         ends = np.array([_ends(cell) for cell in cells])
-        reach = 100 * np.stack([means - ends[:, 0], ends[:, 1] - means])
+        # An end that is the mean may lie beyond it by rounding.
+        reach = 100 * np.maximum(np.stack([means - ends[:, 0], ends[:, 1] - means]), 0)
         ax.axvline(0, color="0.5", linewidth=0.8)
         ax.errorbar(100 * means, places, xerr=reach, fmt="o", color=COLOURS[number], markersize=4, elinewidth=1)
         ax.set_title(column, fontsize=9)

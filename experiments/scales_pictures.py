@@ -115,5 +115,6 @@ def _line(ax: object, found: Sequence[tuple[float, Estimate]], style: dict) -> N
             for i, (_, cell) in enumerate(found)
         ]
     )
-    reach = 100 * np.stack([heights - ends[:, 0], ends[:, 1] - heights])
+    # An end that is the mean may lie beyond it by rounding.
+    reach = 100 * np.maximum(np.stack([heights - ends[:, 0], ends[:, 1] - heights]), 0)
     ax.errorbar([place for place, _ in found], 100 * heights, reach, capsize=2, elinewidth=0.8, **style)  # type: ignore[attr-defined]

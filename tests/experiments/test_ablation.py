@@ -5,9 +5,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from experiments.ablation import BASE, BASE_LABELS, CHOICES, selected
+from experiments import ablation
+from experiments.ablation import BASE, BASE_LABELS, CHOICES, Ablation, selected
 from experiments.ablation_picture import dot_plot
 from experiments.differences import difference, shares
+from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.sizes import SIZES
 from experiments.trainings import trainings
@@ -120,3 +122,22 @@ def test_the_dot_plot_has_a_row_for_each_choice_and_a_panel_for_each_column() ->
     assert [ax.get_title() for ax in panels] == ["clean", "fog"]
     assert [text.get_text() for text in panels[0].get_yticklabels()] == ["ν: 1"]
     assert panels[0].containers[0].lines[0].get_xdata().tolist() == [-2.0]
+
+
+def test_the_section_compares_seeds_that_both_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = report(cell(1, 1, 0, 0), cell(1, 0, 0, 0), cell(1, 0, 0, 0))
+    better = replace(base, clean=cell(1, 1, 1, 0))
+    finished = {BASE: {0: base, 1: base}, Entrant("ablation-nu-1"): {1: better}, Entrant("fixed"): {7: better}}
+    monkeypatch.setattr(ablation, "judged_by_seed", lambda *_, **__: finished)
+    section = ablation.run(Ablation(choices=("ν", "way")))
+    (table,) = section.tables
+    assert table.title == "ν"
+    assert list(table.rows) == ["0.1 (base)", "1"]
+    assert table.columns == ("clean", "Δ", "all corruptions", "Δ")
+    change = table.rows["1"][1]
+    assert isinstance(change, Estimate)
+    assert change.values == (0.25,)
+    assert set(section.pictures) == {"differences"}
+    monkeypatch.setattr(ablation, "judged_by_seed", lambda *_, **__: {Entrant("fixed"): {7: better}})
+    with pytest.raises(ValueError, match="no finished report of the base, path"):
+        ablation.run(Ablation())

@@ -1,13 +1,20 @@
 """Contours, noise and filters of equal energy, against NumPy and by what must hold."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from experiments import filtering
 from experiments.contours import contour_error, contours, noise_left, psnr
 from experiments.filtering import Filtering, match, match_tables
 from experiments.filtering_pictures import strip, trade_off
 from experiments.matching import FILTERS, equals, kept, shown
-from isvs_jax import SplitLBI
+from experiments.section import write_section
+from experiments.study import Study
+from isvs_jax import SplitLBI, data
+from isvs_jax.robustness import Report
+from isvs_jax.robustness.report.results import Cell, packed
 from isvs_jax.training.views import View
 
 SOLVER = SplitLBI(nu=1.0)
@@ -121,3 +128,23 @@ def test_what_cannot_be_is_refused() -> None:
         Filtering(views=("blur:1",))
     with pytest.raises(ValueError, match=r"share is 0; it may be in \(0, 1\]"):
         contours(np.zeros((1, 2, 2, 1)), 0)
+
+
+def test_the_section_has_tables_pictures_and_accuracies(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    right = Cell(packed(np.array([1, 1, 0])), 3)
+    report = Report("raw, seed 0", "", "regenerated", 3, (12, 12, 1), 2, right, {"fog": {3: right}})
+    split = data.Split(np.ascontiguousarray(images[..., :1]), np.array([0, 1, 0], np.int32))
+    monkeypatch.setattr(filtering, "referee_images", lambda *_: split)
+    monkeypatch.setattr(filtering, "judged", lambda entrants, *_: {entrant: (report,) for entrant in entrants})
+    claim = Filtering(study=Study(out=tmp_path), entrants=("raw", "blur"), views=("dense:4", "dense:8"))
+    section = filtering.run(claim)
+    assert len(section.tables) == 9
+    accuracies = section.tables[-1]
+    assert accuracies.columns == ("clean", "all corruptions", "fog")
+    assert accuracies.rows["blur"][0].mean == pytest.approx(2 / 3)  # type: ignore[union-attr]
+    assert set(section.pictures) == {"trade_off", "clean", "noisy"}
+    page = write_section(section, tmp_path, claim).read_text()
+    assert "Contours and noise: 3 test images" in page
+    assert (tmp_path / "filtering" / "trade_off.png").stat().st_size > 1000

@@ -1,9 +1,12 @@
 """Hybrids and whose class is seen in them; squares and stripes, and when they enter."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import scales
 from experiments.cue_conflict import Decisions, decisions, hybrids, pairs, split
 from experiments.entry_order import (
     entries,
@@ -17,7 +20,9 @@ from experiments.entry_order import (
 from experiments.estimates import Estimate
 from experiments.scales import Scales, crossing, cue_tables, run, shape_shares, squares_table, stripes, stripes_table
 from experiments.scales_pictures import entry_figure, hybrids_figure, shape_share_figure
-from isvs_jax import SplitLBI, scale_space
+from experiments.section import write_section
+from experiments.study import Study
+from isvs_jax import SplitLBI, data, scale_space
 from isvs_jax.training.filters import gaussian_blur
 from isvs_jax.training.views import View
 
@@ -222,3 +227,31 @@ def test_table_and_picture_of_squares() -> None:
 def test_entrants_that_are_no_trainings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"entrants holds \['path@dense:4'\]"):
         run(Scales(entrants=("path@dense:4",)))
+
+
+def test_the_section_shows_hybrids_to_every_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    images, labels = two_classes()
+    monkeypatch.setattr(scales, "referee_images", lambda *_: data.Split(images, labels))
+    monkeypatch.setattr(scales, "_networks", lambda *_: {"raw": [sees_small], "path": [sees_large, sees_large]})
+    claim = Scales(
+        study=Study(out=tmp_path),
+        entrants=("raw", "path", "noise"),
+        splits=("blur:1",),
+        nus=(1.0,),
+        sides=(2, 4),
+        heights=(1.0,),
+        ground=12,
+        stripe_nus=(1.0,),
+    )
+    section = run(claim)
+    shares = section.tables[1]
+    assert {name: row[0].mean for name, row in shares.rows.items()} == {"raw": 0, "path": 1}  # type: ignore[union-attr]
+    page = write_section(section, tmp_path, claim).read_text()
+    assert "Trainings: raw 1, path 2." in page
+    assert "Not finished, and left out: noise." in page
+    assert set(section.pictures) == {"hybrids", "shape_share", "entry"}
+
+
+def test_a_look_at_a_study_without_trainings_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no finished training of raw, path"):
+        scales._networks(("raw", "path"), Study(out=tmp_path, finished_only=True))
