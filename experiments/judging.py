@@ -16,6 +16,8 @@ from isvs_jax.robustness.report import read_report
 from isvs_jax.robustness.report.comparison import check_side_by_side
 from isvs_jax.training import load_classifier
 
+# Images at a time, and a few more where devices share them.
+_BATCH = 100
 # The last radius is one at which nothing may hold; the first lies where accuracy begins to fall.
 _CURVE = (1 / 255, 4 / 255, 16 / 255, 0.5)
 
@@ -132,7 +134,7 @@ def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, at
         curve_steps=size.attack_steps,
         defence=entrant.defence(config.inputs.solver),
         parameters=jax.tree.leaves(network),
-        batch_size=100,
+        batch_size=-(-_BATCH // jax.device_count()) * jax.device_count(),
         folder=report_folder(study.root, entrant, seed, attacked or not size.epsilons),
         progress=study.progress,
     )

@@ -89,7 +89,8 @@ SIZES = MappingProxyType(
             severities=(3,),
             attack_count=20,
             attack_steps=10,
-            check_count=20,
+            # Twice the steps are compiled anew for every number of images that held: few numbers, few programs.
+            check_count=4,
             attack_queries=50,
             training_epsilon=8 / 255,
         ),

@@ -1,0 +1,108 @@
+"""The command from training to table and picture, at a minute size."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments import judging, trainings
+from experiments.__main__ import main
+from experiments.sizes import SIZES
+from isvs_jax.training.run import DataChoice
+
+TINY = replace(
+    SIZES["smoke"],
+    data=DataChoice("digits", image_size=8, limit_train=40),
+    epochs=1,
+    batch_size=16,
+    seeds=(0,),
+    epsilons=(),
+    attacks=(),
+    corrupted_count=20,
+    corruptions=("gaussian_noise", "contrast"),
+    severities=(3,),
+)
+
+
+@pytest.fixture(autouse=True)
+def _minute(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("experiments.study.SIZES", {"smoke": TINY})
+    yield
+    forget()
+
+
+def forget() -> None:
+    """As a process that starts."""
+    judging._judged_once.cache_clear()
+    trainings.train_one.cache_clear()
+
+
+def test_from_training_to_table_and_picture_and_again_without_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["corruptions", "--out", str(tmp_path), "--entrants", "raw", "--no-progress"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "corruptions" / "report.md")
+    cells, log = tmp_path / "reports/raw/0/partial.json", tmp_path / "trainings/raw/0/log.jsonl"
+    result = tmp_path / "corruptions" / "result.json"
+    before = (cells.read_bytes(), log.read_bytes(), json.loads(result.read_text())["tables"])
+    assert set(before[2][0]["rows"]) == {"raw"}
+    assert (tmp_path / "corruptions" / "severity.png").is_file()
+
+    forget()
+    result.unlink()
+    assert main(command) == 0
+    assert (cells.read_bytes(), log.read_bytes(), json.loads(result.read_text())["tables"]) == before
+    assert main([*command, "--finished-only"]) == 0
+    assert json.loads(result.read_text())["tables"] == before[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--entrants", "rew"], "entrants holds 'rew'; its training may be one of raw,"),
+        (["--entrants", "raw@blur:1"], "before is 'blur:1'; it may be dense:TIME"),
+        (["--seeds", "1", "1"], "seeds is (1, 1); it may hold one or more different numbers."),
+        (["--finished-only"], "holds no finished report of raw"),
+        (["--data", "folder:/no/such"], "There is no folder /no/such"),
+    ],
+)
+def test_bad_input_is_a_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["corruptions", "--out", str(tmp_path), "--no-progress", *arguments]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_all_of_them_are_numbered_and_share_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments import __main__ as command
+    from experiments.section import Section
+
+    def run(claim: object) -> Section:
+        name = type(claim).__name__
+        return Section(name.lower(), name, f"{name} hold.", ())
+
+    monkeypatch.setattr(command, "_RUNS", dict.fromkeys(command._RUNS, run))
+    assert main(["all", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    page = (tmp_path / "README.md").read_text()
+    assert "claim 1 of 8: corruptions" in said
+    for number, kind in enumerate(command._RUNS, start=1):
+        assert f"claim {number} of 8: {kind.__name__.lower()}" in said
+        assert f"{kind.__name__} hold." in page
+
+
+def test_a_stop_is_polite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from experiments import __main__ as command
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_RUNS", dict.fromkeys(command._RUNS, interrupted))
+    assert main(["methods", "--out", str(tmp_path)]) == 130
+    assert "give the same command again to go on" in capsys.readouterr().err
