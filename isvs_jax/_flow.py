@@ -63,10 +63,10 @@ class SplitLBI:
         tolerance: Relative error of u wanted, over the energy of x − mean, where stabilised steps are taken; a static
             number. None stands for 0.003. It is no bound but a calibration: the mean of natural images at t = 4,
             kappa = 5, nu = 0.1 (docs/performance.md).
-        on_chip: Whether stabilised steps run as one GPU program an image; static. None: on an NVIDIA GPU, for images of
-            up to 64 × 64 pixels and 4 channels in float32, where no derivative is taken (docs/performance.md). False:
-            never, and so also what is exported for several platforms. True: wherever no derivative is taken, by an
-            interpreter where there is no such GPU, which is slow.
+        on_chip: Whether stabilised steps run as one GPU program an image; static. False: never. The default, since the
+            program was compiled for GPUs and interpreted, but not yet run on one. None: on an NVIDIA GPU, for images of
+            up to 64 × 64 pixels and 4 channels in float32, where no derivative is taken (docs/performance.md). True:
+            wherever no derivative is taken, by an interpreter where there is no such GPU, which is slow.
 
     Raises:
         TypeError: A number is no number, `on_chip` is no bool.
@@ -94,7 +94,7 @@ class SplitLBI:
     scheme: Scheme = "spectral"
     step_size: ArrayLike | None = None
     tolerance: float | None = None
-    on_chip: bool | None = None
+    on_chip: bool | None = False
 
     def __post_init__(self) -> None:
         check_choice(self.penalty, PENALTIES, "penalty")

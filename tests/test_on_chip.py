@@ -127,7 +127,7 @@ def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
 
     def chosen(shape=(8, 8, 3), dtype=jnp.float32, num_steps=None, **options):
         """For a batch that has not been traced before."""
-        solver = isvs_jax.SplitLBI(**options)
+        solver = isvs_jax.SplitLBI(**{"on_chip": None} | options)
         image = jax.ShapeDtypeStruct((next(batch), *shape), dtype)
         return traces(lambda x: isvs_jax.smooth(x, 1.0, solver, num_steps=num_steps), image) == 1
 
@@ -140,6 +140,7 @@ def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
         assert chosen((64, 64, 4), jnp.bfloat16)
         assert not any(chosen(shape) for shape in [(65, 8, 3), (8, 65, 3), (8, 8, 5), (0, 8, 8, 3)])
         assert not chosen(on_chip=False)
+        assert isvs_jax.SplitLBI().on_chip is False
         assert not chosen(step_size=0.03)
         assert not chosen(num_steps=40)
         assert not chosen(scheme="explicit")
@@ -147,7 +148,8 @@ def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
             assert not chosen(dtype=jnp.float64)
         # The platform is that of the lowering: here XLA's version runs, to the bit.
         image = jnp.asarray(picture((8, 7, 2)))
-        np.testing.assert_array_equal(isvs_jax.smooth(image, 1.0), isvs_jax.smooth(image, 1.0, OFF))
+        by_size = isvs_jax.SplitLBI(on_chip=None)
+        np.testing.assert_array_equal(isvs_jax.smooth(image, 1.0, by_size), isvs_jax.smooth(image, 1.0, OFF))
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     spec = PartitionSpec("data")
     over = jax.shard_map(lambda x: isvs_jax.smooth(x, 1.0), mesh=mesh, in_specs=spec, out_specs=spec)
