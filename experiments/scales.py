@@ -10,7 +10,16 @@ import numpy as np
 
 from experiments import scales_pictures
 from experiments.cue_conflict import Decisions, Hybrids, Pairs, decisions, hybrids, pairs
-from experiments.entry_order import LONGER, SquareEntries, entries, first_entry, square_entries, straight_entry, stripe
+from experiments.entry_order import (
+    LONGER,
+    SquareEntries,
+    entries,
+    first_entry,
+    square,
+    square_entries,
+    straight_entry,
+    stripe,
+)
 from experiments.estimates import Estimate, estimate
 from experiments.judging import referee_images
 from experiments.section import Section, Table
@@ -49,6 +58,18 @@ class Scales:
     heights: tuple[float, ...] = (0.25, 0.5, 1.0)
     ground: int = 48
     stripe_nus: tuple[float, ...] = (0.01, 0.02, 0.03, 0.1, 1.0)
+
+    def __post_init__(self) -> None:
+        for name in ("splits", "nus", "sides", "heights", "stripe_nus"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is (); it may hold one or more.")
+        if not all(0 < height < float("inf") for height in self.heights):
+            raise ValueError(f"heights is {self.heights}; it may hold finite numbers > 0.")
+        # Refuses what cannot be.
+        for text in self.splits:
+            View.parse(text)
+        for side in self.sides:
+            square(side, 1.0, self.ground)
 
 
 def run(claim: Scales) -> Section:

@@ -224,6 +224,20 @@ def test_table_and_picture_of_squares() -> None:
     assert ax.lines[1].get_ydata().tolist() == found.first[1.0][:, 0].tolist()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"splits": ()}, r"splits is \(\); it may hold one or more"),
+        ({"splits": ("wavelet:2",)}, "view is 'wavelet:2'"),
+        ({"heights": (0.0,)}, r"heights is \(0.0,\)"),
+        ({"sides": (60,)}, "side is 60; on a ground of 48 pixels"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Scales(**settings)
+
+
 def test_entrants_that_are_no_trainings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"entrants holds \['path@dense:4'\]"):
         run(Scales(entrants=("path@dense:4",)))
