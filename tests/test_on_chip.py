@@ -123,7 +123,7 @@ def test_on_a_cpu_the_kernel_is_not_even_traced(monkeypatch):
 
 
 def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
-    batch = itertools.count(2)
+    batch, by_size = itertools.count(2), isvs_jax.SplitLBI(on_chip=None)
 
     def chosen(shape=(8, 8, 3), dtype=jnp.float32, num_steps=None, **options):
         """For a batch that has not been traced before."""
@@ -148,11 +148,10 @@ def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
             assert not chosen(dtype=jnp.float64)
         # The platform is that of the lowering: here XLA's version runs, to the bit.
         image = jnp.asarray(picture((8, 7, 2)))
-        by_size = isvs_jax.SplitLBI(on_chip=None)
         np.testing.assert_array_equal(isvs_jax.smooth(image, 1.0, by_size), isvs_jax.smooth(image, 1.0, OFF))
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     spec = PartitionSpec("data")
-    over = jax.shard_map(lambda x: isvs_jax.smooth(x, 1.0), mesh=mesh, in_specs=spec, out_specs=spec)
+    over = jax.shard_map(lambda x: isvs_jax.smooth(x, 1.0, by_size), mesh=mesh, in_specs=spec, out_specs=spec)
     assert traces(over, jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)) == 1
     jax.clear_caches()
 
