@@ -88,15 +88,26 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
 
 
 def _run_all(study: Study) -> None:
-    """Every experiment; the page grows by one after another."""
+    """Every experiment; the page grows by one after another.
+
+    Of a study that is to take only what is finished, experiments without anything finished are left out.
+    """
     sections: list[Section] = []
     for number, (kind, run) in enumerate(_RUNS.items(), start=1):
         print(f"claim {number} of {len(_RUNS)}: {kind.__name__.lower()}", flush=True)
         claim = kind(study=study)
-        sections.append(run(claim))
+        try:
+            sections.append(run(claim))
+        except ValueError as error:
+            if not study.finished_only:
+                raise
+            print(f"left out: {error}", file=sys.stderr, flush=True)
+            continue
         print(write_section(sections[-1], study.root, claim), flush=True)
-        page = write_index(sections, study.root)
-    print(page, flush=True)
+        write_index(sections, study.root)
+    if not sections:
+        raise ValueError(f"finished_only is set, but {study.root} holds nothing that is finished.")
+    print(study.root / "README.md", flush=True)
 
 
 def _keep_compiled(folder: Path) -> None:

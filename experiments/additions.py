@@ -52,7 +52,7 @@ def run(claim: Additions) -> Section:
     first = next(iter(reports.values()))[0]
     columns = tuple(column for column in _COLUMNS if column in figures([first]))
     columns += tuple(robust_label(attack) for attack in first.attacks)
-    drawn = tuple(column for column in _COLUMNS if column in columns and column not in _BESIDE) + tuple(map(robust_label, first.attacks[-1:]))
+    drawn = tuple(column for column in columns if column not in (*_BESIDE, *map(robust_label, first.attacks[:-1])))
     changes = paired_differences(pairs, found, columns)
     several = any(len(one.values) > 1 for row in changes.values() for one in row.values())
     return Section(
@@ -93,7 +93,7 @@ def _accuracies(reports: Mapping[Entrant, tuple[Report, ...]], columns: tuple[st
 
 
 def _differences(changes: Mapping[str, Mapping[str, Estimate]], columns: tuple[str, ...]) -> Table:
-    rows = {
+    rows: dict[str, tuple[Estimate | str, ...]] = {
         name: (str(len(row[columns[0]].values)), *(row[column] for column in columns)) for name, row in changes.items()
     }
     return Table("difference in points", ("n", *columns), rows)

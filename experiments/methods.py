@@ -98,7 +98,7 @@ def run(claim: Methods) -> Section:
 
 def methods_table(found: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> Table:
     """Methods by figures, and on how many trainings each row rests."""
-    rows = {
+    rows: dict[str, tuple[Estimate | str, ...]] = {
         name: (str(len(values[columns[0]].values)), *(values[column] for column in columns))
         for name, values in found.items()
     }

@@ -106,3 +106,28 @@ def test_a_stop_is_polite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(command, "_RUNS", dict.fromkeys(command._RUNS, interrupted))
     assert main(["methods", "--out", str(tmp_path)]) == 130
     assert "give the same command again to go on" in capsys.readouterr().err
+
+
+def test_a_look_at_all_leaves_out_what_has_nothing_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments import __main__ as module
+    from experiments.additions import Additions
+    from experiments.adversarial import Adversarial
+    from experiments.entrants import Entrant
+    from experiments.judging import report_folder
+    from isvs_jax.robustness.report import write_report
+    from tests.experiments.reports import fabricated
+
+    monkeypatch.setattr(module, "_RUNS", {kind: module._RUNS[kind] for kind in (Adversarial, Additions)})
+    command = ["all", "--out", str(tmp_path), "--finished-only", "--no-progress"]
+    assert main(command) == 1
+    assert "holds nothing that is finished" in capsys.readouterr().err
+    for name in ("raw", "path"):
+        write_report(fabricated(name, 0), report_folder(tmp_path, Entrant(name), 0))
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "left out: finished_only is set" in said.err
+    page = (tmp_path / "README.md").read_text()
+    assert "## Adversarial noise" in page
+    assert "## In addition to other defences" not in page
