@@ -132,6 +132,7 @@ def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, at
         attack_queries=size.attack_queries,
         curve_count=size.check_count,
         curve_steps=size.attack_steps,
+        doubling=size.doubling,
         defence=entrant.defence(config.inputs.solver),
         parameters=jax.tree.leaves(network),
         batch_size=-(-_BATCH // jax.device_count()) * jax.device_count(),

@@ -34,7 +34,11 @@ def warning_remarks(reports: Mapping[Entrant, tuple[Report, ...]]) -> tuple[str,
         for attack in report.attacks
         for text in report.attack_warnings(attack)
     ]
-    return tuple(f"\\* {where}: {text}" for where, text in grouped(said))
+    unchecked = any(report.attacks and not report.doublings for several in reports.values() for report in several)
+    return (
+        *(f"\\* {where}: {text}" for where, text in grouped(said)),
+        *(("Twice the steps were not tried: whether the attacks had converged is not known.",) if unchecked else ()),
+    )
 
 
 def _interval_remarks(counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class Size:
         attack_count: Test images under attack.
         attack_steps: Steps of a gradient attack.
         check_count: Test images in the ε-curve and under twice the steps.
+        doubling: Whether to attack with twice the steps too; they are compiled anew.
         attack_queries: Queries of the attack without gradients.
         training_epsilon: Radius of adversarial training.
         training_attack_steps: Steps of its attack.
@@ -47,6 +48,7 @@ class Size:
     attack_count: int
     attack_steps: int
     check_count: int
+    doubling: bool
     attack_queries: int
     training_epsilon: float
     training_attack_steps: int
@@ -69,6 +71,7 @@ _CPU = Size(
     attack_count=64,
     attack_steps=20,
     check_count=16,
+    doubling=True,
     attack_queries=300,
     training_epsilon=2 / 255,
     training_attack_steps=2,
@@ -84,13 +87,15 @@ SIZES = MappingProxyType(
             batch_size=40,
             seeds=(0, 1),
             epsilons=(8 / 255,),
+            attacks=("apgd-ce", "square"),
             corrupted_count=100,
             corruptions=("gaussian_noise", "defocus_blur", "fog", "contrast", "jpeg_compression"),
             severities=(3,),
             attack_count=20,
             attack_steps=10,
-            # Twice the steps are compiled anew for every number of images that held: few numbers, few programs.
-            check_count=4,
+            # As many as are attacked, in the same programs.
+            check_count=20,
+            doubling=False,
             attack_queries=50,
             training_epsilon=8 / 255,
         ),
