@@ -9,16 +9,21 @@ import jax.numpy as jnp
 
 Tree = TypeVar("Tree")
 
-# Pixels times channels of a block. On a CPU what the steps of a block hold stays in its caches; elsewhere a block keeps
-# the device busy. Measured on a CPU: benchmarks/blocks.py.
-_CPU_BLOCK = 1 << 16
+# Pixels times channels of a block, enough to keep all cores or the device busy. Measured on a CPU:
+# benchmarks/blocks.py.
+_CPU_BLOCK = 1 << 19
 _BLOCK = 1 << 23
 # Images of a block at least: single ones of 224 × 224 pixels keep two cores less busy than four.
 _FEWEST = 4
 
 
 def map_blocks(
-    function: Callable[..., Tree], image: jax.Array, *per_image: jax.Array, axis: int = 0, most: int | None = None
+    function: Callable[..., Tree],
+    image: jax.Array,
+    *per_image: jax.Array,
+    axis: int = 0,
+    copies: int = 1,
+    most: int | None = None,
 ) -> Tree:
     """`function` of a batch, called with one block of its images after another where the batch is large.
 
@@ -27,6 +32,7 @@ def map_blocks(
         image: [..., H, W, C].
         per_image: Numbers that broadcast against the leading axes of `image`.
         axis: Where in what the function returns the leading axes of the images begin.
+        copies: How many states of an image are held at a time; a block has so many fewer images.
         most: Images of a block; None is chosen by their size and the platform.
 
     Returns:
@@ -36,7 +42,7 @@ def map_blocks(
     count = prod(leading)
     if most is None:
         block = _CPU_BLOCK if jax.default_backend() == "cpu" else _BLOCK
-        most = max(_FEWEST, block // prod(image.shape[-3:]))
+        most = max(_FEWEST, block // (copies * prod(image.shape[-3:])))
     number, size = _blocks(count, most)
     arrays = (image, *(jnp.broadcast_to(value, leading) for value in per_image))
     if number == 1:

@@ -29,14 +29,11 @@ def solve(right_side: jax.Array, nu: jax.Array) -> jax.Array:
     """
     height, width = right_side.shape[-2:]
     dtype = right_side.dtype
-    rows = jnp.asarray(eigenvalues(height), dtype)[:, None]
-    columns = jnp.asarray(eigenvalues(width), dtype)[None, :]
-    spectrum = 1 + (rows + columns) / nu
-    if height <= matrix_side():
-        coefficients = _times(dct_matrix(height), _transform(right_side)) / spectrum
-        return _inverse(_times(dct_matrix(height).T, coefficients))
-    # An FFT runs along the last axis: the whole middle part is turned, once there and once back.
-    coefficients = _transform(jnp.swapaxes(_transform(right_side), -1, -2)) / jnp.swapaxes(spectrum, -1, -2)
+    rows = jnp.asarray(eigenvalues(height), dtype)[None, :]
+    columns = jnp.asarray(eigenvalues(width), dtype)[:, None]
+    # Transforms run along the last axis, where products with a matrix are one large product and FFTs find their
+    # numbers in a row: the middle part is turned, once there and once back.
+    coefficients = _transform(jnp.swapaxes(_transform(right_side), -1, -2)) / (1 + (columns + rows) / nu)
     return _inverse(jnp.swapaxes(_inverse(coefficients), -1, -2))
 
 
@@ -98,16 +95,15 @@ def _twiddles(size: int, dtype: jnp.dtype) -> jax.Array:
 def _transform(array: jax.Array) -> jax.Array:
     """The DCT-II along the last axis."""
     size = array.shape[-1]
-    return dct(array) if size > matrix_side() else _times(array, dct_matrix(size).T)
+    return dct(array) if size > matrix_side() else _product(array, dct_matrix(size).T)
 
 
 def _inverse(array: jax.Array) -> jax.Array:
     """The inverse along the last axis."""
     size = array.shape[-1]
-    return idct(array) if size > matrix_side() else _times(array, dct_matrix(size))
+    return idct(array) if size > matrix_side() else _product(array, dct_matrix(size))
 
 
-def _times(left: jax.Array | np.ndarray, right: jax.Array | np.ndarray) -> jax.Array:
-    """A product with a matrix of NumPy from the left or right, in full precision on every device."""
-    dtype = left.dtype if isinstance(left, jax.Array) else right.dtype
-    return jnp.matmul(jnp.asarray(left, dtype), jnp.asarray(right, dtype), precision=jax.lax.Precision.HIGHEST)
+def _product(array: jax.Array, matrix: np.ndarray) -> jax.Array:
+    """In full precision on every device."""
+    return jnp.matmul(array, jnp.asarray(matrix, array.dtype), precision=jax.lax.Precision.HIGHEST)

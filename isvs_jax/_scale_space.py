@@ -127,7 +127,7 @@ def _record(
             states = path_states(solver, planar, times, plan, num_steps)
         return jax.vmap(lambda state: (solver.dense(state).astype(image.dtype), solver.support(state)))(states)
 
-    dense, support = map_blocks(of_block, image, axis=1)
+    dense, support = map_blocks(of_block, image, axis=1, copies=times.size)
     return ScaleSpace(times, dense, support, stable)
 
 

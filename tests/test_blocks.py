@@ -43,8 +43,9 @@ def test_blocks_are_put_together_in_the_order_of_the_images(shape, most):
     assert max(sizes) <= 12 * most
 
 
-def test_a_large_batch_is_smoothed_as_its_images_one_by_one():
+def test_a_large_batch_is_smoothed_as_its_images_one_by_one(monkeypatch):
     """601 is prime: the last block is filled up."""
+    monkeypatch.setattr(_blocks, "_CPU_BLOCK", 1 << 15)
     images = np.random.default_rng(0).random((601, 6, 7, 3)).astype(np.float32)
     assert images.size > _blocks._CPU_BLOCK
     times = np.linspace(0.0, 1.0, len(images), dtype=np.float32)
