@@ -183,7 +183,7 @@ def skimage(function: Callable, *, iterations: int | None = None) -> Callable[[n
     """A function of total_variation.py: until it stops by itself, or for so many iterations."""
 
     def prepare(images: np.ndarray, case: Case) -> Call:
-        # One thread, image by image. When it stops depends on the image: all are asked; else a few tell the time of all.
+        # One thread, image by image. When it stops depends on the image; else a few tell the time of all.
         some = images if iterations is None else images[: 4 * ONE_BY_ONE]
         options = {} if iterations is None else {"eps": 0.0, "max_num_iter": iterations}
         limit = functools.partial(function, some[:ONE_BY_ONE], eps=0.0, max_num_iter=5000) if case.size == 32 else None
