@@ -37,7 +37,7 @@ train-smoke: $(VENV)/.test
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python notebooks/execute.py $(ARGS)
 
-# With TFDS_DATA_DIR and ARGS="--tfds-name cifar10" on CIFAR-10; with SCICO_PYTHON, an interpreter that has SCICO, on that.
+# With TFDS_DATA_DIR, ARGS="--tfds-name cifar10" and tensorflow-datasets installed on CIFAR-10; with SCICO_PYTHON, an interpreter that has SCICO, on that.
 bench: $(VENV)/.bench
 	mkdir -p results/bench
 	$(BIN)/python -m pytest benchmarks/peers -o python_files="bench_*.py" -o filterwarnings=default \

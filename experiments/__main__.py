@@ -16,6 +16,7 @@ import jax
 import tyro
 
 from experiments import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
+from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
 from experiments.study import Study
 
@@ -98,9 +99,7 @@ def _run_all(study: Study) -> None:
         claim = kind(study=study)
         try:
             sections.append(run(claim))
-        except ValueError as error:
-            if not study.finished_only:
-                raise
+        except NothingFinishedError as error:
             print(f"left out: {error}", file=sys.stderr, flush=True)
             continue
         print(write_section(sections[-1], study.root, claim), flush=True)

@@ -7,7 +7,7 @@ from experiments.ablation_picture import dot_plot
 from experiments.differences import difference
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate, figures
-from experiments.judging import judged_by_seed
+from experiments.judging import NothingFinishedError, judged_by_seed
 from experiments.remarks import common_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
@@ -79,7 +79,9 @@ def run(claim: Ablation) -> Section:
     entrants = (BASE, *(choice.entrant for choice in chosen))
     found = judged_by_seed(entrants, claim.study, size.ablation_seeds, attacks=False)
     if BASE not in found:
-        raise ValueError(f"finished_only is set, but {claim.study.root} holds no finished report of the base, {BASE}.")
+        raise NothingFinishedError(
+            f"finished_only is set, but {claim.study.root} holds no finished report of the base, {BASE}."
+        )
     reports = {entrant: tuple(by_seed.values()) for entrant, by_seed in found.items()}
     compared = tuple(column for column in _COMPARED if column in figures(reports[BASE]))
     changes = {
@@ -88,7 +90,9 @@ def run(claim: Ablation) -> Section:
         if found.get(choice.entrant, {}).keys() & found[BASE].keys()
     }
     if not changes:
-        raise ValueError(f"finished_only is set, but {claim.study.root} holds no choice with a seed of the base.")
+        raise NothingFinishedError(
+            f"finished_only is set, but {claim.study.root} holds no choice with a seed of the base."
+        )
     picture = dot_plot({f"{one.group}: {one.label}": row for one, row in changes.items()}, compared)
     return Section(
         "ablation",

@@ -8,7 +8,7 @@ from experiments.differences import difference, robust_label
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate, figures
 from experiments.judging import judged_by_seed
-from experiments.remarks import common_remarks, warning_remarks
+from experiments.remarks import common_remarks, entrant_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 from isvs_jax.robustness import Report
@@ -17,13 +17,14 @@ _COLUMNS = ("clean", "all corruptions", "fog", "contrast", "low resolution, mean
 # In the tables only.
 _BESIDE = ("fog", "contrast")
 _USUAL = (
+    ("raw", "path"),
     ("augmix", "path_augmix"),
     ("adversarial", "path_adversarial"),
     ("noise", "path_noise"),
     ("noise", "mixed_noise"),
     ("noise_contrast", "mixed_noise_contrast"),
 )
-_SMOKE = (("noise", "mixed_noise"), ("augmix", "path_augmix"), ("adversarial", "path_adversarial"))
+_SMOKE = (("raw", "path"), ("noise", "mixed_noise"), ("augmix", "path_augmix"), ("adversarial", "path_adversarial"))
 
 Pair = tuple[Entrant, Entrant]
 BySeed = Mapping[Entrant, Mapping[int, Report]]
@@ -68,6 +69,7 @@ def run(claim: Additions) -> Section:
             "Differences, in points, are of the same test images and, training by training, of the same seed: "
             + ("± half of Student's 95% interval over n seeds" if several else "± half of the 95% interval over images")
             + (", for n = 1 of the 95% interval over test images." if several else "."),
+            *entrant_remarks(tuple(reports), claim.study.scale),
             *warning_remarks(reports),
         ),
     )

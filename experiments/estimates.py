@@ -29,10 +29,10 @@ class Estimate:
     warnings: tuple[str, ...] = ()
 
     def percent(self, digits: int = 1) -> str:
-        """As text: mean ± half the interval in per cent, and a mark where there is a warning."""
+        """As text: mean ± half the interval in per cent, its longer side where it is cut, and a mark for a warning."""
         text = f"{100 * self.mean:.{digits}f}"
         if self.low is not None and self.high is not None:
-            text += f" ± {50 * (self.high - self.low):.{digits}f}"
+            text += f" ± {100 * max(self.high - self.mean, self.mean - self.low):.{digits}f}"
         return text + ("*" if self.warnings else "")
 
 
@@ -50,8 +50,10 @@ def estimate(
 
 
 def figures(reports: Sequence[Report]) -> dict[str, Estimate]:
-    """Every figure of `summary` over the reports of one entrant, by its label."""
-    columns = zip(*(summary(report) for report in reports), strict=True)
+    """Every figure of `summary` that all reports of one entrant have, by its label."""
+    tables = [{figure.label: figure for figure in summary(report)} for report in reports]
+    labels = [label for label in tables[0] if all(label in table for table in tables)]
+    columns = [[table[label] for table in tables] for label in labels]
     return {
         column[0].label: estimate(
             [figure.value for figure in column],

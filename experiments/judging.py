@@ -22,6 +22,10 @@ _BATCH = 100
 _CURVE = (1 / 255, 4 / 255, 16 / 255, 0.5)
 
 
+class NothingFinishedError(ValueError):
+    """Only what is finished was asked for, and nothing is."""
+
+
 def judged(
     entrants: Iterable[Entrant], study: Study, seeds: Iterable[int] | None = None, *, attacks: bool = True
 ) -> Mapping[Entrant, tuple[Report, ...]]:
@@ -78,12 +82,20 @@ def finished(
             if there is not None:
                 found.setdefault(entrant, {})[seed] = read_report(there)
     if not found:
-        raise ValueError(
+        raise NothingFinishedError(
             f"finished_only is set, but {study.root} holds no finished report of {', '.join(map(str, wanted))}, seeds "
             f"{', '.join(map(str, numbers))}."
         )
-    check_side_by_side([report for reports in found.values() for report in reports.values()])
+    every = [report for reports in found.values() for report in reports.values()]
+    check_side_by_side(every)
+    _check_same_attacks([report for report in every if report.attacks], study.root)
     return found
+
+
+def _check_same_attacks(reports: Sequence[Report], root: Path) -> None:
+    for name in ("epsilons", "attacks", "attack_count", "curve", "curve_count", "curve_steps", "doubling"):
+        if any(report.settings.get(name) != reports[0].settings.get(name) for report in reports):
+            raise ValueError(f"{root} holds reports that differ in {name}; give another folder.")
 
 
 def _check_entrants(entrants: Sequence[Entrant], size: Size) -> None:

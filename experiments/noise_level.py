@@ -40,17 +40,22 @@ def noise_level(images: jax.Array) -> jax.Array:
 def noise_level_defence(times: Sequence[float], solver: SplitLBI = SplitLBI()) -> Defence:
     """Smoothing each image to a time that its noise allows, or not at all.
 
-    Noise of level σ enters at about 1/(√3 σ). Each image is smoothed to the latest of the times before that; where all
-    are later, to the earliest; and an image whose noise enters only past twice the latest time stays as it is.
+    Noise of level σ enters from about 0.7/σ on in colour images, 1/σ in grey ones; 1/(√3 σ) is before both. Each image
+    is smoothed to the latest of the times before that; where all are later, to the earliest; and an image whose noise
+    enters only past twice the latest time stays as it is.
 
     Args:
         times: Increasing times > 0.
         solver: The flow.
 
     Raises:
-        ValueError: `times` is empty, not increasing, or not positive.
+        ValueError: `times` is empty, not increasing, or not positive and finite.
     """
-    if not times or times[0] <= 0 or any(late <= early for early, late in pairwise(times)):
+    if (
+        not times
+        or not all(0 < time < float("inf") for time in times)
+        or any(late <= early for early, late in pairwise(times))
+    ):
         raise ValueError(f"times is {tuple(times)}; it may hold increasing positive times.")
 
     def forward(images: jax.Array) -> jax.Array:

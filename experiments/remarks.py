@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from experiments.entrants import Entrant
+from experiments.sizes import Size
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.report.text import grouped, radius
 
@@ -17,12 +18,37 @@ def common_remarks(reports: Mapping[Entrant, tuple[Report, ...]], wanted: Sequen
     every = [report for several in reports.values() for report in several]
     first, counts = every[0], {str(entrant): len(several) for entrant, several in reports.items()}
     counted = f"{first.count} test images in every cell"
-    attacked = next((report.attacks[0] for report in every if report.attacks), None)
+    attacked = next((report for report in every if report.attacks), None)
     if attacked is not None:
-        counted += f", {attacked.count} under attack"
+        counted += f", {attacked.attacks[0].count} under attack"
+        if attacked.doublings:
+            counted += f", {attacked.doublings[0].count} with twice the steps"
     missing = [str(entrant) for entrant in wanted if entrant not in reports]
     left_out = (f"Not finished, and left out: {', '.join(missing)}.",) if missing else ()
-    return (f"{counted}.", *_interval_remarks(counts), *left_out)
+    return (
+        f"{counted}.",
+        *_interval_remarks(counts),
+        *_image_remarks(first.count, attacked.attacks[0].count if attacked else None, max(counts.values())),
+        *left_out,
+        "Noise and contrast in training, and nearly blur, are corruptions of the test: in those columns and in the "
+        "means they are no generalisation. Methods have equal epochs, not equal work, and at small sizes none has "
+        "converged; the best of many rows is flattered.",
+        f"Judged at commit {', '.join(dict.fromkeys(_commits(every)))}; the command below drew it.",
+    )
+
+
+def entrant_remarks(entrants: Sequence[Entrant], size: Size) -> tuple[str, ...]:
+    """What must be said of some kinds of entrant."""
+    found = []
+    if any("adversarial" in entrant.training for entrant in entrants):
+        radius_and_steps = f"ε = {radius(size.training_epsilon)}, {size.training_attack_steps} steps"
+        found.append(f"Adversarial training: {radius_and_steps}, a radius that may be among those of the test.")
+    if any((entrant.before or "").startswith("by-noise") for entrant in entrants):
+        found.append(
+            "by-noise: no way of attack differentiates the choice of time, so these robust accuracies are upper "
+            "bounds; most clean images are not smoothed."
+        )
+    return tuple(found)
 
 
 def warning_remarks(reports: Mapping[Entrant, tuple[Report, ...]]) -> tuple[str, ...]:
@@ -39,6 +65,21 @@ def warning_remarks(reports: Mapping[Entrant, tuple[Report, ...]]) -> tuple[str,
         *(f"\\* {where}: {text}" for where, text in grouped(said)),
         *(("Twice the steps were not tried: whether the attacks had converged is not known.",) if unchecked else ()),
     )
+
+
+def _image_remarks(count: int, attacked: int | None, trainings: int) -> tuple[str, ...]:
+    """What intervals over trainings leave out."""
+    if trainings == 1:
+        return ()
+    of_attacked = "" if attacked is None else f", ± {98 / attacked**0.5:.0f} of those under attack"
+    return (
+        f"All trainings see the same test images: others would move a figure by up to ± {98 / count**0.5:.0f} points"
+        f"{of_attacked}, which Student's interval leaves out.",
+    )
+
+
+def _commits(reports: Sequence[Report]) -> list[str]:
+    return [session["commit"] for report in reports for session in report.made.get("sessions", ())]
 
 
 def _interval_remarks(counts: Mapping[str, int]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from experiments.entry_order import (
     stripe,
 )
 from experiments.estimates import Estimate, estimate
-from experiments.judging import referee_images
+from experiments.judging import NothingFinishedError, referee_images
 from experiments.section import Section, Table
 from experiments.study import Study
 from experiments.trainings import train_one, training_folder, trainings
@@ -63,8 +63,9 @@ class Scales:
         for name in ("splits", "nus", "sides", "heights", "stripe_nus"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is (); it may hold one or more.")
-        if not all(0 < height < float("inf") for height in self.heights):
-            raise ValueError(f"heights is {self.heights}; it may hold finite numbers > 0.")
+        for name in ("heights", "nus", "stripe_nus"):
+            if not all(0 < number < float("inf") for number in getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}; it may hold finite numbers > 0.")
         # Refuses what cannot be.
         for text in self.splits:
             View.parse(text)
@@ -201,12 +202,16 @@ def _networks(names: Sequence[str], study: Study) -> dict[str, list[LogitsFn]]:
     found: dict[str, list[LogitsFn]] = {}
     for seed, name in product(size.seeds, names):
         folder = training_folder(study.root, name, seed)
-        if study.finished_only and not (folder / RESULT_FILE).exists():
-            continue
-        train_one(name, trainings(size)[name], size, seed, study.root, progress=study.progress)
+        if study.finished_only:
+            if not (folder / RESULT_FILE).exists():
+                continue
+        else:
+            train_one(name, trainings(size)[name], size, seed, study.root, progress=study.progress)
         found.setdefault(name, []).append(load_classifier(folder))
     if not found:
-        raise ValueError(f"finished_only is set, but {study.root} holds no finished training of {', '.join(names)}.")
+        raise NothingFinishedError(
+            f"finished_only is set, but {study.root} holds no finished training of {', '.join(names)}."
+        )
     return {name: found[name] for name in names if name in found}
 
 
@@ -221,7 +226,8 @@ def _remarks(of: Pairs, counts: Mapping[str, int], names: Sequence[str], squares
         f"Wilson's over hybrids. Trainings: {', '.join(f'{name} {count}' for name, count in counts.items())}.",
         *left_out,
         "The large scales that a hybrid holds decide how much of A there is to see: columns are compared with care, "
-        "rows within a column without.",
+        "rows within a column without. A training has seen the large scales of its own way to split: path those of "
+        "dense, blur those of blur.",
         "Squares and stripes: Split LBI with κ = 5 by Euler steps at 95% of the stability bound. The first edge of a "
         f"square enters at t₁ = ν/max|Du₀|, off by at most {100 * off:.2g}%.",
         f"The two stripes change places at ν = {crossing():.3g}.",

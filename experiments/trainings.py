@@ -1,7 +1,7 @@
 """The trainings that the experiments compare: each a name, at one size and one seed a folder of its own."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,32 +82,6 @@ def training_run(config: TrainConfig, size: Size, seed: int, out: Path, cache: P
         matched_to=PATH if filtered else (),
         resources=Resources(smoothing="cache" if cache else "auto", cache_dir=str(cache) if cache else None),
     )
-
-
-def train_all(
-    names: Iterable[str],
-    size: Size,
-    seeds: Iterable[int],
-    root: Path,
-    *,
-    progress: bool = True,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Do the trainings that are not done, one seed of all of them after another.
-
-    Args:
-        names: Of `trainings`.
-        size: How large.
-        seeds: Of the trainings.
-        root: Each goes to root/trainings/NAME/SEED; one that was stopped goes on.
-        progress: Whether to show bars.
-        say: Where lines of text go.
-    """
-    known = trainings(size)
-    wanted = tuple(names)
-    for seed in seeds:
-        for name in wanted:
-            train_one(name, known[name], size, seed, root, progress=progress, say=say)
 
 
 # Claims ask for the same trainings: a process looks once whether one is finished.

@@ -1,7 +1,7 @@
 """A large batch block by block: what a path holds besides its images is then held for one block at a time."""
 
 from collections.abc import Callable
-from math import prod
+from math import gcd, prod
 from typing import TypeVar
 
 import jax
@@ -43,14 +43,16 @@ def map_blocks(
     if most is None:
         block = _CPU_BLOCK if jax.default_backend() == "cpu" else _BLOCK
         most = max(_FEWEST, block // (copies * prod(image.shape[-3:])))
-    number, size = _blocks(count, most)
+    devices = gcd(count, jax.device_count())
+    number, size = _blocks(count // devices, max(1, most // devices))
     arrays = (image, *(jnp.broadcast_to(value, leading) for value in per_image))
     if number == 1:
         return function(*arrays)
-    split = tuple(_split(array.reshape(count, *array.shape[len(leading) :]), number, size) for array in arrays)
+    flat = (array.reshape(count, *array.shape[len(leading) :]) for array in arrays)
+    split = tuple(_split(array, number, size, devices) for array in flat)
 
     def joined(leaf: jax.Array) -> jax.Array:
-        leaf = _joined(leaf, axis, count)
+        leaf = _joined(leaf, axis, count, devices)
         return leaf.reshape(*leaf.shape[:axis], *leading, *leaf.shape[axis + 1 :])
 
     return jax.tree.map(joined, jax.lax.map(lambda block: function(*block), split))
@@ -59,23 +61,28 @@ def map_blocks(
 def _blocks(count: int, most: int) -> tuple[int, int]:
     """Number and size of equal blocks; more but smaller ones, down to half, where they fill without a rest."""
     fewest = -(-count // most) if count else 1
-    number = next((number for number in range(fewest, 2 * fewest) if count % number == 0), fewest)
+    highest = max(fewest, min(2 * fewest - 1, count // _FEWEST))
+    number = next((number for number in range(fewest, highest + 1) if count % number == 0), fewest)
     return number, -(-count // number)
 
 
-def _split(array: jax.Array, number: int, size: int) -> jax.Array:
-    """[N, ...] to [number, size, ...]: block k takes every number-th image from k on, and zeros fill the last ones.
+def _split(array: jax.Array, number: int, size: int, devices: int) -> jax.Array:
+    """[N, ...] to [number, devices · size, ...]: a block takes every number-th image of each device's share.
 
-    Not neighbouring images: of a batch that is split over devices, each device has its share of every block.
+    Not neighbouring images of the batch: where it is split over devices, each has its share of every block and nothing
+    is gathered. Zeros fill the last images of a share.
     """
-    missing = number * size - array.shape[0]
+    array = array.reshape(devices, -1, *array.shape[1:])
+    missing = number * size - array.shape[1]
     if missing:
-        array = jnp.pad(array, ((0, missing), *((0, 0) for _ in array.shape[1:])))
-    return jnp.moveaxis(array.reshape(size, number, *array.shape[1:]), 1, 0)
+        array = jnp.pad(array, ((0, 0), (0, missing), *((0, 0) for _ in array.shape[2:])))
+    array = jnp.moveaxis(array.reshape(devices, size, number, *array.shape[2:]), 2, 0)
+    return array.reshape(number, devices * size, *array.shape[3:])
 
 
-def _joined(leaf: jax.Array, axis: int, count: int) -> jax.Array:
-    """The inverse of `_split` for [number, ..., size, ...], `axis` that of `size` in what the function returned."""
+def _joined(leaf: jax.Array, axis: int, count: int, devices: int) -> jax.Array:
+    """The inverse of `_split`: of [number, ..., devices · size, ...], `axis` that of the images in what came back."""
     leaf = jnp.moveaxis(leaf, 0, axis + 1)
-    leaf = leaf.reshape(*leaf.shape[:axis], -1, *leaf.shape[axis + 2 :])
-    return jax.lax.slice_in_dim(leaf, 0, count, axis=axis)
+    leaf = leaf.reshape(*leaf.shape[:axis], devices, -1, *leaf.shape[axis + 2 :])
+    leaf = jax.lax.slice_in_dim(leaf, 0, count // devices, axis=axis + 1)
+    return leaf.reshape(*leaf.shape[:axis], count, *leaf.shape[axis + 2 :])

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 # Up to this side a transform is a product with its matrix, beyond it an FFT. On a CPU, with three channels, the two are
-# level from 64 to 128 pixels; at 224 the FFT takes half the time (benchmarks/transforms.py). Elsewhere not measured.
+# about level from 64 to 160 pixels; at 224 the FFT takes a quarter less time (benchmarks/transforms.py). Elsewhere not
+# measured.
 CPU_MATRIX_SIDE = 128
 MATRIX_SIDE = 512
 

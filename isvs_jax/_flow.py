@@ -137,7 +137,9 @@ class SplitLBI:
         return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme, self.tolerance, self.on_chip)
 
     @classmethod
-    def tree_unflatten(cls, static: tuple[Penalty, Scheme, float | None], children: Sequence[ArrayLike]) -> "SplitLBI":
+    def tree_unflatten(
+        cls, static: tuple[Penalty, Scheme, float | None, bool | None], children: Sequence[ArrayLike]
+    ) -> "SplitLBI":
         """Unchecked: a tree may carry gradients, tangents or axis numbers in place of the numbers."""
         solver = object.__new__(cls)
         names = ("kappa", "nu", "step_size", "penalty", "scheme", "tolerance", "on_chip")

@@ -28,15 +28,15 @@ def path_states(solver: SplitLBI, planar: jax.Array, times: jax.Array, plan: Pla
 
 def _is_chosen(solver: SplitLBI, planar: jax.Array) -> bool:
     channels, *sides = planar.shape[-3:]
-    fits = planar.dtype == jnp.float32 and planar.size > 0 and max(sides) <= MAX_SIDE and channels <= MAX_CHANNELS
+    fits = planar.dtype == jnp.float32 and max(sides) <= MAX_SIDE and channels <= MAX_CHANNELS
     if solver.on_chip and not fits:
         raise ValueError(
             f"on_chip is True and an image has height and width {tuple(sides)}, {channels} channels and is computed in "
             f"{planar.dtype}; it may have up to {MAX_SIDE} pixels a side and {MAX_CHANNELS} channels, in float32."
         )
     if solver.on_chip is not None:
-        return solver.on_chip
-    return fits and jax.default_backend() == "gpu" and (jax.device_count() == 1 or _is_one_share())
+        return solver.on_chip and planar.size > 0
+    return fits and planar.size > 0 and jax.default_backend() == "gpu" and (jax.device_count() == 1 or _is_one_share())
 
 
 def _is_one_share() -> bool:

@@ -50,6 +50,10 @@ def schedule(
     if not isinstance(solver, SplitLBI):
         raise TypeError(f"solver is {solver!r}; it may be an isvs_jax.SplitLBI.")
     solver.check_numbers()
+    if solver.on_chip and (num_steps is not None or equal_steps):
+        raise ValueError(
+            "on_chip is True with Euler steps (num_steps is given, or smooth_until); it may be with stabilised steps."
+        )
     for field in ("kappa", "nu") + (() if solver.step_size is None else ("step_size",)):
         check_scalar(getattr(solver, field), field)
     seen = concrete(times)

@@ -48,8 +48,9 @@ def command_line() -> str:
     program = Path(sys.argv[0])
     if program.name == "__main__.py" and program.parent.is_relative_to(_PACKAGE.parent):
         # Python puts the file's path where `-m` was said.
-        module = ".".join(program.parent.relative_to(_PACKAGE.parent).parts)
-        return shlex.join(["python", "-m", module, *sys.argv[1:]])
+        parts = program.parent.relative_to(_PACKAGE.parent).parts
+        if all(part.isidentifier() for part in parts):
+            return shlex.join(["python", "-m", ".".join(parts), *sys.argv[1:]])
     return shlex.join([Path(sys.executable).name, *sys.argv])
 
 

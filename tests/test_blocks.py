@@ -1,5 +1,7 @@
 """Large batches go block by block: the same images, in less memory."""
 
+from math import gcd
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,8 @@ pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 @pytest.mark.parametrize(
     ("count", "most", "expected"),
-    [(0, 4, (1, 0)), (4, 4, (1, 4)), (8, 4, (2, 4)), (10, 4, (5, 2)), (7, 4, (2, 4)), (256, 21, (16, 16)),
+    [(0, 4, (1, 0)), (4, 4, (1, 4)), (8, 4, (2, 4)), (10, 4, (3, 4)), (9, 4, (3, 3)),
+     (7, 4, (2, 4)), (256, 21, (16, 16)),
      (97, 21, (5, 20))],
 )  # fmt: skip
 def test_blocks_are_equal_and_hold_at_most_so_many(count, most, expected):
@@ -40,24 +43,27 @@ def test_blocks_are_put_together_in_the_order_of_the_images(shape, most):
         result = map_blocks(lambda *arrays, key=key: function(*arrays)[key], image, number, two, axis=axis, most=most)
         expected = whole[key](image * (number * np.float32(2))[..., None, None, None])
         np.testing.assert_allclose(result, expected, rtol=1e-6)
-    assert max(sizes) <= 12 * most
+    devices = gcd(np.prod(shape, dtype=int).item(), jax.device_count())
+    assert max(sizes) <= 12 * max(most, devices)
 
 
 def test_a_large_batch_is_smoothed_as_its_images_one_by_one(monkeypatch):
     """601 is prime: the last block is filled up."""
     monkeypatch.setattr(_blocks, "_CPU_BLOCK", 1 << 15)
-    images = np.random.default_rng(0).random((601, 6, 7, 3)).astype(np.float32)
+    images = 4 * np.random.default_rng(0).random((601, 6, 7, 3)).astype(np.float32)
     assert images.size > _blocks._CPU_BLOCK
     times = np.linspace(0.0, 1.0, len(images), dtype=np.float32)
     few = np.arange(0, len(images), 100)
     ours = isvs_jax.smooth(images, times, output="sparse")
-    np.testing.assert_allclose(ours[few], isvs_jax.smooth(images[few], times[few], output="sparse"), atol=5e-6)
+    np.testing.assert_allclose(ours[few], isvs_jax.smooth(images[few], times[few], output="sparse"), atol=2e-5)
     path, alone = (isvs_jax.scale_space(x, [0.5, 1.0]) for x in (images, images[few]))
-    np.testing.assert_allclose(path.dense[:, few], alone.dense, atol=5e-6)
+    assert path.support.vertical[-1].any()
+    np.testing.assert_allclose(path.dense[:, few], alone.dense, atol=2e-5)
     np.testing.assert_array_equal(path.support.vertical[:, few], alone.support.vertical)
     stopped, alone = (isvs_jax.smooth_until(x, 0.02, 1.0) for x in (images, images[few]))
+    assert stopped.reached[few].all()
     for field, expected in zip(stopped, alone, strict=True):
-        np.testing.assert_allclose(field[few], expected, atol=5e-6)
+        np.testing.assert_allclose(field[few], expected, atol=2e-5)
 
 
 def test_gradient_and_devices_with_blocks():
@@ -88,7 +94,7 @@ def test_gradient_and_devices_with_blocks():
     [("dense", 256, _blocks._CPU_BLOCK), ("sparse", 256, _blocks._CPU_BLOCK), ("sparse", 252, _blocks._BLOCK)],
 )
 def test_peak_memory_of_smoothing_a_large_batch(monkeypatch, output, count, block):
-    """Arguments, results and temporaries, as compiled: 12 times the batch is allowed, under 5 needed on a CPU."""
+    """Arguments, results and temporaries, as compiled: under 12 times the batch is the aim."""
     monkeypatch.setattr(_blocks, "_CPU_BLOCK", block)
     images = jax.ShapeDtypeStruct((count, 224, 224, 3), np.float32)
     memory = jax.jit(lambda x: isvs_jax.smooth(x, 8.0, output=output)).lower(images).compile().memory_analysis()

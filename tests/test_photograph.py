@@ -44,7 +44,8 @@ def test_states_are_those_of_the_scale_space(levels, solver):
     path = isvs_jax.scale_space(image, times, solver)
     for k, state in enumerate(_path(image, times, solver)):
         np.testing.assert_allclose(solver.dense(state), path.dense[k], atol=2e-6)
-        np.testing.assert_array_equal(solver.support(state).horizontal, path.support.horizontal[k])
+        for edges, expected in zip(solver.support(state), path.support, strict=True):
+            np.testing.assert_array_equal(edges, expected[k])
     assert k == len(times) - 1
 
 

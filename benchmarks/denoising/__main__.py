@@ -1,7 +1,7 @@
 """The path as a denoiser beside total variation, each at its best parameter for each image: docs/denoising.md.
 
-    python -m benchmarks.denoising --data ../shared/data/natural --out results/denoising
-    python -m benchmarks.denoising --data ../shared/data/natural --out results/denoising_choice --choose
+    python -m benchmarks.denoising --data DATA/natural --out results/denoising
+    python -m benchmarks.denoising --data DATA/natural --out results/denoising_choice --choose
 
 The first makes the tables and the picture of the page: Set12 and BSD68 (grey), and the Kodak photographs of even number
 (colour, 256×256 pixels of the middle). The second is how ν, κ and the penalty were chosen, on the Kodak photographs of

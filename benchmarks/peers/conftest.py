@@ -54,13 +54,19 @@ def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_
     """How busy the machine was at the end, too."""
     session = output_json["machine_info"]["session"]
     session["load_at_the_end"] = os.getloadavg()[0]
-    worker = peers.scico_process()
-    if not isinstance(worker, str):
+    worker = _scico()
+    if worker is not None:
         session["versions"] |= {f"{name} of SCICO" if name == "jax" else name: v for name, v in worker.versions.items()}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the process of SCICO."""
-    worker = peers.scico_process()
-    if not isinstance(worker, str):
+    worker = _scico()
+    if worker is not None:
         worker.close()
+
+
+def _scico() -> Any:
+    """The process of SCICO where this run has started it."""
+    worker = peers.scico_process() if peers.scico_process.cache_info().currsize else None
+    return None if isinstance(worker, str) else worker

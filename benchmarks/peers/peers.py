@@ -79,7 +79,7 @@ class Seconds(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """A name, the kind of outcome, the cases and how a call is made; None of a call that cannot be, with the reason."""
+    """A name, the kind of outcome, the cases and how a call is made; or the reason why there is none."""
 
     name: str
     kind: str

@@ -60,7 +60,9 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
     if view is None or view == "none":
         return logits_fn
     inputs = kept["train"]["inputs"]
-    viewed = _Viewed(View.parse(view), inputs["solver_kappa"], inputs["solver_nu"], inputs["solver_penalty"])
+    viewed = _Viewed(
+        View.parse(view), inputs["solver_kappa"], inputs["solver_nu"], inputs.get("solver_penalty", "color")
+    )
     return jax.tree_util.Partial(viewed, logits_fn)
 
 

@@ -123,8 +123,7 @@ def test_a_look_at_all_leaves_out_what_has_nothing_finished(
     command = ["all", "--out", str(tmp_path), "--finished-only", "--no-progress"]
     assert main(command) == 1
     assert "holds nothing that is finished" in capsys.readouterr().err
-    for name in ("raw", "path"):
-        write_report(fabricated(name, 0), report_folder(tmp_path, Entrant(name), 0))
+    write_report(fabricated("path@dense:8", 0), report_folder(tmp_path, Entrant("path", "dense:8"), 0))
     assert main(command) == 0
     said = capsys.readouterr()
     assert "left out: finished_only is set" in said.err
