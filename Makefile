@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 .PHONY: demo reproduce test train-smoke notebooks bench lint docs wheel clean
 
 demo: $(VENV)/.train
-	$(BIN)/python experiments/demo.py --data "$(DATA)" $(ARGS)
+	$(BIN)/python -m experiments.demo --data "$(DATA)" $(ARGS)
 
 # The data are those of the size unless DATA is given.
 reproduce: $(VENV)/.train

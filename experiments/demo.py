@@ -1,73 +1,204 @@
-"""Train small classifiers on raw images and along the path; test them on clean, corrupted, attacked and small images.
+"""The demo: a network trained on raw images and one trained along the path, judged side by side."""
 
-    python experiments/demo.py
-    python experiments/demo.py --data tfds:cifar10 --limit-train 10000
-    python experiments/demo.py --data path/to/folder/of/class/folders
-
-The results go to a folder of their own: a report, all numbers, pictures and checkpoints. A run that was interrupted
-goes on where it stopped when the same command is given again.
-"""
-
-import dataclasses
+import logging
 import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Compilation leaves lines on the terminal that say nothing to the reader of a demo.
+# Compilation leaves lines on the terminal that say nothing to the reader.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import jax.numpy as jnp
+import numpy as np
 import tyro
 
-from isvs_jax.comparison import Settings, compare
+from experiments import adversarial, corruptions, methods
+from experiments.entrants import Entrant
+from experiments.estimates import Estimate
+from experiments.judging import judged
+from experiments.section import Section, Table, write_section
+from experiments.sizes import SIZES, Size
+from experiments.study import Study
+from experiments.trainings import trainings
+from isvs_jax import SplitLBI, data, environment, scale_space
+from isvs_jax.data import Dataset
+from isvs_jax.training import TerminatedError, claim
 
-RESULTS = Path("results")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DESCRIPTION = """Train small networks on raw images and along the path; judge them on clean, corrupted, attacked and
+small images.
+
+    python -m experiments.demo
+    python -m experiments.demo --data tfds:cifar10
+    python -m experiments.demo --data path/to/folder/of/class/folders --limit-train 2000
+    python -m experiments.demo --entrants raw noise path path_noise path_noise@dense:8
+
+A run that was interrupted goes on where it stopped when the same command is given again."""
+
+_DIGITS = "digits"
+_SIZE = SIZES["demo"]
+_TIMES = (1.0, 2.0, 4.0, 8.0, 16.0)
+_SHOWN = 3
 
 
-@dataclasses.dataclass(frozen=True)
-class Demo(Settings):
-    """Train classifiers on raw images and along the inverse scale space path, and test them side by side."""
+@dataclass(frozen=True)
+class Demo:
+    """Raw images and the path, side by side.
 
+    Attributes:
+        data: "digits" (embedded), "tfds:NAME" such as "tfds:cifar10", "prepared:FOLDER", or a folder with a folder of
+            images for each class.
+        data_dir: Where TFDS keeps its data sets; by default ~/tensorflow_datasets.
+        image_size: Height and width; by default 16 for the digits, 32 for images of several sizes, else their own.
+        limit_train: At most so many training images, drawn at random.
+        limit_test: At most so many test images, drawn at random; the first of them are attacked.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        seeds: Of the trainings; with two or more, intervals are over trainings.
+        entrants: Who is compared: "TRAINING", one of `experiments/trainings.py`, or "TRAINING@BEFORE" with smoothing
+            before the network, such as dense:4, when it is tested.
+        out: Folder of the report, numbers, pictures and trainings; by default results/demo for the digits, else
+            results/demo-NAME. It belongs to one choice of images and trainings; seeds and entrants may be added.
+        progress: Whether to show bars.
+    """
+
+    data: str = _DIGITS
+    data_dir: str | None = None
+    image_size: int | None = None
+    limit_train: int = _SIZE.data.limit_train or 0
+    limit_test: int = _SIZE.corrupted_count
+    epochs: int = _SIZE.epochs
+    batch_size: int = _SIZE.batch_size
+    seeds: tuple[int, ...] = _SIZE.seeds
+    entrants: tuple[str, ...] = ("raw", "path", "path@dense:4")
     out: Path | None = None
-    """Folder of the results; by default results/demo for the digits, else results/demo-NAME."""
+    progress: bool = True
 
     @property
     def folder(self) -> Path:
         """Where the results go."""
         if self.out is not None:
             return self.out
-        if self.on_digits:
-            return RESULTS / "demo"
-        return RESULTS / f"demo-{re.sub(r'[^A-Za-z0-9]+', '-', self.data).strip('-')}"
+        name = "demo" if self.data == _DIGITS else f"demo-{re.sub(r'[^A-Za-z0-9]+', '-', self.data).strip('-')}"
+        return Path("results") / name
 
     @property
-    def settings(self) -> Settings:
-        """Without the folder, on which no number depends."""
-        fields = dataclasses.fields(Settings)
-        return Settings(**{field.name: getattr(self, field.name) for field in fields})
+    def study(self) -> Study:
+        """What the experiments know of it."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "entrants"}
+        # Other images than those of the size come as they are.
+        chosen |= {"out": self.folder, "data": None if self.data == _DIGITS else self.data}
+        return Study(size="demo", **chosen)
 
 
-def interrupt(*_: object) -> None:
-    """A polite kill ends like Ctrl-C (which shells take away from what they run in the background)."""
-    raise KeyboardInterrupt
+def run(demo: Demo) -> Section:
+    """Train and judge what is missing; tables and pictures."""
+    entrants = [Entrant.parse(text) for text in demo.entrants]
+    study, dataset = demo.study, _taken(demo.study)
+    for number, entrant in enumerate(entrants, start=1):
+        print(f"{number} of {len(entrants)}: {entrant}", flush=True)
+        judged([entrant], study)
+    whole = methods.run(methods.Methods(study, demo.entrants))
+    corrupted = corruptions.run(corruptions.Corruptions(study, demo.entrants))
+    attacked = adversarial.run(adversarial.Adversarial(study, demo.entrants))
+    path = "Test images along their paths, κ = 5, ν = 0.1: dense, u(t), and sparse, its projection onto the support."
+    return Section(
+        demo.folder.name,
+        f"Raw images and the path: {dataset.name}",
+        "A network trained on images and one trained along their inverse scale space paths, on the same clean, "
+        "corrupted, attacked and small images.",
+        # The first table of the attacks is a part of the whole.
+        (*whole.tables, *attacked.tables[1:]),
+        {**whole.pictures, **corrupted.pictures, **attacked.pictures, "path": (path_figure(dataset), path)},
+        tuple(dict.fromkeys((*_remarks(study.scale, dataset), *whole.remarks, *attacked.remarks))),
+    )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; the exit status."""
-    signal.signal(signal.SIGTERM, interrupt)
+def _taken(study: Study) -> Dataset:
+    """The images, once the folder is taken for them; what can be known to be wrong is said before that."""
+    size = study.scale
+    dataset = data.load(
+        size.data.spec,
+        data_dir=size.data.data_dir,
+        image_size=size.data.image_size,
+        limit_train=size.data.limit_train,
+        limit_test=size.corrupted_count,
+        progress=study.progress,
+    )
+    trainings(size)["raw"].steps_per_epoch(len(dataset.train))
+    chosen = asdict(size)
+    # Where the data lie matters to nothing, and trainings of other seeds have folders of their own.
+    del chosen["data"]["data_dir"], chosen["seeds"], chosen["ablation_seeds"]
+    if claim(study.root, {"size": chosen, "isvs_jax": environment.versions()["isvs_jax"]}):
+        print(f"{study.root} holds this configuration already: what is finished there is used again.")
+    print(f"{_described(dataset)}, {len(dataset.test)} test images", flush=True)
+    return dataset
+
+
+def _described(dataset: Dataset) -> str:
+    shape = "×".join(map(str, dataset.image_shape))
+    return f"{dataset.source}: {len(dataset.train)} training images, {shape}"
+
+
+def _remarks(size: Size, dataset: Dataset) -> tuple[str, ...]:
+    return (
+        "raw: trained on images. path: half of the time on the image, else on dense t = 2, 4 or 8 of its path. "
+        "NAME@dense:4: the same network with everything smoothed to dense t = 4 before it when it is tested.",
+        f"{_described(dataset)}; network {size.model}, {size.epochs} epochs. The accuracies are far from what large "
+        "networks and many images reach.",
+        "Every test of its own with its interval: reports/ENTRANT/SEED/report.md.",
+    )
+
+
+def path_figure(dataset: Dataset) -> "Figure":
+    """A few test images along their paths."""
+    from isvs_jax.plotting import scale_space_strip
+
+    chosen = np.linspace(0, len(dataset.test) - 1, min(_SHOWN, len(dataset.test))).astype(int)
+    images = jnp.asarray(data.as_float(dataset.test.images[chosen]))
+    names = [dataset.class_names[label] for label in dataset.test.labels[chosen]]
+    return scale_space_strip(images, scale_space(images, _TIMES, SplitLBI()), names=names)
+
+
+def compact(table: Table) -> str:
+    """A table on its side, lined up for a terminal."""
+    names = list(table.rows)
+    lines = [[table.title, *names]]
+    for index, column in enumerate(table.columns):
+        cells = [table.rows[name][index] for name in names]
+        lines.append([column, *(cell.percent() if isinstance(cell, Estimate) else cell for cell in cells)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+        for first, *rest in lines
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; its exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        demo = tyro.cli(Demo, args=arguments, description=__doc__)
-        compare(demo.settings, demo.folder)
-    except KeyboardInterrupt:
-        print("\nInterrupted. Finished trainings and tests are kept: give the same command again to go on.")
+        demo = tyro.cli(Demo, prog="python -m experiments.demo", args=arguments, description=_DESCRIPTION)
+        section = run(demo)
+        page = write_section(section, demo.folder.parent, demo)
+    except (KeyboardInterrupt, TerminatedError):
+        print("\nInterrupted. What is finished is kept: give the same command again to go on.", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError, FloatingPointError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(f"\nReport, numbers and pictures: {demo.folder}")
+    print(f"\n{compact(section.tables[0])}\n\nReport, numbers and pictures: {page.parent}")
     return 0
 
 
 if __name__ == "__main__":
+    # Orbax warns of every checkpoint that is read only to be read.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""How large the experiments are: for a look, for a processor with few cores, for an accelerator."""
+"""How large the experiments are: for the demo, a look at all, a processor with few cores, an accelerator."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -80,6 +80,32 @@ _CPU = Size(
 
 SIZES = MappingProxyType(
     {
+        "demo": replace(
+            _CPU,
+            # All digits; of larger sets as many as take minutes.
+            data=DataChoice("digits", image_size=16, limit_train=5000),
+            epochs=25,
+            seeds=(0,),
+            # The first for photographs, the last for digits.
+            epsilons=(2 / 255, 4 / 255, 8 / 255),
+            attacks=("apgd-ce", "square"),
+            corruptions=(
+                "gaussian_noise",
+                "impulse_noise",
+                "defocus_blur",
+                "motion_blur",
+                "fog",
+                "brightness",
+                "contrast",
+                "pixelate",
+                "jpeg_compression",
+            ),
+            severities=(1, 3, 5),
+            # As many as are attacked, in the same programs.
+            check_count=64,
+            doubling=False,
+            attack_queries=100,
+        ),
         "smoke": replace(
             _CPU,
             data=DataChoice("digits", image_size=16, limit_train=400),

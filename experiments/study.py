@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from experiments.sizes import SIZES, Size
 
@@ -12,20 +12,33 @@ class Study:
     """What the experiments share. Trainings and reports in the folder are used by every experiment that asks for them.
 
     Attributes:
-        size: How large: "smoke" for a look (minutes, embedded digits), "cpu" for a machine with few cores, "gpu".
+        size: How large: "demo" for a small network on embedded digits and "smoke" for a look at every experiment on
+            them (minutes), "cpu" for a machine with few cores, "gpu".
         out: Folder of trainings, reports, tables and pictures; by default results/SIZE. What was stopped goes on.
-        data: Other images than the size's, see `python -m isvs_jax.training raw --help`.
-        data_dir: Where TFDS keeps its data sets.
-        seeds: Other seeds than the size's.
+        data: Other images than the size's: "digits" (embedded), "tfds:NAME" such as "tfds:cifar10", "prepared:FOLDER",
+            or a folder with a folder of images for each class.
+        data_dir: Where TFDS keeps its data sets; by default ~/tensorflow_datasets.
+        image_size: Another height and width than the size's; where other images are given, by default their own, or 32
+            where these differ.
+        limit_train: Another limit of training images, drawn at random, than the size's.
+        limit_test: Another number of test images, drawn at random, than the size's; the first of them are attacked.
+        epochs: Other passes over the training images than the size's.
+        batch_size: Other images a step than the size's.
+        seeds: Other seeds of the trainings than the size's.
         finished_only: Use only reports that are in the folder: nothing is trained or judged, and who has no report is
             left out and named. For a look at a study that is not done.
         progress: Whether to show bars.
     """
 
-    size: Literal["smoke", "cpu", "gpu"] = "smoke"
+    size: Literal["demo", "smoke", "cpu", "gpu"] = "smoke"
     out: Path | None = None
     data: str | None = None
     data_dir: str | None = None
+    image_size: int | None = None
+    limit_train: int | None = None
+    limit_test: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
     seeds: tuple[int, ...] | None = None
     finished_only: bool = False
     progress: bool = True
@@ -42,9 +55,16 @@ class Study:
         images = replace(size.data, data_dir=self.data_dir)
         if self.data is not None:
             images = replace(images, spec=self.data, image_size=None)
-        chosen = replace(size, data=images)
+        images = replace(images, **_given(image_size=self.image_size, limit_train=self.limit_train))
+        others = _given(corrupted_count=self.limit_test, epochs=self.epochs, batch_size=self.batch_size)
+        chosen = replace(size, data=images, **others)
         if self.seeds is None:
             return chosen
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds is {self.seeds}; it may hold one or more different numbers.")
         return replace(chosen, seeds=self.seeds, ablation_seeds=self.seeds[: len(size.ablation_seeds)])
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Without those that are None."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -46,10 +46,11 @@ def session(devices: Sequence[jax.Device]) -> dict[str, Any]:
 def command_line() -> str:
     """The command that runs."""
     program = Path(sys.argv[0])
-    if program.name == "__main__.py" and program.parent.is_relative_to(_PACKAGE.parent):
+    if program.is_absolute() and program.suffix == ".py" and program.is_relative_to(_PACKAGE.parent):
         # Python puts the file's path where `-m` was said.
-        parts = program.parent.relative_to(_PACKAGE.parent).parts
-        if all(part.isidentifier() for part in parts):
+        parts = program.relative_to(_PACKAGE.parent).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__main__" else parts
+        if parts and all(part.isidentifier() for part in parts):
             return shlex.join(["python", "-m", ".".join(parts), *sys.argv[1:]])
     return shlex.join([Path(sys.executable).name, *sys.argv])
 

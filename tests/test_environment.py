@@ -15,9 +15,14 @@ def test_the_command_is_the_one_that_was_given(package: str, monkeypatch: pytest
     assert environment.command_line() == f"python -m {package} 'a b'"
 
 
+def test_a_module_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(environment._PACKAGE.parent / "experiments" / "demo.py"), "--seeds", "1"])
+    assert environment.command_line() == "python -m experiments.demo --seeds 1"
+
+
 def test_a_script_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["experiments/demo.py", "--seed", "1"])
-    assert environment.command_line().endswith("experiments/demo.py --seed 1")
+    monkeypatch.setattr(sys, "argv", ["notebooks/execute.py", "1"])
+    assert environment.command_line().endswith("notebooks/execute.py 1")
 
 
 def test_what_a_result_was_made_with() -> None:

@@ -146,7 +146,7 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
         validation=validation,
         run_dir=run.out,
         resources=run.resources,
-        label=run.out.name,
+        label="/".join(run.out.parts[-2:]),
         progress=progress,
         say=say if first else None,
     )

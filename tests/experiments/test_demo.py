@@ -1,166 +1,213 @@
 """The demo from the command line to the report, at a minute size."""
 
-import importlib.util
 import json
-import sys
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-SMALL = [
-    "--limit-train",
-    "64",
-    "--limit-test",
-    "30",
-    "--image-size",
-    "8",
-    "--epochs",
-    "1",
-    "--batch-size",
-    "16",
-    "--width",
-    "2",
-    "--views",
-    "dense:0.5",
-    "--test-view",
-    "dense:0.5",
-    "--corruptions",
-    "gaussian_noise",
-    "contrast",
-    "--severities",
-    "1",
-    "5",
-    "--factors",
-    "2",
-    "--epsilons",
-    "8",
-    "--limit-attack",
-    "4",
-    "--attack-steps",
-    "2",
-]
-TESTS = {
-    "clean",
-    "gaussian_noise/1",
-    "gaussian_noise/5",
-    "contrast/1",
-    "contrast/5",
-    "low_resolution/2",
-    "pgd_linf/8",
-}
+from experiments import demo, judging, trainings
+from experiments.demo import Demo, main
+from experiments.sizes import SIZES
+from isvs_jax.robustness import RESOLUTIONS
+from isvs_jax.training import TerminatedError
+
+TINY = replace(
+    SIZES["demo"],
+    epsilons=(8 / 255,),
+    attacks=("apgd-ce",),
+    corruptions=("gaussian_noise", "contrast"),
+    severities=(3,),
+    attack_count=4,
+    attack_steps=2,
+    check_count=4,
+    attack_queries=2,
+)
+IMAGES = ["--limit-train", "40", "--limit-test", "16", "--image-size", "8", "--batch-size", "16", "--no-progress"]
+SMALL = [*IMAGES, "--epochs", "1"]
+ENTRANTS = ("raw", "path", "path@dense:4")
+WAYS = ["clean", "unrolled", "identity", "low_pass", "transfer", "square", "noise"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _minute() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.study.SIZES", {"demo": TINY})
+        patch.setattr(judging, "RESOLUTIONS", RESOLUTIONS[:1])
+        yield
+    forget()
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def forget() -> None:
+    """As a process that starts."""
+    judging._judged_once.cache_clear()
+    trainings.train_one.cache_clear()
+
+
+def stopped_at(number: int, error: type[BaseException] | None) -> Any:
+    """`judged` that is stopped at the entrant of a number, by SIGTERM or by an error."""
+    usual, seen = demo.judged, []
+
+    def judged(entrants: Any, study: Any) -> Any:
+        seen.append(entrants)
+        if len(seen) <= number:
+            return usual(entrants, study)
+        if error is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("the signal was not heard")
+        raise error("stopped")
+
+    return judged
+
+
+def work(folder: Path) -> dict[str, bytes]:
+    """What trainings and tests have left."""
+    return {str(file): file.read_bytes() for name in ("log.jsonl", "partial.json") for file in folder.rglob(name)}
+
+
+def tables(folder: Path) -> Any:
+    return json.loads((folder / "result.json").read_text())["tables"]
 
 
 @pytest.fixture(scope="module")
-def demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "experiments" / "demo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["demo"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def finished(demo: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo that was killed after its first entrant, and went on."""
     folder = tmp_path_factory.mktemp("demo") / "out"
-    assert demo.main([*SMALL, "--out", str(folder)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "judged", stopped_at(1, None))
+        assert main([*SMALL, "--out", str(folder)]) == 130
+    first = work(folder)
+    assert len(first) == 2
+    assert not (folder / "report.md").exists()
+    forget()
+    assert main([*SMALL, "--out", str(folder)]) == 0
+    assert {name: text for name, text in work(folder).items() if name in first} == first
     return folder
 
 
 def test_it_leaves_a_report_numbers_and_pictures(finished: Path) -> None:
-    metrics = json.loads((finished / "metrics.json").read_text())
-    assert list(metrics["results"]) == ["raw", "path", "path, smoothed"]
-    for cells in metrics["results"].values():
-        assert set(cells) == TESTS
-        for name, cell in cells.items():
-            assert cell["images"] == (4 if name.startswith("pgd") else 30)
-            assert cell["low"] <= cell["accuracy"] == cell["correct"] / cell["images"] <= cell["high"]
+    whole, left, _ = tables(finished)
+    assert tuple(whole["rows"]) == ENTRANTS
+    assert {"clean", "noise", "contrast", "robust, L∞, ε = 8/255", "low resolution, mean"} <= set(whole["columns"])
+    for cells in whole["rows"].values():
+        for cell in cells[1:]:
+            assert 0 <= cell["mean"] <= 1
+    assert left["columns"] == WAYS
     report = (finished / "report.md").read_text()
     for part in (
-        "| clean",
-        "| contrast",
-        "PGD L∞ ε = 8/255",
+        "16 test images in every cell, 4 under attack",
+        "40 training images",
         "Command:",
-        "What these numbers do not show",
-        "Versions:",
+        "| path@dense:4 | 1 |",
     ):
         assert part in report
-    for picture in ("path.png", "accuracies.png"):
-        with Image.open(finished / picture) as image:
-            assert min(image.size) > 200
+    for picture in ("methods", "severity", "epsilon", "path"):
+        assert f"({picture}.png)" in report
+        with Image.open(finished / f"{picture}.png") as image:
+            assert min(image.size) > 150
 
 
-def test_a_smoothed_classifier_survives_no_attack_that_its_worst_case_counts(finished: Path) -> None:
-    cell = json.loads((finished / "metrics.json").read_text())["results"]["path, smoothed"]["pgd_linf/8"]
-    counts = list(cell["after"].values())
-    assert list(cell["after"]) == ["clean", "own gradient", "identity backward", "transfer from unsmoothed"]
-    assert counts == sorted(counts, reverse=True)
-    assert cell["correct"] == counts[-1] == len(cell["standing"])
+def test_a_smoothed_network_survives_no_attack_that_its_worst_case_counts(finished: Path) -> None:
+    whole, left, _ = tables(finished)
+    (row,) = left["rows"].values()
+    shares = [cell["mean"] for cell in row]
+    assert shares == sorted(shares, reverse=True)
+    assert whole["rows"]["path@dense:4"][whole["columns"].index("robust, L∞, ε = 8/255")]["mean"] == shares[-1]
 
 
-def test_what_is_finished_is_used_again(
-    demo: ModuleType, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_is_finished_is_used_again_and_the_table_fits_a_terminal(
+    finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = json.loads((finished / "metrics.json").read_text())
-    path = finished / "metrics.json"
-    thinned = json.loads(path.read_text())
-    del thinned["results"]["path"]["contrast/5"]
-    path.write_text(json.dumps(thinned))
-    assert demo.main([*SMALL, "--out", str(finished)]) == 0
+    before, shown = work(finished), tables(finished)
+    forget()
+    assert main([*SMALL, "--out", str(finished)]) == 0
     said = capsys.readouterr().out
-    assert "used again" in said
-    assert "raw: taken from its checkpoint" in said
-    after = json.loads(path.read_text())
-    assert after["results"]["path"]["contrast/5"] == before["results"]["path"]["contrast/5"]
-    assert after["results"] == before["results"]
+    assert "what is finished there is used again" in said
+    assert (work(finished), tables(finished)) == (before, shown)
+    lines = said[said.index("in % ") :].splitlines()
+    assert lines[0].split()[-3:] == list(ENTRANTS)
+    assert max(map(len, lines[: len(shown[0]["columns"]) + 1])) <= 100
+    assert lines[-1] == f"Report, numbers and pictures: {finished}"
 
 
-def test_other_settings_do_not_overwrite(demo: ModuleType, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (finished / "metrics.json").read_text()
-    assert demo.main([*SMALL, "--out", str(finished), "--seed", "1"]) == 1
-    assert "settings.seed: 0 there, 1 asked for" in capsys.readouterr().err
-    assert (finished / "metrics.json").read_text() == before
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([*IMAGES, "--epochs", "2"], "size.epochs: 1 there, 2 asked for"),
+        ([*SMALL, "--limit-train", "32"], "size.data.limit_train: 40 there, 32 asked for"),
+    ],
+)
+def test_another_demo_does_not_overwrite(
+    arguments: list[str], sentence: str, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (work(finished), tables(finished))
+    assert main([*arguments, "--out", str(finished)]) == 1
+    assert sentence in capsys.readouterr().err
+    assert (work(finished), tables(finished)) == before
 
 
-def test_an_interrupted_run_goes_on(
-    demo: ModuleType,
-    finished: Path,
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TerminatedError])
+def test_a_stop_is_polite(
+    error: type[BaseException],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from isvs_jax.comparison import run
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    folder = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(run, "_test_all", interrupted)
-        assert demo.main([*SMALL, "--out", str(folder)]) == 130
-    assert "give the same command again" in capsys.readouterr().out
-    assert demo.main([*SMALL, "--out", str(folder)]) == 0
-    assert "raw: taken from its checkpoint" in capsys.readouterr().out
-    one, two = (json.loads((where / "metrics.json").read_text())["results"] for where in (folder, finished))
-    assert one == two
+    monkeypatch.setattr(demo, "judged", stopped_at(0, error))
+    assert main([*SMALL, "--out", str(tmp_path / "out")]) == 130
+    assert "give the same command again" in capsys.readouterr().err
 
 
-def test_bad_input_is_one_sentence(demo: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, named in (
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
         (["--data", "folder:/no/such"], "There is no folder /no/such"),
-        (["--batch-size", "5000", "--out", str(tmp_path / "x")], "batch_size is 5000"),
-    ):
-        assert demo.main(arguments) == 1
-        assert named in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        demo.main(["--severities", "9"])
-    assert "severities is (9,); each may be 1 to 5" in capsys.readouterr().err
+        (["--batch-size", "5000"], "batch_size is 5000, but there are 1198 training images"),
+        (["--epochs", "0"], "epochs is 0; it may be a positive integer"),
+        (["--limit-test", "0"], "limit_test is 0"),
+        (["--seeds", "1", "1"], "seeds is (1, 1)"),
+        (["--entrants", "raw@"], "entrant is 'raw@'"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_anything_is_written(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
-def test_the_folder_follows_the_data(demo: ModuleType) -> None:
-    assert demo.Demo().folder == Path("results/demo")
-    assert demo.Demo(data="tfds:cifar10").folder == Path("results/demo-tfds-cifar10")
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    assert main([*SMALL, "--out", str(tmp_path)]) == 1
+    assert "is not the folder of a run" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_help_says_what_there_is_and_what_is_usual(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for part in ("--data ", "tfds:cifar10", "--limit-train", "(default: 5000)", "(default: raw path path@dense:4)"):
+        assert part in said
+
+
+def test_the_folder_follows_the_data() -> None:
+    assert Demo().folder == Path("results/demo")
+    assert Demo(data="tfds:cifar10").folder == Path("results/demo-tfds-cifar10")
+    assert Demo(data="tfds:cifar10").study.scale.data.image_size is None
+    assert Demo(limit_test=7).study.scale.corrupted_count == 7
