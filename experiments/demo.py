@@ -1,6 +1,7 @@
 """The demo: a network trained on raw images and one trained along the path, judged side by side."""
 
 import logging
+import math
 import os
 import re
 import signal
@@ -27,6 +28,7 @@ from experiments.study import Study
 from experiments.trainings import trainings
 from isvs_jax import SplitLBI, data, environment, scale_space
 from isvs_jax.data import Dataset
+from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import TerminatedError, claim
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ A run that was interrupted goes on where it stopped when the same command is giv
 
 _DIGITS = "digits"
 _SIZE = SIZES["demo"]
+_EPSILON = (
+    "Accuracy against the radius of the attack. Left: figures of the table. Right: of a weaker attack, PGD, and for "
+    "a defence of all ways: where there is no mistake, it falls to nothing."
+)
+_PATH = "Test images along their paths, κ = 5, ν = 0.1: dense, u(t), and sparse, its projection onto the support."
 _TIMES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _SHOWN = 3
 
@@ -108,7 +115,6 @@ def run(demo: Demo) -> Section:
     whole = methods.run(methods.Methods(study, demo.entrants))
     corrupted = corruptions.run(corruptions.Corruptions(study, demo.entrants))
     attacked = adversarial.run(adversarial.Adversarial(study, demo.entrants))
-    path = "Test images along their paths, κ = 5, ν = 0.1: dense, u(t), and sparse, its projection onto the support."
     return Section(
         demo.folder.name,
         f"Raw images and the path: {dataset.name}",
@@ -116,7 +122,12 @@ def run(demo: Demo) -> Section:
         "corrupted, attacked and small images.",
         # The first table of the attacks is a part of the whole.
         (*whole.tables, *attacked.tables[1:]),
-        {**whole.pictures, **corrupted.pictures, **attacked.pictures, "path": (path_figure(dataset), path)},
+        {
+            **whole.pictures,
+            **corrupted.pictures,
+            "epsilon": (attacked.pictures["epsilon"][0], _EPSILON),
+            "path": (path_figure(dataset), _PATH),
+        },
         tuple(dict.fromkeys((*_remarks(study.scale, dataset), *whole.remarks, *attacked.remarks))),
     )
 
@@ -133,6 +144,13 @@ def _taken(study: Study) -> Dataset:
         progress=study.progress,
     )
     trainings(size)["raw"].steps_per_epoch(len(dataset.train))
+    height, width, _ = dataset.image_shape
+    factor = math.lcm(*(setting.factor for setting in RESOLUTIONS))
+    if height % factor or width % factor:
+        raise ValueError(
+            f"images are {height}×{width}; for the test of low resolution their sides may be multiples of {factor}. "
+            f"Give image_size, such as {factor * max(1, round(max(height, width) / factor))}."
+        )
     chosen = asdict(size)
     # Where the data lie matters to nothing, and trainings of other seeds have folders of their own.
     del chosen["data"]["data_dir"], chosen["seeds"], chosen["ablation_seeds"]
@@ -168,12 +186,12 @@ def path_figure(dataset: Dataset) -> "Figure":
 
 
 def compact(table: Table) -> str:
-    """A table on its side, lined up for a terminal."""
+    """The figures of a table, lined up for a terminal: a row each, a column for each row of the table."""
     names = list(table.rows)
     lines = [[table.title, *names]]
-    for index, column in enumerate(table.columns):
-        cells = [table.rows[name][index] for name in names]
-        lines.append([column, *(cell.percent() if isinstance(cell, Estimate) else cell for cell in cells)])
+    for column, cells in zip(table.columns, zip(*table.rows.values(), strict=True), strict=True):
+        shown = [cell.percent() for cell in cells if isinstance(cell, Estimate)]
+        lines += [[column, *shown]] if shown else []
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])

@@ -31,8 +31,8 @@ def common_remarks(reports: Mapping[Entrant, tuple[Report, ...]], wanted: Sequen
         *_image_remarks(first.count, attacked.attacks[0].count if attacked else None, max(counts.values())),
         *left_out,
         "Noise and contrast in training, and nearly blur, are corruptions of the test: in those columns and in the "
-        "means they are no generalisation. Methods have equal epochs, not equal work, and at small sizes none has "
-        "converged; the best of many rows is flattered.",
+        "means they are no generalisation. Methods have equal epochs, not equal work, and at small sizes they may not "
+        "have converged; the best of many rows is flattered.",
         f"Judged at commit {', '.join(dict.fromkeys(_commits(every)))}; the command below drew it.",
     )
 

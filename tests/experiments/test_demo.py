@@ -177,6 +177,7 @@ def test_a_stop_is_polite(
         (["--batch-size", "5000"], "batch_size is 5000, but there are 1198 training images"),
         (["--epochs", "0"], "epochs is 0; it may be a positive integer"),
         (["--limit-test", "0"], "limit_test is 0"),
+        (["--image-size", "10"], "images are 10×10; for the test of low resolution their sides may be multiples of 4"),
         (["--seeds", "1", "1"], "seeds is (1, 1)"),
         (["--entrants", "raw@"], "entrant is 'raw@'"),
     ],
