@@ -1,4 +1,4 @@
-# make demo     train and test two small classifiers on real images; results/demo/ holds the report
+# make demo     train two small networks on real images and judge them; results/demo/ holds the report (minutes)
 # make test     the whole test suite
 # make reproduce     every experiment from training to table and picture; results/SIZE/README.md shows them
 #                    SIZE=smoke (minutes), cpu (many hours), gpu; a command that was stopped goes on when it is given again
@@ -10,7 +10,7 @@
 # make wheel    build the wheel, install it in an empty environment, use it
 # make clean    remove the environment and what was built
 #
-# Options:  make demo DATA=tfds:cifar10 ARGS="--seed 1"     make test ARGS="-k smooth"     make bench ARGS="-k cifar"     PYTHON=python3.12
+# Options:  make demo DATA=tfds:cifar10 ARGS="--seeds 1"     make test ARGS="-k smooth"     make bench ARGS="-k cifar"     PYTHON=python3.12
 
 PYTHON ?= python3
 DATA ?= digits
