@@ -48,7 +48,8 @@ _DIGITS = "digits"
 _SIZE = SIZES["demo"]
 _EPSILON = (
     "Accuracy against the radius of the attack. Left: figures of the table. Right: of a weaker attack, PGD, and for "
-    "a defence of all ways: where there is no mistake, it falls to nothing."
+    "a defence of all ways: where there is no mistake, it falls to nothing. Of several trainings the mean, with "
+    "bars from the least to the greatest."
 )
 _PATH = "Test images along their paths, κ = 5, ν = 0.1: dense, u(t), and sparse, its projection onto the support."
 _TIMES = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -168,7 +169,8 @@ def _described(dataset: Dataset) -> str:
 def _remarks(size: Size, dataset: Dataset) -> tuple[str, ...]:
     return (
         "raw: trained on images. path: half of the time on the image, else on dense t = 2, 4 or 8 of its path. "
-        "NAME@dense:4: the same network with everything smoothed to dense t = 4 before it when it is tested.",
+        "NAME@dense:4: the same network with everything smoothed to dense t = 4 before it when it is tested. Other "
+        "names: experiments/trainings.py.",
         f"{_described(dataset)}; network {size.model}, {size.epochs} epochs. The accuracies are far from what large "
         "networks and many images reach.",
         "Every test of its own with its interval: reports/ENTRANT/SEED/report.md.",
