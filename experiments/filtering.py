@@ -72,7 +72,7 @@ def run(claim: Filtering) -> Section:
     """Filter, then train and judge what is missing; tables and pictures."""
     size = claim.study.scale
     solver = trainings(size)["path"].inputs.solver
-    images = data.as_float(referee_images(size, claim.study).images[: claim.images])
+    images = data.as_float(referee_images(claim.study).images[: claim.images])
     noise = claim.sigma * np.asarray(jax.random.normal(jax.random.key(0), images.shape), np.float32)
     views = tuple(map(View.parse, claim.views))
     matches = (

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from experiments.sizes import Size
 from experiments.variations import variation_configs
+from isvs_jax.data import Dataset
 from isvs_jax.training import execute
 from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
-from isvs_jax.training.run import ModelChoice, Run
+from isvs_jax.training.run import DataChoice, ModelChoice, Run, load_data
 from isvs_jax.training.views import View
 
 _MIXED = (View(4.0), View(8.0), View(8.0, "sparse"))
@@ -74,8 +75,15 @@ def train_one(
 ) -> Path:
     """The folder of a finished training, done here where it is not."""
     folder = training_folder(root, name, seed)
-    execute(training_run(config, size, seed, folder, root / "views"), progress=progress, say=say)
+    run = training_run(config, size, seed, folder, root / "views")
+    execute(run, dataset=_images(run.data, progress), progress=progress, say=say)
     return folder
+
+
+# All trainings of a study are of the same images.
+@functools.lru_cache(maxsize=1)
+def _images(choice: DataChoice, progress: bool) -> Dataset:
+    return load_data(choice, progress=progress)
 
 
 def training_folder(root: Path, name: str, seed: int) -> Path:

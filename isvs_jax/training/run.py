@@ -107,7 +107,9 @@ class Run:
     distributed: Distributed = field(default_factory=Distributed)
 
 
-def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = print) -> dict[str, Any]:
+def execute(
+    run: Run, *, dataset: data.Dataset | None = None, progress: bool = True, say: Callable[[str], None] = print
+) -> dict[str, Any]:
     """Train, test on clean images, and leave everything in the run's folder.
 
     The folder holds config.json, environment.json (versions, commit, command and machine of every session), log.jsonl,
@@ -115,6 +117,7 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
 
     Args:
         run: What to do.
+        dataset: What `load_data(run.data)` gives, where several runs share it; by default it is loaded.
         progress: Whether to show progress bars.
         say: Where lines of text go, from process 0.
 
@@ -127,7 +130,8 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
     """
     run.distributed.initialize()
     first = jax.process_index() == 0
-    dataset = _load(run.data, progress and first)
+    if dataset is None:
+        dataset = load_data(run.data, progress=progress and first)
     config = _resolved(run, dataset)
     if _claimed(run.out, _fingerprint(run, config, dataset)) and first:
         say(f"{run.out} holds this run already: it goes on where it stopped.")
@@ -150,12 +154,15 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
         progress=progress,
         say=say if first else None,
     )
+    hashed = environment.parameters_hash(jax.device_get(state.variables))
+    if (known := _known_result(run.out)).get("parameters_sha256") == hashed:
+        return known
     logits_fn = models.logits_fn(model, state.variables)
     result = {
         "clean_accuracy": evaluate(logits_fn, dataset.test.images, dataset.test.labels),
         "test_images": len(dataset.test),
         "parameters": models.count_parameters(state.variables),
-        "parameters_sha256": environment.parameters_hash(jax.device_get(state.variables)),
+        "parameters_sha256": hashed,
         "steps": int(state.step),
         "seconds": read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1),
     }
@@ -164,7 +171,8 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
     return result
 
 
-def _load(choice: DataChoice, progress: bool) -> data.Dataset:
+def load_data(choice: DataChoice, *, progress: bool = True) -> data.Dataset:
+    """The images of a choice; mirrored or not as it says."""
     dataset = data.load(
         choice.spec,
         data_dir=choice.data_dir,
@@ -175,6 +183,12 @@ def _load(choice: DataChoice, progress: bool) -> data.Dataset:
         progress=progress,
     )
     return dataset if choice.mirror is None else dataclasses.replace(dataset, mirror=choice.mirror)
+
+
+def _known_result(folder: Path) -> dict[str, Any]:
+    """What result.json holds; nothing where there is none."""
+    file = folder / RESULT_FILE
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
