@@ -17,6 +17,7 @@ class Study:
         data: Other images than the size's, see `python -m isvs_jax.training raw --help`.
         data_dir: Where TFDS keeps its data sets.
         seeds: Other seeds than the size's.
+        epochs: Other passes over the training images than the size's; a folder holds trainings of one length.
         finished_only: Use only reports that are in the folder: nothing is trained or judged, and who has no report is
             left out and named. For a look at a study that is not done.
         progress: Whether to show bars.
@@ -27,6 +28,7 @@ class Study:
     data: str | None = None
     data_dir: str | None = None
     seeds: tuple[int, ...] | None = None
+    epochs: int | None = None
     finished_only: bool = False
     progress: bool = True
 
@@ -42,7 +44,7 @@ class Study:
         images = replace(size.data, data_dir=self.data_dir)
         if self.data is not None:
             images = replace(images, spec=self.data, image_size=None)
-        chosen = replace(size, data=images)
+        chosen = replace(size, data=images, epochs=size.epochs if self.epochs is None else self.epochs)
         if self.seeds is None:
             return chosen
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):

@@ -11,6 +11,7 @@ from experiments.estimates import Estimate
 from experiments.judging import judged, report_folder
 from experiments.section import Table, write_section
 from experiments.study import Study
+from experiments.trainings import trainings
 from isvs_jax.robustness.report import write_report
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, WAYS, fabricated
 
@@ -128,3 +129,6 @@ def test_other_data_have_their_own_size() -> None:
     assert Study().scale.data.image_size == 16
     assert Study(data="tfds:cifar10").scale.data.image_size is None
     assert Study(size="gpu", seeds=(4,)).scale.ablation_seeds == (4,)
+    assert trainings(Study(epochs=40).scale)["path"].epochs == 40
+    with pytest.raises(ValueError, match="epochs is 0; it may be a positive integer"):
+        trainings(Study(epochs=0).scale)
