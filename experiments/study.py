@@ -17,7 +17,11 @@ class Study:
         data: Other images than the size's, see `python -m isvs_jax.training raw --help`.
         data_dir: Where TFDS keeps its data sets.
         seeds: Other seeds than the size's.
-        epochs: Other passes over the training images than the size's; a folder holds trainings of one length.
+        model: Another network than the size's, one of `isvs_jax.models.MODELS`.
+        weights: What trainings start from: a PyTorch state dict of the network, or the folder of a run of it; by
+            default parameters are drawn from the seed.
+        epochs: Other passes over the training images than the size's.
+        learning_rate: Another peak of the learning rate than the size's.
         finished_only: Use only reports that are in the folder: nothing is trained or judged, and who has no report is
             left out and named. For a look at a study that is not done.
         progress: Whether to show bars.
@@ -28,7 +32,10 @@ class Study:
     data: str | None = None
     data_dir: str | None = None
     seeds: tuple[int, ...] | None = None
+    model: str | None = None
+    weights: str | None = None
     epochs: int | None = None
+    learning_rate: float | None = None
     finished_only: bool = False
     progress: bool = True
 
@@ -44,7 +51,13 @@ class Study:
         images = replace(size.data, data_dir=self.data_dir)
         if self.data is not None:
             images = replace(images, spec=self.data, image_size=None)
-        chosen = replace(size, data=images, epochs=size.epochs if self.epochs is None else self.epochs)
+        chosen = replace(
+            size,
+            data=images,
+            model=replace(size.model, name=self.model or size.model.name, weights=self.weights),
+            epochs=size.epochs if self.epochs is None else self.epochs,
+            learning_rate=size.learning_rate if self.learning_rate is None else self.learning_rate,
+        )
         if self.seeds is None:
             return chosen
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):

@@ -13,7 +13,7 @@ from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
-from isvs_jax.training.run import DataChoice, ModelChoice, Run, load_data
+from isvs_jax.training.run import DataChoice, Run, load_data
 from isvs_jax.training.views import View
 
 _MIXED = (View(4.0), View(8.0), View(8.0, "sparse"))
@@ -54,7 +54,7 @@ def training_run(config: TrainConfig, size: Size, seed: int, out: Path, cache: P
     return Run(
         out=out,
         data=size.data,
-        model=ModelChoice(size.model),
+        model=size.model,
         train=replace(config, seed=seed),
         matched_to=PATH_VIEWS if filtered else (),
         resources=Resources(smoothing="cache" if cache else "auto", cache_dir=str(cache) if cache else None),

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -23,8 +22,10 @@ from isvs_jax.training.evaluate import evaluate
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import train
 from isvs_jax.training.methods import matched
+from isvs_jax.training.network import ModelChoice, build_model
 from isvs_jax.training.run_folder import claim
 from isvs_jax.training.views import View
+from isvs_jax.training.weights import starting_weights
 
 ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
@@ -61,25 +62,6 @@ class DataChoice:
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share is {self.validation_share}; it may be in [0, 1).")
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """Which network.
-
-    Attributes:
-        name: One of `isvs_jax.models.MODELS`.
-        dtype: Of the computation; parameters are float32 in both.
-    """
-
-    name: str = "cnn"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-
-
-def build_model(choice: ModelChoice, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    """The network of a choice for a data set."""
-    height, width, channels = image_shape
-    return models.build(choice.name, num_classes, channels, dtype=choice.dtype, image_size=(height, width))
 
 
 @dataclass(frozen=True)
@@ -133,7 +115,9 @@ def execute(
     if dataset is None:
         dataset = load_data(run.data, progress=progress and first)
     config = _resolved(run, dataset)
-    if _claimed(run.out, _fingerprint(run, config, dataset)) and first:
+    model = build_model(run.model, dataset.num_classes, dataset.image_shape)
+    weights = starting_weights(run.model.weights, model, dataset.image_shape) if run.model.weights else None
+    if _claimed(run.out, _fingerprint(run, config, dataset, weights)) and first:
         say(f"{run.out} holds this run already: it goes on where it stopped.")
     if first:
         _note_session(run.out, chosen_devices(run.resources.devices))
@@ -141,13 +125,13 @@ def execute(
     if run.data.validation_share:
         held = data.holdout(dataset, run.data.validation_share)
         training, validation = held.train, held.test
-    model = build_model(run.model, dataset.num_classes, dataset.image_shape)
     began = time.monotonic()
     state = train(
         model,
         training,
         config,
         validation=validation,
+        variables=weights,
         run_dir=run.out,
         resources=run.resources,
         label=run.out.name,
@@ -203,8 +187,11 @@ def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
     return matched(config, run.matched_to, data.as_float(dataset.train.images[chosen]))
 
 
-def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[str, Any]:
-    """All that the outcome depends on; where the data lie is not of it, what they are is."""
+def _fingerprint(
+    run: Run, config: TrainConfig, dataset: data.Dataset, weights: models.Variables | None
+) -> dict[str, Any]:
+    """All that the outcome depends on; where data and weights lie is not of it, what they are is."""
+    started = {} if weights is None else {"weights_sha256": environment.parameters_hash(jax.device_get(weights))}
     return {
         "data": {
             "name": dataset.name,
@@ -216,7 +203,7 @@ def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[s
             "test_images_sha256": data.digest(dataset.test),
             "labels_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train.labels).tobytes()).hexdigest(),
         },
-        "model": dataclasses.asdict(run.model),
+        "model": {"name": run.model.name, "dtype": run.model.dtype} | started,
         "train": dataclasses.asdict(config),
     }
 
