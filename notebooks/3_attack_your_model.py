@@ -15,7 +15,8 @@
 # # Attack your own model
 #
 # The referee takes any function from images `[B, H, W, C]` in [0, 1] to logits `[B, K]`. Here it is a two-layer network
-# written by hand; Flax, Equinox, Haiku or a network from PyTorch make no difference.
+# written by hand; Flax, Equinox, Haiku, or a ResNet with weights from PyTorch (`models.import_resnet`) make no
+# difference.
 #
 # From a clone of the repository: `pip install ".[notebooks]"`; about two minutes on two cores.
 # `ISVS_JAX_NOTEBOOK_SIZE=smoke` makes everything small.
