@@ -9,12 +9,11 @@ memory is what the compiler allots: arguments, results and temporaries over the 
 import argparse
 import json
 import os
-import time
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-from regions import photographs
+from regions import fastest, photographs
 
 import isvs_jax
 from isvs_jax import _blocks
@@ -43,15 +42,9 @@ def main() -> None:
         memory = runs[block].memory_analysis()
         total = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
         peaks[block] = total / images.nbytes
-    seconds = dict.fromkeys(runs, float("inf"))
-    for repetition in range(arguments.repetitions + 1):
-        for block, run in runs.items():
-            start = time.perf_counter()
-            jax.block_until_ready(run(images))
-            if repetition:
-                seconds[block] = min(seconds[block], time.perf_counter() - start)
+    seconds = fastest({str(block): partial(run, images) for block, run in runs.items()}, arguments.repetitions)
     for block in runs:
-        milliseconds = 1e3 * seconds[block] / len(images)
+        milliseconds = 1e3 * seconds[str(block)] / len(images)
         print(json.dumps({"block": block, "ms_an_image": round(milliseconds, 3), "memory": round(peaks[block], 2)}))
 
 

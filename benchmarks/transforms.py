@@ -9,7 +9,6 @@ colour image, or of --images. Prints a line of JSON a size: milliseconds a solve
 import argparse
 import json
 import os
-import time
 from functools import partial
 
 import jax
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import jax.scipy.fft
 import numpy as np
 import scipy.fft
+from regions import fastest
 
 from isvs_jax import _cosine
 
@@ -62,13 +62,7 @@ def main() -> None:
             "jax.scipy.fft": partial(jax.jit(by_jax), on_device),
             "SciPy": partial(by_scipy, image),
         }
-        seconds = dict.fromkeys(runs, float("inf"))
-        for repetition in range(arguments.repetitions + 1):
-            for name, run in runs.items():
-                start = time.perf_counter()
-                jax.block_until_ready(run())
-                if repetition:
-                    seconds[name] = min(seconds[name], time.perf_counter() - start)
+        seconds = fastest(runs, arguments.repetitions)
         print(
             json.dumps({"size": size, **{name: round(1e3 * value, 2) for name, value in seconds.items()}}), flush=True
         )

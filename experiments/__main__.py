@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
         arguments: By default those of the command line.
         keep_compiled: Whether to keep compiled programs in the folder of the study, for the whole process.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A polite kill ends like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     named = {kind.__name__.lower(): ((kind.__doc__ or "").partition("\n")[0], kind()) for kind in _RUNS}
     try:
         chosen = tyro.extras.overridable_config_cli(
@@ -113,11 +114,6 @@ def _keep_compiled(folder: Path) -> None:
     """Compile no program twice, be it for another seed, another experiment or after a stop."""
     jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
-
-
-def _interrupt(*_: object) -> None:
-    """A polite kill ends like Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.ablation_picture import dot_plot
-from experiments.differences import difference
+from experiments.differences import differences
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate, figures
 from experiments.judging import NothingFinishedError, judged_by_seed
@@ -84,11 +84,8 @@ def run(claim: Ablation) -> Section:
         )
     reports = {entrant: tuple(by_seed.values()) for entrant, by_seed in found.items()}
     compared = tuple(column for column in _COMPARED if column in figures(reports[BASE]))
-    changes = {
-        choice: _changes(found[choice.entrant], found[BASE], compared)
-        for choice in chosen
-        if found.get(choice.entrant, {}).keys() & found[BASE].keys()
-    }
+    changes = {choice: differences(found.get(choice.entrant, {}), found[BASE], compared) for choice in chosen}
+    changes = {choice: change for choice, change in changes.items() if change}
     if not changes:
         raise NothingFinishedError(
             f"finished_only is set, but {claim.study.root} holds no choice with a seed of the base."
@@ -125,15 +122,6 @@ def selected(names: Sequence[str]) -> tuple[Choice, ...]:
         for choice in CHOICES
         if not names or choice.group in names or f"{choice.group} = {choice.label}" in names
     )
-
-
-def _changes(
-    reports: Mapping[int, Report], base: Mapping[int, Report], columns: Sequence[str]
-) -> Mapping[str, Estimate]:
-    """The differences to the base over the seeds that both have."""
-    seeds = [seed for seed in reports if seed in base]
-    pairs = [reports[seed] for seed in seeds], [base[seed] for seed in seeds]
-    return {column: difference(*pairs, column) for column in columns}
 
 
 def _table(

@@ -25,9 +25,7 @@ def dot_plot(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str])
     for number, (ax, column) in enumerate(zip(axes, columns, strict=True)):
         cells = [row[column] for row in rows.values()]
         means = np.array([cell.mean for cell in cells])
-        ends = np.array([_ends(cell) for cell in cells])
-        # An end that is the mean may lie beyond it by rounding.
-        reach = 100 * np.maximum(np.stack([means - ends[:, 0], ends[:, 1] - means]), 0)
+        reach = 100 * np.array([cell.reach for cell in cells]).T
         ax.axvline(0, color="0.5", linewidth=0.8)
         ax.errorbar(100 * means, places, xerr=reach, fmt="o", color=COLOURS[number], markersize=4, elinewidth=1)
         ax.set_title(column, fontsize=9)
@@ -36,9 +34,3 @@ def dot_plot(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str])
     axes[0].set_yticks(places, list(rows), fontsize=8)
     axes[0].invert_yaxis()
     return figure
-
-
-def _ends(cell: Estimate) -> tuple[float, float]:
-    if cell.low is None or cell.high is None:
-        return cell.mean, cell.mean
-    return cell.low, cell.high

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from experiments.ablation_picture import dot_plot
-from experiments.differences import difference, robust_label
+from experiments.accuracies import accuracy_columns, accuracy_table
+from experiments.differences import differences
 from experiments.entrants import Entrant
-from experiments.estimates import Estimate, figures
+from experiments.estimates import Estimate
 from experiments.judging import judged_by_seed
 from experiments.remarks import common_remarks, entrant_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
-from isvs_jax.robustness import Report
+from isvs_jax.robustness.report.summary import robust_label
 
 _COLUMNS = ("clean", "all corruptions", "fog", "contrast", "low resolution, mean")
 # In the tables only.
@@ -25,9 +26,6 @@ _USUAL = (
     ("noise_contrast", "mixed_noise_contrast"),
 )
 _SMOKE = (("raw", "path"), ("noise", "mixed_noise"), ("augmix", "path_augmix"), ("adversarial", "path_adversarial"))
-
-Pair = tuple[Entrant, Entrant]
-BySeed = Mapping[Entrant, Mapping[int, Report]]
 
 
 @dataclass(frozen=True)
@@ -51,16 +49,18 @@ def run(claim: Additions) -> Section:
     found = judged_by_seed(wanted, claim.study)
     reports = {entrant: tuple(of.values()) for entrant, of in found.items()}
     first = next(iter(reports.values()))[0]
-    columns = tuple(column for column in _COLUMNS if column in figures([first]))
-    columns += tuple(robust_label(attack) for attack in first.attacks)
+    columns = accuracy_columns(first, _COLUMNS, robust=True)
     drawn = tuple(column for column in columns if column not in (*_BESIDE, *map(robust_label, first.attacks[:-1])))
-    changes = paired_differences(pairs, found, columns)
+    changes = {
+        f"{base} → {other}": differences(found.get(other, {}), found.get(base, {}), columns) for base, other in pairs
+    }
+    changes = {pair: row for pair, row in changes.items() if row}
     several = any(len(one.values) > 1 for row in changes.values() for one in row.values())
     return Section(
         "additions",
         "In addition to other defences",
         "Images along the path add to what other defences give: the same training, without them and with them.",
-        (_accuracies(reports, columns), _differences(changes, columns)),
+        (accuracy_table(reports, columns), _differences(changes, columns)),
         {"differences": (dot_plot(changes, drawn), "With the path less without, in points, with 95% intervals.")}
         if changes
         else {},
@@ -73,25 +73,6 @@ def run(claim: Additions) -> Section:
             *warning_remarks(reports),
         ),
     )
-
-
-def paired_differences(
-    pairs: tuple[Pair, ...], found: BySeed, columns: tuple[str, ...]
-) -> dict[str, dict[str, Estimate]]:
-    """By pair and column the second less the first, over the seeds that both have; a pair with none is left out."""
-    changes = {}
-    for base, other in pairs:
-        seeds = [seed for seed in found.get(base, {}) if seed in found.get(other, {})]
-        if seeds:
-            ours, theirs = [found[other][seed] for seed in seeds], [found[base][seed] for seed in seeds]
-            changes[f"{base} → {other}"] = {column: difference(ours, theirs, column) for column in columns}
-    return changes
-
-
-def _accuracies(reports: Mapping[Entrant, tuple[Report, ...]], columns: tuple[str, ...]) -> Table:
-    found = {str(entrant): figures(several) for entrant, several in reports.items()}
-    rows = {name: tuple(values[column] for column in columns) for name, values in found.items()}
-    return Table("accuracy in %", columns, rows, best=(1,) * len(columns))
 
 
 def _differences(changes: Mapping[str, Mapping[str, Estimate]], columns: tuple[str, ...]) -> Table:

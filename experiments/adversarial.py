@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.differences import robust_label
 from experiments.entrants import Entrant, chosen_entrants
 from experiments.estimates import Estimate, estimate_of_shares, figures
 from experiments.judging import judged
@@ -16,6 +15,8 @@ from experiments.study import Study
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.report import AttackResult
 from isvs_jax.robustness.report.results import unpacked
+from isvs_jax.robustness.report.summary import robust_label
+from isvs_jax.robustness.report.text import radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def ways_tables(reports: Mapping[Entrant, Sequence[Report]]) -> tuple[Table, Tab
     taken: dict[str, Sequence[Estimate | str]] = {}
     for entrant, several in reports.items():
         for index, attack in enumerate(several[0].attacks):
-            name = f"{entrant}, ε = {robust_label(attack).rpartition(' = ')[2]}"
+            name = f"{entrant}, ε = {radius(attack.epsilon)}"
             masks = [[_mask(report.attacks[index], way) for way in ways] for report in several]
             left[name] = tuple(estimate_of_shares(column) for column in zip(*masks, strict=True))
             taken[name] = tuple(

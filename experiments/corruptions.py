@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from experiments.accuracies import accuracy_columns, accuracy_table
 from experiments.entrants import chosen_entrants
-from experiments.estimates import figures
 from experiments.judging import judged
 from experiments.remarks import common_remarks
-from experiments.section import Section, Table
+from experiments.section import Section
 from experiments.study import Study
 from isvs_jax.robustness import Report
 
@@ -37,27 +37,20 @@ def run(claim: Corruptions) -> Section:
 
     entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
     reports = judged(entrants, claim.study)
-    found = {str(entrant): figures(several) for entrant, several in reports.items()}
-    columns = tuple(column for column in _COLUMNS if column in next(iter(found.values())))
-    table = Table(
-        "accuracy in %",
-        columns,
-        {name: tuple(values[column] for column in columns) for name, values in found.items()},
-        best=(1,) * len(columns),
-    )
-    severities = next(iter(reports.values()))[0].severities
+    first = next(iter(reports.values()))[0]
     lines = {
         str(entrant): [
-            [report.clean.accuracy, *(_mean_at(report, severity) for severity in severities)] for report in several
+            [report.clean.accuracy, *(_mean_at(report, severity) for severity in first.severities)]
+            for report in several
         ]
         for entrant, several in reports.items()
     }
-    picture = accuracy_by_severity(lines, (0, *severities))
+    picture = accuracy_by_severity(lines, (0, *first.severities))
     return Section(
         "corruptions",
         "Natural corruptions",
         "Trained along the path, a network keeps more of its accuracy under natural corruptions.",
-        (table,),
+        (accuracy_table(reports, accuracy_columns(first, _COLUMNS)),),
         {"severity": (picture, "Accuracy against severity, the mean over corruptions; 0: clean images.")},
         common_remarks(reports, entrants),
     )

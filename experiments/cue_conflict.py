@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.matching import shown
 from isvs_jax import SplitLBI
 from isvs_jax.models import LogitsFn
 from isvs_jax.training.smoothing import padded
-from isvs_jax.training.views import View, show_views
+from isvs_jax.training.views import View
 
 _BATCH = 100
 
@@ -95,7 +96,7 @@ def pairs(images: np.ndarray, labels: np.ndarray, seed: int = 0) -> Pairs:
 
 def split(images: np.ndarray, views: Sequence[View], solver: SplitLBI) -> tuple[np.ndarray, np.ndarray]:
     """Large scales, what each view shows, and small scales, the rest, [V, N, H, W, C]: they add up to the images."""
-    large = np.asarray(show_views(jnp.asarray(images), tuple(views), solver))
+    large = shown(images, views, solver)
     return large, images - large
 
 

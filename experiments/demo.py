@@ -30,6 +30,7 @@ from isvs_jax import SplitLBI, data, environment, scale_space
 from isvs_jax.data import Dataset
 from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import TerminatedError, claim
+from isvs_jax.training.network import build_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,8 +68,10 @@ class Demo:
         image_size: Height and width; by default 16 for the digits, 32 for images of several sizes, else their own.
         limit_train: At most so many training images, drawn at random.
         limit_test: At most so many test images, drawn at random; the first of them are attacked.
+        model: Which network, one of `isvs_jax.models.MODELS`.
         epochs: Passes over the training images.
         batch_size: Images a step.
+        learning_rate: The largest.
         seeds: Of the trainings; with two or more, intervals are over trainings.
         entrants: Who is compared: "TRAINING", one of `experiments/trainings.py`, or "TRAINING@BEFORE" with smoothing
             before the network, such as dense:4, when it is tested.
@@ -82,8 +85,10 @@ class Demo:
     image_size: int | None = None
     limit_train: int = _SIZE.data.limit_train or 0
     limit_test: int = _SIZE.corrupted_count
+    model: str = _SIZE.model.name
     epochs: int = _SIZE.epochs
     batch_size: int = _SIZE.batch_size
+    learning_rate: float = _SIZE.learning_rate
     seeds: tuple[int, ...] = _SIZE.seeds
     entrants: tuple[str, ...] = ("raw", "path", "path@dense:4")
     out: Path | None = None
@@ -145,6 +150,7 @@ def _taken(study: Study) -> Dataset:
         progress=study.progress,
     )
     trainings(size)["raw"].steps_per_epoch(len(dataset.train))
+    build_model(size.model, dataset.num_classes, dataset.image_shape)
     height, width, _ = dataset.image_shape
     factor = math.lcm(*(setting.factor for setting in RESOLUTIONS))
     if height % factor or width % factor:
@@ -171,8 +177,8 @@ def _remarks(size: Size, dataset: Dataset) -> tuple[str, ...]:
         "raw: trained on images. path: half of the time on the image, else on dense t = 2, 4 or 8 of its path. "
         "NAME@dense:4: the same network with everything smoothed to dense t = 4 before it when it is tested. Other "
         "names: experiments/trainings.py.",
-        f"{_described(dataset)}; network {size.model}, {size.epochs} epochs. The accuracies are far from what large "
-        "networks and many images reach.",
+        f"{_described(dataset)}; network {size.model.name}, {size.epochs} epochs. The accuracies are far from what "
+        "large networks and many images reach.",
         "Every test of its own with its interval: reports/ENTRANT/SEED/report.md.",
     )
 

@@ -1,14 +1,14 @@
 """The difference between two entrants that were tested on the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from experiments.estimates import Estimate
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import AttackResult, student_interval
+from isvs_jax.robustness.report import student_interval
 from isvs_jax.robustness.report.metrics import mean_interval
-from isvs_jax.robustness.report.text import norm_name, radius
+from isvs_jax.robustness.report.summary import corruption_groups, robust_label
 
 
 def shares(report: Report, column: str) -> np.ndarray:
@@ -23,13 +23,11 @@ def shares(report: Report, column: str) -> np.ndarray:
     Raises:
         ValueError: The column is none of these, or the report has no such cells.
     """
-    groups = {"all corruptions": list(report.corruptions)} | report.groups()
-    groups |= {name: [name] for name in ("fog", "contrast") if name in report.corruptions}
     cells = {
         "clean": [report.clean],
         **{
             group: [cell for name in names for cell in report.corruptions[name].values()]
-            for group, names in groups.items()
+            for group, names in corruption_groups(report).items()
         },
         "low resolution, mean": [entry.cell for entry in report.resolutions],
         **{robust_label(attack): [attack.worst] for attack in report.attacks},
@@ -38,11 +36,6 @@ def shares(report: Report, column: str) -> np.ndarray:
         known = [name for name, found in cells.items() if found]
         raise ValueError(f"column is {column!r}; for this report it may be one of {', '.join(map(repr, known))}.")
     return np.mean([cell.mask for cell in cells[column]], axis=0)
-
-
-def robust_label(attack: AttackResult) -> str:
-    """What `isvs_jax.robustness.report.summary` calls the robust accuracy within a ball."""
-    return f"robust, {norm_name(attack.norm)}, ε = {radius(attack.epsilon)}"
 
 
 def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -> Estimate:
@@ -64,3 +57,18 @@ def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -
     means = tuple(float(values.mean()) for values in each)
     low, high = student_interval(means, -1.0, 1.0) if len(means) > 1 else mean_interval(each[0], -1.0, 1.0)
     return Estimate(float(np.mean(means)), low, high, means)
+
+
+def differences(
+    reports: Mapping[int, Report], base: Mapping[int, Report], columns: Iterable[str]
+) -> dict[str, Estimate]:
+    """By column the `difference` over the seeds that both have; nothing where they have none together.
+
+    Args:
+        reports: By seed.
+        base: By seed.
+        columns: As of `shares`.
+    """
+    seeds = [seed for seed in reports if seed in base]
+    ours, theirs = [reports[seed] for seed in seeds], [base[seed] for seed in seeds]
+    return {column: difference(ours, theirs, column) for column in columns} if seeds else {}

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.contours import differences
 from isvs_jax import Edges, SplitLBI, difference, smooth
 
 LONGER = 2.0
@@ -80,7 +81,7 @@ def total_variation_entry(image: np.ndarray) -> float:
     """
     inside = image > image.min()
     height = float(image.max() - image.min())
-    around = sum(int((field != 0).sum()) for field in _contour(image))
+    around = sum(int((field != 0).sum()) for field in _outline(image))
     return around / (height * inside.sum() * (1 - inside.mean()))
 
 
@@ -102,7 +103,7 @@ def entries(images: np.ndarray, nu: float, last: float, kappa: float = 5.0) -> t
     solver = SplitLBI(kappa=kappa, nu=nu)
     steps = ceil(last / float(solver.default_step_size))
     times = _entry_times(jnp.asarray(images), solver, last / steps, steps)
-    at = _contour(images)
+    at = _outline(images)
     first, whole = [], []
     for number in range(len(images)):
         found = np.concatenate(
@@ -149,6 +150,6 @@ def _entry_times(images: jax.Array, solver: SplitLBI, step_size: float, steps: i
     return jax.tree.map(lambda field: jnp.moveaxis(field, -3, -1), found)
 
 
-def _contour(images: np.ndarray) -> Edges:
+def _outline(images: np.ndarray) -> Edges:
     """Edges across which values differ, bool."""
-    return Edges(images[..., :, 1:, :] != images[..., :, :-1, :], images[..., 1:, :, :] != images[..., :-1, :, :])
+    return Edges(*(field != 0 for field in differences(images)))

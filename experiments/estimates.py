@@ -28,11 +28,19 @@ class Estimate:
     values: tuple[float, ...]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far the interval goes below the mean and above it; nowhere where there is none."""
+        if self.low is None or self.high is None:
+            return 0.0, 0.0
+        # An end that is the mean may lie beyond it by rounding.
+        return max(self.mean - self.low, 0.0), max(self.high - self.mean, 0.0)
+
     def percent(self, digits: int = 1) -> str:
         """As text: mean ± half the interval in per cent, its longer side where it is cut, and a mark for a warning."""
         text = f"{100 * self.mean:.{digits}f}"
         if self.low is not None and self.high is not None:
-            text += f" ± {100 * max(self.high - self.mean, self.mean - self.low):.{digits}f}"
+            text += f" ± {100 * max(self.reach):.{digits}f}"
         return text + ("*" if self.warnings else "")
 
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import filtering_pictures
+from experiments.accuracies import accuracy_columns, accuracy_table
 from experiments.contours import energy_taken
-from experiments.entrants import Entrant, chosen_entrants
-from experiments.estimates import Estimate, figures
+from experiments.entrants import chosen_entrants
+from experiments.estimates import Estimate
 from experiments.judging import judged, referee_images
 from experiments.matching import FILTERS, Kept, equals, kept
 from experiments.remarks import common_remarks, warning_remarks
@@ -71,7 +72,7 @@ def run(claim: Filtering) -> Section:
     """Filter, then train and judge what is missing; tables and pictures."""
     size = claim.study.scale
     solver = trainings(size)["path"].inputs.solver
-    images = data.as_float(referee_images(size, claim.study).images[: claim.images])
+    images = data.as_float(referee_images(claim.study).images[: claim.images])
     noise = claim.sigma * np.asarray(jax.random.normal(jax.random.key(0), images.shape), np.float32)
     views = tuple(map(View.parse, claim.views))
     matches = (
@@ -80,12 +81,13 @@ def run(claim: Filtering) -> Section:
     )
     entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
     reports = judged(entrants, claim.study)
+    columns = accuracy_columns(next(iter(reports.values()))[0], _ACCURACIES, robust=True)
     return Section(
         "filtering",
         "Against frequency filtering",
         "At equal residual energy the path keeps more of the contours of an image, and less of the noise in it, than "
         "frequency filters, and a network trained on it is more robust.",
-        (*(table for each in matches for table in match_tables(each)), _accuracies(reports)),
+        (*(table for each in matches for table in match_tables(each)), accuracy_table(reports, columns)),
         filtering_pictures.pictures(images, noise, solver, [each.rows for each in matches]),
         (
             f"Contours and noise: {len(images)} test images, ± half of the 95% interval over them; Gaussian noise of "
@@ -165,11 +167,3 @@ def _fine_share(images: np.ndarray) -> float:
     """The share of the energy of images, without their means, beyond half of the Nyquist frequency."""
     below = np.asarray(low_pass(jnp.asarray(images), 0.5))
     return float(energy_taken(images, below).sum() / images.var(axis=(1, 2)).mean(axis=-1).sum())
-
-
-def _accuracies(reports: Mapping[Entrant, tuple]) -> Table:
-    found = {str(entrant): figures(several) for entrant, several in reports.items()}
-    known = next(iter(found.values()))
-    columns = tuple(label for label in known if label in _ACCURACIES or label.startswith("robust"))
-    rows = {name: tuple(values[column] for column in columns) for name, values in found.items()}
-    return Table("accuracy in %", columns, rows, best=(1,) * len(columns))

@@ -8,6 +8,7 @@ import numpy as np
 from experiments.matching import Kept, kept, shown
 from isvs_jax import SplitLBI
 from isvs_jax.plotting._axes import as_shown, look, new_figure
+from isvs_jax.robustness.report.metrics import mean_interval
 from isvs_jax.training.views import View
 
 if TYPE_CHECKING:
@@ -94,4 +95,5 @@ def strip(images: np.ndarray, rows: Sequence[Sequence[View]], solver: SplitLBI) 
 
 def _percent(values: np.ndarray) -> tuple[float, float]:
     """Mean and half of the 95% interval over images, times 100."""
-    return 100 * float(values.mean()), 196 * float(values.std(ddof=1)) / np.sqrt(len(values))
+    low, high = mean_interval(values, -np.inf, np.inf)
+    return 50 * (low + high), 50 * (high - low)

@@ -112,10 +112,10 @@ def _check_entrants(entrants: Sequence[Entrant], size: Size) -> None:
 # Claims ask for the same reports: a process looks once whether all of one is there.
 @functools.cache
 def _judged_once(entrant: Entrant, study: Study, seed: int, attacks: bool) -> Report:
-    return judge(entrant, study, seed, referee_images(study.scale, study), attacks=attacks)
+    return judge(entrant, study, seed, attacks=attacks)
 
 
-def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, attacks: bool = True) -> Report:
+def judge(entrant: Entrant, study: Study, seed: int, *, attacks: bool = True) -> Report:
     """The report of one entrant and seed; its cells are kept in the folder of the study.
 
     Without attacks, one that is there with them serves as well.
@@ -124,7 +124,7 @@ def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, at
     attacked = bool(size.epsilons) and (attacks or _is_finished(report_folder(study.root, entrant, seed)))
     config = trainings(size)[entrant.training]
     folder = train_one(entrant.training, config, size, seed, study.root, progress=study.progress)
-    network = load_classifier(folder)
+    network, examples = load_classifier(folder), referee_images(study)
     return evaluate(
         network,
         data.as_float(examples.images),
@@ -153,8 +153,10 @@ def judge(entrant: Entrant, study: Study, seed: int, examples: data.Split, *, at
     )
 
 
-def referee_images(size: Size, study: Study) -> data.Split:
+@functools.cache
+def referee_images(study: Study) -> data.Split:
     """The test images that entrants are judged on."""
+    size = study.scale
     chosen = size.data
     loaded = data.load(
         chosen.spec,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ from isvs_jax import SplitLBI
 from isvs_jax.training.filters import FilterKind, matched_strength
 from isvs_jax.training.views import View, show_views
 
-FILTERS: tuple[FilterKind, ...] = ("blur", "lowpass", "rof")
+FILTERS: tuple[FilterKind, ...] = get_args(FilterKind)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What readers must know to judge figures of trainings and the referee, as sentences made from the reports."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from experiments.entrants import Entrant
 from experiments.sizes import Size
@@ -38,8 +39,13 @@ def common_remarks(reports: Mapping[Entrant, tuple[Report, ...]], wanted: Sequen
 
 
 def entrant_remarks(entrants: Sequence[Entrant], size: Size) -> tuple[str, ...]:
-    """What must be said of some kinds of entrant."""
+    """What must be said of some kinds of entrant, and of trainings that do not start from nothing."""
     found = []
+    if size.model.weights is not None:
+        found.append(
+            f"All trainings start from {Path(size.model.weights).name}, a {size.model.name} that was trained before: "
+            f"{size.epochs} epochs at a learning rate of at most {size.learning_rate:g}."
+        )
     if any("adversarial" in entrant.training for entrant in entrants):
         radius_and_steps = f"ε = {radius(size.training_epsilon)}, {size.training_attack_steps} steps"
         found.append(f"Adversarial training: {radius_and_steps}, a radius that may be among those of the test.")

@@ -79,7 +79,7 @@ def run(claim: Scales) -> Section:
     names = claim.entrants or _USUAL
     _check_names(names, trainings(size))
     solver = trainings(size)["path"].inputs.solver
-    examples = referee_images(size, study)
+    examples = referee_images(study)
     of = pairs(data.as_float(examples.images), examples.labels)
     made = dict(zip(claim.splits, hybrids(of, [View.parse(text) for text in claim.splits], solver), strict=True))
     seen = {

@@ -12,6 +12,7 @@ from isvs_jax.plotting._axes import COLOURS, as_shown, look, new_figure
 from isvs_jax.training.views import View
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -105,16 +106,9 @@ def entry_figure(squares: SquareEntries, sides: Sequence[int], heights: Sequence
     return figure
 
 
-def _line(ax: object, found: Sequence[tuple[float, Estimate]], style: dict) -> None:
+def _line(ax: "Axes", found: Sequence[tuple[float, Estimate]], style: dict) -> None:
     if not found:
         return
-    heights = np.array([cell.mean for _, cell in found])
-    ends = np.array(
-        [
-            [heights[i] if cell.low is None else cell.low, heights[i] if cell.high is None else cell.high]
-            for i, (_, cell) in enumerate(found)
-        ]
-    )
-    # An end that is the mean may lie beyond it by rounding.
-    reach = 100 * np.maximum(np.stack([heights - ends[:, 0], ends[:, 1] - heights]), 0)
-    ax.errorbar([place for place, _ in found], 100 * heights, reach, capsize=2, elinewidth=0.8, **style)  # type: ignore[attr-defined]
+    heights = 100 * np.array([cell.mean for _, cell in found])
+    reach = 100 * np.array([cell.reach for _, cell in found]).T
+    ax.errorbar([place for place, _ in found], heights, reach, capsize=2, elinewidth=0.8, **style)

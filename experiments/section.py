@@ -46,7 +46,8 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def _best_row(self, index: int, sign: int) -> str | None:
-        means = {name: cells[index].mean for name, cells in self.rows.items() if isinstance(cells[index], Estimate)}  # type: ignore[union-attr]
+        column = {name: cells[index] for name, cells in self.rows.items()}
+        means = {name: cell.mean for name, cell in column.items() if isinstance(cell, Estimate)}
         return max(means, key=lambda name: sign * means[name]) if sign and means else None
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from isvs_jax.training.network import ModelChoice
 from isvs_jax.training.run import DataChoice
 
 
@@ -12,7 +13,7 @@ class Size:
 
     Attributes:
         data: Which images.
-        model: One of `isvs_jax.models.MODELS`.
+        model: Which network, and what its training starts from.
         epochs: Passes over the training images.
         batch_size: Images a step.
         learning_rate: The largest.
@@ -34,7 +35,7 @@ class Size:
     """
 
     data: DataChoice
-    model: str
+    model: ModelChoice
     epochs: int
     batch_size: int
     learning_rate: float
@@ -57,7 +58,7 @@ class Size:
 
 _CPU = Size(
     data=DataChoice("tfds:cifar10", limit_train=5000),
-    model="cnn",
+    model=ModelChoice("cnn"),
     epochs=10,
     batch_size=64,
     learning_rate=4e-3,
@@ -129,7 +130,7 @@ SIZES = MappingProxyType(
         "gpu": replace(
             _CPU,
             data=DataChoice("tfds:cifar10"),
-            model="resnet18",
+            model=ModelChoice("resnet18"),
             epochs=100,
             batch_size=128,
             learning_rate=1e-3,

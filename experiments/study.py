@@ -22,9 +22,13 @@ class Study:
             where these differ.
         limit_train: Another limit of training images, drawn at random, than the size's.
         limit_test: Another number of test images, drawn at random, than the size's; the first of them are attacked.
+        seeds: Other seeds of the trainings than the size's.
+        model: Another network than the size's, one of `isvs_jax.models.MODELS`.
+        weights: What trainings start from: a PyTorch state dict of the network, or the folder of a run of it; by
+            default parameters are drawn from the seed.
         epochs: Other passes over the training images than the size's.
         batch_size: Other images a step than the size's.
-        seeds: Other seeds of the trainings than the size's.
+        learning_rate: Another peak of the learning rate than the size's.
         finished_only: Use only reports that are in the folder: nothing is trained or judged, and who has no report is
             left out and named. For a look at a study that is not done.
         progress: Whether to show bars.
@@ -37,9 +41,12 @@ class Study:
     image_size: int | None = None
     limit_train: int | None = None
     limit_test: int | None = None
+    seeds: tuple[int, ...] | None = None
+    model: str | None = None
+    weights: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
-    seeds: tuple[int, ...] | None = None
+    learning_rate: float | None = None
     finished_only: bool = False
     progress: bool = True
 
@@ -56,8 +63,17 @@ class Study:
         if self.data is not None:
             images = replace(images, spec=self.data, image_size=None)
         images = replace(images, **_given(image_size=self.image_size, limit_train=self.limit_train))
-        others = _given(corrupted_count=self.limit_test, epochs=self.epochs, batch_size=self.batch_size)
-        chosen = replace(size, data=images, **others)
+        chosen = replace(
+            size,
+            data=images,
+            model=replace(size.model, weights=self.weights, **_given(name=self.model)),
+            **_given(
+                corrupted_count=self.limit_test,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+            ),
+        )
         if self.seeds is None:
             return chosen
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):

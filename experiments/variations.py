@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isvs_jax.training.config import TrainConfig
+from isvs_jax.training.methods import PATH_VIEWS
 from isvs_jax.training.views import View
 
 
@@ -34,8 +35,7 @@ class Variation:
         return replace(base, inputs=replace(base.inputs, **{self.field: self.value}))
 
 
-_SPARSE = tuple(View(time, "sparse") for time in (2.0, 4.0, 8.0))
-_DENSE = tuple(View(time) for time in (2.0, 4.0, 8.0))
+_SPARSE = tuple(View(view.strength, "sparse") for view in PATH_VIEWS)
 
 VARIATIONS: tuple[Variation, ...] = (
     *(Variation("ν", f"{nu:g}", "solver_nu", nu) for nu in (0.03, 0.3, 1.0)),
@@ -43,7 +43,7 @@ VARIATIONS: tuple[Variation, ...] = (
     *(Variation("time", f"t = {time:g}", "views", (View(time),)) for time in (2.0, 4.0, 8.0, 16.0)),
     *(Variation("penalty", name, "solver_penalty", name) for name in ("anisotropic", "isotropic")),
     Variation("output", "sparse", "views", _SPARSE),
-    Variation("output", "dense and sparse", "views", (*_DENSE, *_SPARSE)),
+    Variation("output", "dense and sparse", "views", (*PATH_VIEWS, *_SPARSE)),
     *(Variation("raw share", f"{share:g}", "raw_share", share) for share in (0.0, 0.25, 0.75)),
 )
 """From the base: dense t = 2, 4 or 8 half of the time, else the image itself; ν = 0.1, κ = 5, "color"."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from isvs_jax._checks import ArrayLike, as_image, compute_dtype
 from isvs_jax._edges import Edges, check_edge_shapes
+from isvs_jax._explicit_axes import left_to_compiler
 
 # Pixels whose sum float32 holds to a few parts in a million.
 _BLOCK = 1 << 20
@@ -43,10 +44,12 @@ def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
     image = as_image(image)
     leading = _check_support(image, support)
     support = Edges(jnp.asarray(support[0]), jnp.asarray(support[1]))
+    image = jnp.expand_dims(image, tuple(range(len(leading) + 3 - image.ndim)))
     return _project(image, support, leading=leading)
 
 
 @partial(jax.jit, static_argnames="leading")
+@left_to_compiler(lambda leading: leading)
 def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
     height, width, channels = image.shape[-3:]
     shared = support.horizontal.shape[-1]

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from isvs_jax._blocks import map_blocks
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_times, compute_dtype, concrete
 from isvs_jax._edges import Edges
+from isvs_jax._explicit_axes import left_to_compiler
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
 from isvs_jax._on_chip import path_states
 from isvs_jax._plan import Plan
@@ -103,7 +105,14 @@ def _check_shape_and_order(times: ArrayLike, dtype: jnp.dtype) -> None:
         )
 
 
+def _specs(leading: PartitionSpec) -> ScaleSpace:
+    """Of a path, from those of the leading axes of the image."""
+    recorded = PartitionSpec(None, *leading)
+    return ScaleSpace._make([PartitionSpec(), recorded, Edges._make([recorded] * 2), PartitionSpec()])
+
+
 @partial(jax.jit, static_argnames=("num_steps", "plan"))
+@left_to_compiler(_specs)
 def _record(
     image: jax.Array,
     times: jax.Array,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from isvs_jax._blocks import map_blocks
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, compute_dtype, concrete
 from isvs_jax._edges import Edges
+from isvs_jax._explicit_axes import left_to_compiler
 from isvs_jax._flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
 from isvs_jax._on_chip import path_states
 from isvs_jax._plan import Plan
@@ -154,6 +155,7 @@ def _check_per_image(value: ArrayLike, image: jax.Array, name: str) -> None:
 
 
 @partial(jax.jit, static_argnames=("num_steps", "plan", "output"))
+@left_to_compiler(lambda leading: leading)
 def _smooth(
     image: jax.Array,
     time: jax.Array,
@@ -184,6 +186,7 @@ def _smooth(
 
 
 @partial(jax.jit, static_argnames=("num_steps", "output"))
+@left_to_compiler(lambda leading: Stopped._make([leading] * 4))
 def _smooth_until(
     image: jax.Array,
     fraction: jax.Array,

@@ -17,8 +17,8 @@
 # Eight devices without having them: JAX divides the CPU into eight. On eight GPUs the same runs without the two lines
 # that ask for that. It shows that results are the same, not that it is faster: fake devices share the same cores.
 #
-# Needs `pip install "isvs_jax[notebooks]"`; about a minute on two cores. `ISVS_JAX_NOTEBOOK_SIZE=smoke` makes
-# everything small.
+# From a clone of the repository: `pip install ".[notebooks]"`; about a minute on two cores.
+# `ISVS_JAX_NOTEBOOK_SIZE=smoke` makes everything small.
 
 # %%
 import os
@@ -52,7 +52,7 @@ print(len(jax.devices()), "devices")
 
 # %%
 mesh = Mesh(np.array(jax.devices()), ("data",))
-divided, whole = PartitionSpec("data"), PartitionSpec()
+divided = PartitionSpec("data")
 images = digits.train.images[:BATCH]
 on_devices = jax.device_put(images, NamedSharding(mesh, divided))
 smoothed = jax.jit(lambda x: smooth(x, 4.0))(on_devices)
@@ -68,8 +68,8 @@ print("jit of a divided batch:", float(np.abs(np.asarray(smoothed) - on_one).max
 print("shard_map:             ", float(np.abs(np.asarray(by_hand) - on_one).max()))
 
 # %% [markdown]
-# A whole scale space with a time axis in front is divided along its second axis; the number of devices is nobody's
-# business but the sharding's.
+# A scale space has a time axis in front and is divided along its second axis. Nothing but the mesh names the number of
+# devices.
 
 # %%
 path = jax.jit(lambda x: scale_space(x, [2.0, 4.0]))(on_devices)
@@ -130,13 +130,16 @@ ax.legend(fontsize=8)
 figure
 
 # %%
+first, last = (abs(runs[1][0][number] - runs[8][0][number]) for number in (0, -1))
+print(f"difference of the losses: {first:.1e} in the first step, {last:.1e} in the last")
 distances = jax.tree.map(lambda one, eight: np.abs(one - eight).max(), runs[1][1], runs[8][1])
 sizes = jax.tree.map(lambda one: np.abs(one).max(), runs[1][1])
 print(f"largest difference of a parameter after {STEPS} steps: {max(jax.tree.leaves(distances)):.1e}")
 print(f"largest parameter: {max(jax.tree.leaves(sizes)):.1e}")
 
 # %% [markdown]
-# Sums are rounded in another order on eight devices, and every step carries the rounding of those before it on.
+# Sums are rounded in another order on eight devices. The first step differs by rounding alone; every later one carries
+# the rounding of those before it on.
 #
 # ## The whole run
 #

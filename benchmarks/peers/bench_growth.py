@@ -24,7 +24,10 @@ def test_growth(axis: str, value: float, at: tuple[int, int, float], benchmark: 
     # One photograph at every size: the same scene, so the same steps.
     images = jnp.asarray(images_of(side, batch) if side == 32 else resized(images_of(1024, 1), side))
     benchmark.group = f"growth with {axis}"
-    run = lambda: jax.block_until_ready(isvs_jax.smooth(images, time))  # noqa: E731
+
+    def run() -> None:
+        jax.block_until_ready(isvs_jax.smooth(images, time))
+
     benchmark.pedantic(run, rounds=2 if side > 512 else 5, iterations=1, warmup_rounds=1)
     amount = side * side if axis == "pixels" else value
     benchmark.extra_info.update(growth=axis, amount=amount, side=side, batch=batch, t=time)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, check_choice
+from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice
 from isvs_jax._edges import Edges
 from isvs_jax._regions import piecewise_constant
 from isvs_jax._scale_space import ScaleSpace
@@ -102,7 +103,7 @@ def as_shown(image: np.ndarray, limits: tuple[float, float], name: str) -> dict[
 
 def check_limits(limits: tuple[float, float], image: np.ndarray, name: str) -> tuple[float, float]:
     """Raise a ValueError unless `limits` are two increasing numbers with the mean of the image between them."""
-    values = np.asarray(limits, np.float64)
+    values = as_values(limits, "limits")
     if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
         raise ValueError(f"limits is {limits!r}; it may be two increasing numbers, the values of black and white.")
     mean = float(np.asarray(image, np.float64).mean())
@@ -118,22 +119,66 @@ def flat_path(image: ArrayLike, path: ScaleSpace, name: str = "image") -> tuple[
     """Images as [N, H, W, C] and their path as [T, N, ...], whatever leading axes they had.
 
     Raises:
-        TypeError: `path` is no `ScaleSpace`, or `image` not of a floating dtype.
-        ValueError: `path` is not that of images of this shape.
+        TypeError: `path` is no `ScaleSpace`, `image` not of a floating dtype, or one of them traced.
+        ValueError: `path` is not that of these images: their shape or their means differ, or `image` is not finite.
     """
-    image, path = as_image(image, name), flat_support(path)
+    path, image = flat_support(path), concrete_image(image, name)
     if path.dense.shape[1:] != (image.size // np.prod(image.shape[-3:]), *image.shape[-3:]):
         raise ValueError(
             f"{name} has shape {image.shape} and path.dense {path.dense.shape} (one leading axis of times, then the "
             f"images in a row); path may be scale_space({name}, times)."
         )
-    return image.reshape(path.dense.shape[1:]), path
+    image = image.reshape(path.dense.shape[1:])
+    _check_means(image, path, name)
+    return image, path
+
+
+def _check_means(image: jax.Array, path: ScaleSpace, name: str) -> None:
+    """Raise a ValueError unless every image of a flat path has the mean of its image: the flow keeps it."""
+    values = as_numpy(image)
+    wanted, found = (shown.mean(axis=(-3, -2), dtype=np.float64) for shown in (values, as_numpy(path.dense)))
+    # What float32 loses along a path is far less; half precision rounds every pixel.
+    allowed = max(1e-4, float(jnp.finfo(image.dtype).eps)) * np.abs(values).max()
+    apart = np.abs(found - wanted) > allowed
+    if apart.any():
+        place = tuple(np.argwhere(apart)[0])
+        raise ValueError(
+            f"path is not that of {name}: a path keeps the mean of its image, which is {wanted[place[1:]]:.6g} in "
+            f"{name} and {found[place]:.6g} in path.dense; path may be scale_space({name}, times)."
+        )
+
+
+def concrete_image(image: ArrayLike, name: str) -> jax.Array:
+    """`image` as an array [..., H, W, C] of a floating dtype whose values are there and finite."""
+    if isinstance(image, ScaleSpace):
+        raise TypeError(f"{name} is ScaleSpace; it may be an array [..., H, W, C].")
+    image = as_image(image, name)
+    _check_concrete(image, name)
+    if not np.isfinite(as_numpy(image)).all():
+        raise ValueError(f"{name} holds values that are not finite; pictures are drawn of finite ones.")
+    return image
+
+
+def as_values(values: ArrayLike, name: str) -> np.ndarray:
+    """`values` as float64.
+
+    Raises:
+        TypeError: They hold something that is no real number, or are traced.
+    """
+    _check_concrete(values, name)
+    return np.asarray(as_numbers(values, name), np.float64)
+
+
+def _check_concrete(value: Any, name: str) -> None:
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+        raise TypeError(f"{name} is traced; pictures are drawn of values, outside of jit, vmap and grad.")
 
 
 def flat_support(path: ScaleSpace) -> ScaleSpace:
     """A path with the leading axes of its images in a row: fields [T, N, ...]; `stable` must hold throughout."""
     if not isinstance(path, ScaleSpace):
         raise TypeError(f"path is {type(path).__name__}; it may be a ScaleSpace, as isvs_jax.scale_space returns.")
+    _check_concrete(path, "path")
     if path.times.ndim != 1 or path.dense.ndim < 4 or path.dense.shape[0] != path.times.size or 0 in path.dense.shape:
         raise ValueError(
             f"path.times has shape {path.times.shape} and path.dense {path.dense.shape}; they may be [T] and "

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, check_choice
+from isvs_jax._checks import ArrayLike, check_choice
 from isvs_jax._scale_space import ScaleSpace
 from isvs_jax._smooth import Output
-from isvs_jax.plotting._axes import as_numpy, figure_of, flat_path, look, one_axes, outputs_along
+from isvs_jax.plotting._axes import as_numpy, concrete_image, figure_of, flat_path, look, one_axes, outputs_along
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,8 @@ def denoising_curves(
 
     Raises:
         TypeError: `noisy` or `clean` is not of a floating dtype, `path` no `ScaleSpace`, or `ax` no Axes.
-        ValueError: Shapes do not fit, a choice is unknown, or a PSNR is infinite because images are equal.
+        ValueError: Shapes do not fit, a choice is unknown, `path` is that of other images (seen by their means), or a
+            PSNR is infinite because images are equal.
         ModuleNotFoundError: matplotlib is not installed.
 
     Example:
@@ -61,7 +62,7 @@ def denoising_curves(
         ['noisy', 'dense', 'sparse']
     """
     check_choice(measure, get_args(Measure), "measure")
-    noisy, clean = as_image(noisy, "noisy"), as_image(clean, "clean")
+    noisy, clean = concrete_image(noisy, "noisy"), concrete_image(clean, "clean")
     if clean.shape != noisy.shape:
         raise ValueError(f"clean has shape {clean.shape} and noisy {noisy.shape}; they may have the same shape.")
     noisy, path = flat_path(noisy, path, "noisy")

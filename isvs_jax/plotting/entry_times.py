@@ -1,5 +1,6 @@
 """When the edges of an image entered, as a picture."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Lighter than the last colour of the map, and without its hue.
 _NOT_ENTERED = "#E8E8E8"
+# More labels would cover each other.
+_MOST_WRITTEN = 12
 
 
 def entry_times(path: ScaleSpace, *, names: Sequence[str] | None = None, axes: ArrayLike = None) -> "Figure":
@@ -22,7 +25,7 @@ def entry_times(path: ScaleSpace, *, names: Sequence[str] | None = None, axes: A
 
     A pixel takes the earlier of its two forward edges (to the right and below; in any channel where these are not
     coupled). Dark entered first, yellow last, light grey has not entered. Between two recorded times nothing is known,
-    so the colours are as many as the times.
+    so the colours are as many as the times; of many times some are written beside the bar.
 
     Args:
         path: `scale_space(image, times)`; the leading axes of its images are N pictures.
@@ -63,8 +66,11 @@ def entry_times(path: ScaleSpace, *, names: Sequence[str] | None = None, axes: A
         ax.set(xticks=[], yticks=[])
         ax.set_title(name, fontsize=9)
     figure = figure_of(grid[0])
-    bar = figure.colorbar(shown, ax=grid[-1], label="entered by time t", ticks=range(len(times) + 1))
-    bar.ax.set_yticklabels([*(f"{time:g}" for time in times), "later"])
+    every = math.ceil(len(times) / _MOST_WRITTEN)
+    written = range(len(times) % every, len(times), every)
+    bar = figure.colorbar(shown, ax=grid[-1], label="entered by time t", ticks=[*written, len(times)])
+    bar.ax.set_yticklabels([*(f"{times[place]:.4g}" for place in written), "later"])
+    bar.ax.minorticks_off()
     return figure
 
 

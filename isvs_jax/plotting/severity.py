@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isvs_jax._checks import ArrayLike
-from isvs_jax.plotting._axes import figure_of, look, one_axes
+from isvs_jax.plotting._axes import as_values, figure_of, look, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def accuracy_by_severity(
         The Figure; its axis of accuracy goes from 0 to 100 per cent.
 
     Raises:
-        TypeError: `accuracies` is no mapping, or `ax` no Axes.
+        TypeError: `accuracies` or `intervals` is no mapping to numbers, or `ax` no Axes.
         ValueError: Shapes do not fit, or an accuracy is not in [0, 1].
         ModuleNotFoundError: matplotlib is not installed.
 
@@ -46,19 +46,23 @@ def accuracy_by_severity(
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['raw', 'path', 'chance']
     """
-    places = np.asarray(severities, np.float64)
+    places = as_values(severities, "severities")
     if places.ndim != 1 or places.size == 0 or not np.isfinite(places).all() or (np.diff(places) <= 0).any():
         raise ValueError(f"severities is {places.tolist()}; it may hold strictly increasing numbers.")
     if not isinstance(accuracies, Mapping):
         raise TypeError(f"accuracies is {type(accuracies).__name__}; it may be a mapping from names to accuracies.")
     if not accuracies:
         raise ValueError("accuracies is empty; it may name one model or more.")
+    if intervals is not None and not isinstance(intervals, Mapping):
+        raise TypeError(f"intervals is {type(intervals).__name__}; it may be a mapping from names to ends [S, 2].")
     unknown = [name for name in intervals or {} if name not in accuracies]
     if unknown:
         raise ValueError(f"intervals names {unknown}, which accuracies does not; it may name {list(accuracies)}.")
     lines = {name: _line(name, values, (intervals or {}).get(name), places.size) for name, values in accuracies.items()}
     if chance is not None:
-        _check_shares(np.asarray(chance, np.float64), "chance")
+        _check_shares(as_values(chance, "chance"), "chance")
+        if np.ndim(chance) > 0:
+            raise ValueError(f"chance has shape {np.shape(chance)}; it may be one number.")
     ax = one_axes(ax, (5.0, 3.4))
     # Lines that other calls left on these axes keep their looks.
     number = len(ax.get_legend_handles_labels()[1])
@@ -78,7 +82,7 @@ def accuracy_by_severity(
 
 def _line(name: str, values: ArrayLike, interval: ArrayLike, count: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The line [S] of one model, and how far its bars reach down and up, [2, S]."""
-    shares = np.asarray(values, np.float64)
+    shares = as_values(values, f"accuracies[{name!r}]")
     if shares.ndim not in (1, 2) or shares.shape[-1] != count or shares.size == 0:
         raise ValueError(
             f"accuracies[{name!r}] has shape {shares.shape}; it may be [{count}], one for each severity, or "
@@ -90,7 +94,7 @@ def _line(name: str, values: ArrayLike, interval: ArrayLike, count: int) -> tupl
             return shares, None
         mean = shares.mean(axis=0)
         return mean, np.stack([mean - shares.min(axis=0), shares.max(axis=0) - mean])
-    ends = np.asarray(interval, np.float64)
+    ends = as_values(interval, f"intervals[{name!r}]")
     if shares.ndim == 2 or ends.shape != (count, 2):
         raise ValueError(
             f"intervals[{name!r}] has shape {ends.shape} and accuracies[{name!r}] {shares.shape}; they may be "

@@ -48,7 +48,8 @@ def scale_space_strip(
 
     Raises:
         TypeError: `image` is not of a floating dtype, `path` no `ScaleSpace`, or `axes` no Axes.
-        ValueError: Shapes do not fit, the channels are neither 1 nor 3, or the images lie outside of `limits`.
+        ValueError: Shapes do not fit, the channels are neither 1 nor 3, the images lie outside of `limits`, or `path`
+            is that of other images (seen by their means).
         ModuleNotFoundError: matplotlib is not installed.
 
     Example:

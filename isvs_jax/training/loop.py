@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from isvs_jax.data import Split, as_float
-from isvs_jax.models import logits_fn
+from isvs_jax.models import Variables, logits_fn
 from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
 from isvs_jax.training.checkpoint import Checkpoints, Kept
 from isvs_jax.training.config import Mapping, Resources, TrainConfig
@@ -36,6 +36,7 @@ def train(
     config: TrainConfig,
     *,
     validation: Split | None = None,
+    variables: Variables | None = None,
     run_dir: str | os.PathLike[str] | None = None,
     resources: Resources = Resources(),
     label: str = "training",
@@ -53,8 +54,9 @@ def train(
         split: The training images.
         config: The run.
         validation: Images on which the model is tested after every epoch; the best checkpoint is kept too.
+        variables: Parameters and batch statistics to start from; by default drawn from the seed.
         run_dir: Where to keep checkpoints, log.jsonl and the log for TensorBoard, and from where to go on; the folder
-            belongs to one (model, split, config), which the caller sees to. None keeps nothing.
+            belongs to one (model, split, config, variables), which the caller sees to. None keeps nothing.
         resources: Devices, loader, cache, how often to save.
         label: The name on the progress bar.
         progress: Whether to show progress bars.
@@ -90,7 +92,9 @@ def train(
                 Checkpoints(folder / CHECKPOINT_DIR, resources.keep, tested=validation is not None)
             )
         shows = progress and jax.process_index() == 0
-        run = _Run(model, split, config, validation, folder, resources, devices, label, checkpoints, shows, say)
+        run = _Run(
+            model, split, config, validation, variables, folder, resources, devices, label, checkpoints, shows, say
+        )
         return jax.tree.map(lambda leaf: leaf.addressable_data(0), run.finish())
 
 
@@ -102,6 +106,7 @@ class _Run:
     split: Split
     config: TrainConfig
     validation: Split | None
+    variables: Variables | None
     folder: Path | None
     resources: Resources
     devices: list[jax.Device]
@@ -210,8 +215,14 @@ class _Run:
     def _first_state(self) -> TrainState:
         height, width, channels = self.split.images.shape[1:]
         optimizer = make_optimizer(self.config.optimizer, self.num_steps)
-        average = self.config.ema_decay > 0
-        return init_state(self.model, optimizer, (height, width, channels), self.config.seed, average=average)
+        return init_state(
+            self.model,
+            optimizer,
+            (height, width, channels),
+            self.config.seed,
+            variables=self.variables,
+            average=self.config.ema_decay > 0,
+        )
 
     def _mapped(self, *, chosen_before: bool) -> Mapped:
         devices, mapping = tuple(self.devices), self.resources.mapping

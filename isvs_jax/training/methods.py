@@ -15,7 +15,11 @@ from isvs_jax.training.views import View, show_views
 
 PATH_VIEWS = (View(2.0), View(4.0), View(8.0))
 # One strength of a filter for each view of the path; `matched` puts the strength of equal residual energy in its place.
-_FILTER_KINDS: tuple[FilterKind, ...] = ("blur", "lowpass", "rof")
+_START: dict[FilterKind, tuple[float, ...]] = {
+    "blur": (1.5, 1.0, 0.6),
+    "lowpass": (0.3, 0.5, 0.7),
+    "rof": (0.2, 0.1, 0.05),
+}
 _NOISE = 0.1
 
 
@@ -43,7 +47,10 @@ def method_configs() -> dict[str, TrainConfig]:
         "coarse_to_fine": _make(Inputs("coarse_to_fine", PATH_VIEWS)),
         "consistency": _make(Inputs("several", PATH_VIEWS, draws=3), Objective("consistency")),
     }
-    configs |= {kind: _make(Inputs("random", tuple(View(s, kind) for s in _start(kind)))) for kind in _FILTER_KINDS}
+    configs |= {
+        kind: _make(Inputs("random", tuple(View(strength, kind) for strength in start)))
+        for kind, start in _START.items()
+    }
     configs |= {name: _make(objective=objective) for name, objective in objectives.items()}
     configs["path_noise"] = _make(path, augmentation=noisy)
     configs |= {f"path_{name}": _make(path, objective) for name, objective in objectives.items()}
@@ -83,7 +90,3 @@ def _make(
     inputs: Inputs = Inputs(), objective: Objective = Objective(), augmentation: Augmentation = Augmentation(crop=4)
 ) -> TrainConfig:
     return TrainConfig(inputs=inputs, objective=objective, augmentation=augmentation)
-
-
-def _start(kind: str) -> tuple[float, ...]:
-    return {"blur": (1.5, 1.0, 0.6), "lowpass": (0.3, 0.5, 0.7), "rof": (0.2, 0.1, 0.05)}[kind]

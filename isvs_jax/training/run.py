@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -23,8 +22,10 @@ from isvs_jax.training.evaluate import evaluate
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import train
 from isvs_jax.training.methods import matched
+from isvs_jax.training.network import ModelChoice, build_model
 from isvs_jax.training.run_folder import claim
 from isvs_jax.training.views import View
+from isvs_jax.training.weights import starting_weights
 
 ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
@@ -64,25 +65,6 @@ class DataChoice:
 
 
 @dataclass(frozen=True)
-class ModelChoice:
-    """Which network.
-
-    Attributes:
-        name: One of `isvs_jax.models.MODELS`.
-        dtype: Of the computation; parameters are float32 in both.
-    """
-
-    name: str = "cnn"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-
-
-def build_model(choice: ModelChoice, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    """The network of a choice for a data set."""
-    height, width, channels = image_shape
-    return models.build(choice.name, num_classes, channels, dtype=choice.dtype, image_size=(height, width))
-
-
-@dataclass(frozen=True)
 class Run:
     """Train a classifier.
 
@@ -107,7 +89,9 @@ class Run:
     distributed: Distributed = field(default_factory=Distributed)
 
 
-def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = print) -> dict[str, Any]:
+def execute(
+    run: Run, *, dataset: data.Dataset | None = None, progress: bool = True, say: Callable[[str], None] = print
+) -> dict[str, Any]:
     """Train, test on clean images, and leave everything in the run's folder.
 
     The folder holds config.json, environment.json (versions, commit, command and machine of every session), log.jsonl,
@@ -115,6 +99,7 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
 
     Args:
         run: What to do.
+        dataset: What `load_data(run.data)` gives, where several runs share it; by default it is loaded.
         progress: Whether to show progress bars.
         say: Where lines of text go, from process 0.
 
@@ -127,9 +112,12 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
     """
     run.distributed.initialize()
     first = jax.process_index() == 0
-    dataset = _load(run.data, progress and first)
+    if dataset is None:
+        dataset = load_data(run.data, progress=progress and first)
     config = _resolved(run, dataset)
-    if _claimed(run.out, _fingerprint(run, config, dataset)) and first:
+    model = build_model(run.model, dataset.num_classes, dataset.image_shape)
+    weights = starting_weights(run.model.weights, model, dataset.image_shape) if run.model.weights else None
+    if _claimed(run.out, _fingerprint(run, config, dataset, weights)) and first:
         say(f"{run.out} holds this run already: it goes on where it stopped.")
     if first:
         _note_session(run.out, chosen_devices(run.resources.devices))
@@ -137,25 +125,28 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
     if run.data.validation_share:
         held = data.holdout(dataset, run.data.validation_share)
         training, validation = held.train, held.test
-    model = build_model(run.model, dataset.num_classes, dataset.image_shape)
     began = time.monotonic()
     state = train(
         model,
         training,
         config,
         validation=validation,
+        variables=weights,
         run_dir=run.out,
         resources=run.resources,
         label="/".join(run.out.parts[-2:]),
         progress=progress,
         say=say if first else None,
     )
+    hashed = environment.parameters_hash(jax.device_get(state.variables))
+    if (known := _known_result(run.out)).get("parameters_sha256") == hashed:
+        return known
     logits_fn = models.logits_fn(model, state.variables)
     result = {
         "clean_accuracy": evaluate(logits_fn, dataset.test.images, dataset.test.labels),
         "test_images": len(dataset.test),
         "parameters": models.count_parameters(state.variables),
-        "parameters_sha256": environment.parameters_hash(jax.device_get(state.variables)),
+        "parameters_sha256": hashed,
         "steps": int(state.step),
         "seconds": read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1),
     }
@@ -164,7 +155,8 @@ def execute(run: Run, *, progress: bool = True, say: Callable[[str], None] = pri
     return result
 
 
-def _load(choice: DataChoice, progress: bool) -> data.Dataset:
+def load_data(choice: DataChoice, *, progress: bool = True) -> data.Dataset:
+    """The images of a choice; mirrored or not as it says."""
     dataset = data.load(
         choice.spec,
         data_dir=choice.data_dir,
@@ -175,6 +167,12 @@ def _load(choice: DataChoice, progress: bool) -> data.Dataset:
         progress=progress,
     )
     return dataset if choice.mirror is None else dataclasses.replace(dataset, mirror=choice.mirror)
+
+
+def _known_result(folder: Path) -> dict[str, Any]:
+    """What result.json holds; nothing where there is none."""
+    file = folder / RESULT_FILE
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
@@ -189,8 +187,11 @@ def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
     return matched(config, run.matched_to, data.as_float(dataset.train.images[chosen]))
 
 
-def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[str, Any]:
-    """All that the outcome depends on; where the data lie is not of it, what they are is."""
+def _fingerprint(
+    run: Run, config: TrainConfig, dataset: data.Dataset, weights: models.Variables | None
+) -> dict[str, Any]:
+    """All that the outcome depends on; where data and weights lie is not of it, what they are is."""
+    started = {} if weights is None else {"weights_sha256": environment.parameters_hash(jax.device_get(weights))}
     return {
         "data": {
             "name": dataset.name,
@@ -202,7 +203,7 @@ def _fingerprint(run: Run, config: TrainConfig, dataset: data.Dataset) -> dict[s
             "test_images_sha256": data.digest(dataset.test),
             "labels_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train.labels).tobytes()).hexdigest(),
         },
-        "model": dataclasses.asdict(run.model),
+        "model": {"name": run.model.name, "dtype": run.model.dtype} | started,
         "train": dataclasses.asdict(config),
     }
 

@@ -73,6 +73,7 @@ def init_state(
     image_shape: tuple[int, int, int],
     seed: int,
     *,
+    variables: Variables | None = None,
     average: bool = False,
 ) -> TrainState:
     """The state before the first step.
@@ -82,16 +83,18 @@ def init_state(
         optimizer: Of Optax.
         image_shape: [H, W, C].
         seed: Of the parameters and of everything random to come.
+        variables: Parameters and batch statistics to start from; by default drawn from the seed.
         average: Whether a moving average is kept.
     """
     init_key, run_key = jax.random.split(jax.random.key(seed))
-    variables = init(model, init_key, image_shape)
-    params, batch_stats = variables["params"], variables.get("batch_stats", {})
+    if variables is None:
+        variables = init(model, init_key, image_shape)
+    # A copy: the state that goes into a step is used up, and no buffer may be given away twice.
+    params, batch_stats = jax.tree.map(jnp.copy, (variables["params"], variables.get("batch_stats", {})))
     return TrainState(
         params=params,
         batch_stats=batch_stats,
         opt_state=optimizer.init(params),
-        # A copy: the state that goes into a step is used up, and no buffer may be given away twice.
         average=jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats}) if average else {},
         step=jnp.zeros((), jnp.int32),
         key=run_key,

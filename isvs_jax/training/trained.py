@@ -1,18 +1,21 @@
 """A trained classifier from the folder of its run."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import flax.linen as nn
 import jax
 
 from isvs_jax import SplitLBI, models
 from isvs_jax._shrinkage import Penalty
-from isvs_jax.models import LogitsFn
+from isvs_jax.models import LogitsFn, Variables
 from isvs_jax.training.checkpoint import Checkpoints
 from isvs_jax.training.loop import CHECKPOINT_DIR
+from isvs_jax.training.network import ModelChoice, build_model
 from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
-from isvs_jax.training.run import ModelChoice, build_model
 from isvs_jax.training.run_folder import FILE
 from isvs_jax.training.state import init_state
 from isvs_jax.training.views import View, show_views
@@ -35,19 +38,27 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
         FileNotFoundError: The folder holds no run, or no checkpoint.
         ValueError: `which` is unknown, or the run tested no checkpoint.
     """
+    kept = _configuration(folder)
+    logits_fn = models.logits_fn(_model(kept), load_variables(folder, which))
+    if view is None or view == "none":
+        return logits_fn
+    inputs = kept["train"]["inputs"]
+    viewed = _Viewed(
+        View.parse(view), inputs["solver_kappa"], inputs["solver_nu"], inputs.get("solver_penalty", "color")
+    )
+    return jax.tree_util.Partial(viewed, logits_fn)
+
+
+def load_variables(folder: str | Path, which: str = "last") -> Variables:
+    """The parameters and batch statistics of the trained classifier; arguments and errors as of `load_classifier`."""
     folder = Path(folder)
-    file = folder / FILE
-    if not file.exists():
-        raise FileNotFoundError(f"{folder} is not the folder of a run: it has no {FILE}.")
+    kept = _configuration(folder)
     if which not in ("last", "best"):
         raise ValueError(f"which is {which!r}; it may be 'last' or 'best'.")
-    kept = json.loads(file.read_text())
-    height, width, channels = kept["data"]["image_shape"]
-    shape = (height, width, channels)
-    model = build_model(ModelChoice(**kept["model"]), kept["data"]["num_classes"], shape)
     # The schedule is no part of the state, so its length does not matter here.
     optimizer = make_optimizer(OptimizerConfig(**kept["train"]["optimizer"]), num_steps=10)
-    like = init_state(model, optimizer, shape, 0, average=kept["train"]["ema_decay"] > 0)
+    average = kept["train"]["ema_decay"] > 0
+    like = init_state(_model(kept), optimizer, tuple(kept["data"]["image_shape"]), 0, average=average)
     if not (folder / CHECKPOINT_DIR).is_dir():
         raise FileNotFoundError(f"{folder} has no {CHECKPOINT_DIR}: the run has not saved anything yet.")
     with Checkpoints(folder / CHECKPOINT_DIR, tested=True, read_only=True) as checkpoints:
@@ -56,14 +67,19 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
         found = checkpoints.restore(like, checkpoints.best_step if which == "best" else None)
     if found is None:
         raise FileNotFoundError(f"{folder / CHECKPOINT_DIR} holds no checkpoint.")
-    logits_fn = models.logits_fn(model, found.state.variables)
-    if view is None or view == "none":
-        return logits_fn
-    inputs = kept["train"]["inputs"]
-    viewed = _Viewed(
-        View.parse(view), inputs["solver_kappa"], inputs["solver_nu"], inputs.get("solver_penalty", "color")
-    )
-    return jax.tree_util.Partial(viewed, logits_fn)
+    return found.state.variables
+
+
+def _configuration(folder: str | Path) -> dict[str, Any]:
+    file = Path(folder) / FILE
+    if not file.exists():
+        raise FileNotFoundError(f"{folder} is not the folder of a run: it has no {FILE}.")
+    return json.loads(file.read_text())
+
+
+def _model(kept: Mapping[str, Any]) -> nn.Module:
+    choice = ModelChoice(kept["model"]["name"], kept["model"]["dtype"])
+    return build_model(choice, kept["data"]["num_classes"], kept["data"]["image_shape"])
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,12 @@ from experiments import additions, adversarial, corruptions, methods, resolution
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.judging import judged, report_folder
+from experiments.remarks import entrant_remarks
 from experiments.section import Table, write_section
 from experiments.study import Study
+from experiments.trainings import trainings
 from isvs_jax.robustness.report import write_report
+from isvs_jax.training import ModelChoice
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, WAYS, fabricated
 
 ENTRANTS = ("raw", "noise", "path", "mixed_noise", "path@dense:8")
@@ -128,3 +131,11 @@ def test_other_data_have_their_own_size() -> None:
     assert Study().scale.data.image_size == 16
     assert Study(data="tfds:cifar10").scale.data.image_size is None
     assert Study(size="gpu", seeds=(4,)).scale.ablation_seeds == (4,)
+    assert trainings(Study(epochs=40).scale)["path"].epochs == 40
+    tuned = Study(model="resnet20", weights="folder/weights.th", learning_rate=1e-3).scale
+    assert tuned.model == ModelChoice("resnet20", weights="folder/weights.th")
+    assert trainings(tuned)["augmix"].optimizer.learning_rate == 1e-3
+    said = "All trainings start from weights.th, a resnet20 that was trained before: 3 epochs at a learning rate of at "
+    assert entrant_remarks((), tuned) == (f"{said}most 0.001.",)
+    with pytest.raises(ValueError, match="epochs is 0; it may be a positive integer"):
+        trainings(Study(epochs=0).scale)

@@ -175,6 +175,7 @@ def test_a_stop_is_polite(
     [
         (["--data", "folder:/no/such"], "There is no folder /no/such"),
         (["--batch-size", "5000"], "batch_size is 5000, but there are 1198 training images"),
+        (["--model", "cmm"], "name is 'cmm'; it may be cnn,"),
         (["--epochs", "0"], "epochs is 0; it may be a positive integer"),
         (["--limit-test", "0"], "limit_test is 0"),
         (["--image-size", "10"], "images are 10×10; for the test of low resolution their sides may be multiples of 4"),

@@ -3,7 +3,9 @@
 import builtins
 import subprocess
 import sys
+from itertools import pairwise
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -158,6 +160,37 @@ def test_given_axes_are_drawn_on(images, path):
     assert len({container[0].get_color() for container in axes[4].containers}) == 2
 
 
+def test_many_times_leave_legible_labels(images):
+    times = np.geomspace(0.5, 12, 40)
+    figure = plotting.entry_times(scale_space(images[0], times, isvs_jax.SplitLBI(step_size=0.038)))
+    bar = figure.axes[1]
+    labels = [label.get_text() for label in bar.get_yticklabels()]
+    assert labels[-1] == "later"
+    assert 9 <= len(labels) <= 13
+    for place, label in zip(bar.get_yticks()[:-1], labels[:-1], strict=True):
+        assert float(label) == pytest.approx(times[int(place)], rel=1e-2)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in bar.get_yticklabels()]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+
+
+def test_pictures_are_drawn_outside_of_jit(images):
+    def entered(image):
+        return plotting.support_size(scale_space(image, TIMES)).axes[0].lines[0].get_ydata()
+
+    with pytest.raises(TypeError, match="path is traced; pictures are drawn of values, outside of jit, vmap and grad"):
+        jax.jit(entered)(images[0])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("solver", [isvs_jax.SplitLBI(), isvs_jax.SplitLBI(scheme="explicit")], ids=lambda s: s.scheme)
+def test_the_path_of_an_image_is_taken_for_its_own(dtype, solver):
+    image = 1000 * np.random.default_rng(0).uniform(size=(64, 64, 3))
+    image = jnp.asarray(image, dtype)
+    figure = plotting.scale_space_strip(image, scale_space(image, [0.001, 0.01], solver), ["dense"], limits=(0, 1000))
+    assert len(figure.axes) == 3
+
+
 def test_pyplot_holds_no_figure(path):
     plotting.support_size(path)
     pyplot = sys.modules.get("matplotlib.pyplot")
@@ -196,6 +229,32 @@ def strip(*arguments, **options):
         (strip(outputs=["blur"]), ValueError, "outputs is 'blur'; it may be one of"),
         (strip(limits=(1.0, 0.0)), ValueError, "limits is .1.0, 0.0.; it may be two increasing numbers"),
         (strip(limits=(2.0, 3.0)), ValueError, "has mean .*, outside of limits"),
+        (strip(limits="auto"), TypeError, "limits is 'auto'; it may hold real numbers"),
+        (
+            lambda images, path: plotting.scale_space_strip(path, images),
+            TypeError,
+            "path is ndarray; it may be a ScaleSpace",
+        ),
+        (
+            lambda images, path: plotting.scale_space_strip(images * np.float32("nan"), path),
+            ValueError,
+            "image holds values that are not finite",
+        ),
+        (
+            lambda images, path: plotting.scale_space_strip(images[::-1], path),
+            ValueError,
+            r"path is not that of image: .* mean .* path may be scale_space\(image, times\)",
+        ),
+        (
+            lambda images, path: plotting.denoising_curves(images[::-1], images, path),
+            ValueError,
+            r"path is not that of noisy: .* path may be scale_space\(noisy, times\)",
+        ),
+        (
+            lambda images, path: plotting.denoising_curves(images, path, images),
+            TypeError,
+            "clean is ScaleSpace; it may be an array",
+        ),
         (strip(axes=[1] * 16), TypeError, "axes is int; it may be a matplotlib Axes"),
         (strip(axes=[1] * 3), ValueError, "it may be 4 rows of 4 axes, or 16 axes in a row"),
         (
@@ -248,6 +307,36 @@ def strip(*arguments, **options):
             lambda *_: plotting.accuracy_by_severity({"a": [0.5] * 4}),
             ValueError,
             r"accuracies\['a'\] has shape \(4,\); it may be \[5\]",
+        ),
+        (
+            lambda *_: plotting.accuracy_by_severity({"a": {1: 0.5}}, [1]),
+            TypeError,
+            r"accuracies\['a'\] is \{1: 0.5\}; it may hold real numbers",
+        ),
+        (
+            lambda *_: plotting.accuracy_by_severity({"a": [[0.5, 0.4], [0.3]]}, [1, 2]),
+            TypeError,
+            r"accuracies\['a'\] is .*; it may hold real numbers",
+        ),
+        (
+            lambda *_: plotting.accuracy_by_severity({"a": [0.5]}, ["low"]),
+            TypeError,
+            r"severities is \['low'\]; it may hold real numbers",
+        ),
+        (
+            lambda *_: plotting.accuracy_by_severity({"a": [0.5]}, [1], intervals=[[0.4, 0.6]]),
+            TypeError,
+            "intervals is list; it may be a mapping",
+        ),
+        (
+            lambda *_: plotting.accuracy_by_severity({"a": [0.5]}, [1], chance="tenth"),
+            TypeError,
+            "chance is 'tenth'; it may hold real numbers",
+        ),
+        (
+            lambda *_: plotting.accuracy_by_severity({"a": [0.5]}, [1], chance=[0.1, 0.2]),
+            ValueError,
+            r"chance has shape \(2,\); it may be one number",
         ),
         (lambda *_: plotting.accuracy_by_severity({"a": [50.0]}, [1]), ValueError, "shares in .0, 1., not per cent"),
         (lambda *_: plotting.accuracy_by_severity({"a": [0.5]}, [1], chance=10), ValueError, "chance is 10.0"),

@@ -8,6 +8,7 @@ import pytest
 
 from isvs_jax import data, smooth
 from isvs_jax.training import (
+    ConfigurationChangedError,
     DataChoice,
     Inputs,
     Resources,
@@ -19,7 +20,7 @@ from isvs_jax.training import (
     load_classifier,
 )
 from isvs_jax.training.command import main, parse
-from isvs_jax.training.run import _load, _resolved
+from isvs_jax.training.run import _resolved, load_data
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
 SHORT = ["--train.epochs", "2", "--train.batch-size", "16", "--train.ema-decay", "0.9"]
@@ -62,8 +63,10 @@ def test_the_trained_classifier_comes_back(trained: Path) -> None:
 
 
 def test_the_same_command_again_uses_what_is_there_and_another_is_refused(
-    trained: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What was tested is not tested again.
+    monkeypatch.setattr("isvs_jax.training.run.evaluate", None)
     before = json.loads((trained / "result.json").read_text())
     arguments = ["raw", "--out", str(trained), *SMALL, *SHORT, "--data.validation-share", "0.2"]
     assert main(arguments) == 0
@@ -72,6 +75,16 @@ def test_the_same_command_again_uses_what_is_there_and_another_is_refused(
     assert len(json.loads((trained / "environment.json").read_text())) == 2
     assert main([*arguments, "--train.seed", "1"]) == 1
     assert "train.seed: 0 there, 1 asked for" in capsys.readouterr().err
+
+
+def test_images_that_are_loaded_already_are_the_same_run(trained: Path) -> None:
+    run = parse(["raw", "--out", str(trained), *SMALL, *SHORT, "--data.validation-share", "0.2"])
+    dataset = load_data(run.data, progress=False)
+    before = json.loads((trained / "result.json").read_text())
+    assert execute(run, dataset=dataset, progress=False) == before
+    other = dataclasses.replace(dataset, test=data.Split(dataset.test.images[:-1], dataset.test.labels[:-1]))
+    with pytest.raises(ConfigurationChangedError, match="test_images_sha256"):
+        execute(run, dataset=other, progress=False)
 
 
 def test_wrong_folders_and_names_are_refused(trained: Path, tmp_path: Path) -> None:
@@ -105,5 +118,5 @@ def test_mirror_images_are_as_the_data_say_or_as_a_person_says() -> None:
     ]
     for more, expected in said:
         run = parse(["raw", *SMALL, *more])
-        dataset = _load(run.data, False)
+        dataset = load_data(run.data, progress=False)
         assert _resolved(run, dataset).augmentation.flip is expected

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from isvs_jax.robustness.report.report import Report
 from isvs_jax.robustness.report.results import AttackResult, Curve, Doubling, StepReach
-from isvs_jax.robustness.report.text import NOTHING, capital, grouped, interval, norm_name, percent, radius, table
+from isvs_jax.robustness.report.text import (
+    NOTHING,
+    ball_name,
+    capital,
+    grouped,
+    interval,
+    norm_name,
+    percent,
+    radius,
+    table,
+)
 
 
 def attack_sections(report: Report) -> list[str]:
@@ -26,10 +36,6 @@ def attack_sections(report: Report) -> list[str]:
     return sections
 
 
-def _ball(norm: str, epsilon: float) -> str:
-    return f"{norm_name(norm)}, ε = {radius(epsilon)}"
-
-
 def _attack_table(report: Report, found: list[AttackResult]) -> list[str]:
     names = list(found[0].masks)
     rows = []
@@ -38,7 +44,9 @@ def _attack_table(report: Report, found: list[AttackResult]) -> list[str]:
         shown = [percent(accuracies[name]) if name in accuracies else NOTHING for name in names]
         warned = str(len(report.attack_warnings(attack)) or "none")
         ends = interval(attack.worst.interval)
-        rows.append([_ball(attack.norm, attack.epsilon), *shown, f"**{percent(attack.worst.accuracy)}**", ends, warned])
+        rows.append(
+            [ball_name(attack.norm, attack.epsilon), *shown, f"**{percent(attack.worst.accuracy)}**", ends, warned]
+        )
     counts = sorted({attack.count for attack in found})
     order = "each on what those before it had left" if found[0].cumulative else "each on every image"
     what = (
@@ -48,7 +56,7 @@ def _attack_table(report: Report, found: list[AttackResult]) -> list[str]:
     if found[0].kind == "defence":
         what += " The model is a network behind a defence: the columns are the six ways of attacking one."
     said = [
-        (f"{_ball(attack.norm, attack.epsilon)}, {percent(attack.worst.accuracy)}%", sentence)
+        (f"{ball_name(attack.norm, attack.epsilon)}, {percent(attack.worst.accuracy)}%", sentence)
         for attack in found
         for sentence in report.attack_warnings(attack)
     ]
@@ -79,7 +87,7 @@ def _not_checked(report: Report) -> list[str]:
         f"No ε-curve was made in {norm_name(norm)}: nothing shows that the attacks take this model to chance there."
         for norm in dict.fromkeys(norm for norm, _ in balls if norm not in curved)
     ]
-    missing = [_ball(*ball) for ball in balls if ball not in doubled]
+    missing = [ball_name(*ball) for ball in balls if ball not in doubled]
     if missing:
         sentences.append(f"Twice the steps were not tried ({'; '.join(missing)}): whether they suffice is not known.")
     return sentences
@@ -107,7 +115,7 @@ def _curve(curve: Curve) -> list[str]:
 def _doublings(doublings: Sequence[Doubling]) -> list[str]:
     rows, said = [], []
     for entry in doublings:
-        ball = _ball(entry.norm, entry.epsilon)
+        ball = ball_name(entry.norm, entry.epsilon)
         effort = str(entry.num_steps) if entry.num_queries is None else f"{entry.num_steps} / {entry.num_queries}"
         accuracies = (percent(entry.accuracy), percent(entry.accuracy_doubled))
         rows.append([ball, entry.attack, str(entry.count), effort, *accuracies, str(len(entry.warnings) or "none")])

@@ -14,7 +14,8 @@ from isvs_jax.robustness.report.metrics import (
 )
 from isvs_jax.robustness.report.normaliser import Normaliser
 from isvs_jax.robustness.report.report import Report
-from isvs_jax.robustness.report.text import listed, norm_name, radius
+from isvs_jax.robustness.report.results import AttackResult
+from isvs_jax.robustness.report.text import ball_name, listed
 from isvs_jax.robustness.resolution import chance_corrected
 
 ALL = "all corruptions"
@@ -40,12 +41,21 @@ def corruption_means(report: Report) -> tuple[Statistic, ...]:
     """Mean accuracy over all corruptions and over each category, then fog and contrast."""
     if not report.corruptions:
         return ()
-    groups = {ALL: list(report.corruptions)} | report.groups()
-    groups |= {name: [name] for name in SHOWN_BESIDE if name in report.corruptions}
     return tuple(
         Statistic(label, report.mean_accuracy(names), report.mean_accuracy_interval(names))
-        for label, names in groups.items()
+        for label, names in corruption_groups(report).items()
     )
+
+
+def corruption_groups(report: Report) -> dict[str, list[str]]:
+    """The corruptions that each of `corruption_means` is of, by its label."""
+    groups = {ALL: list(report.corruptions)} | report.groups()
+    return groups | {name: [name] for name in SHOWN_BESIDE if name in report.corruptions}
+
+
+def robust_label(attack: AttackResult) -> str:
+    """What `summary` calls the robust accuracy within a ball."""
+    return f"robust, {ball_name(attack.norm, attack.epsilon)}"
 
 
 def relative_errors(report: Report, normaliser: Normaliser | None) -> tuple[tuple[Statistic, ...], tuple[str, ...]]:
@@ -134,9 +144,8 @@ def summary(report: Report, normaliser: Normaliser | None = None) -> tuple[Stati
     figures = [Statistic("clean", report.clean.accuracy, report.clean.interval), *corruption_means(report)]
     figures += [*relative_errors(report, normaliser)[0], *calibration(report)]
     for attack in report.attacks:
-        label = f"robust, {norm_name(attack.norm)}, ε = {radius(attack.epsilon)}"
         worst = attack.worst
-        figures.append(Statistic(label, worst.accuracy, worst.interval, report.attack_warnings(attack)))
+        figures.append(Statistic(robust_label(attack), worst.accuracy, worst.interval, report.attack_warnings(attack)))
     return (*figures, *resolution_means(report))
 
 

@@ -38,6 +38,15 @@ def radius(epsilon: float) -> str:
     return f"{epsilon:g}"
 
 
+def ball_name(norm: str, epsilon: float) -> str:
+    """A ball of an attack.
+
+    >>> ball_name("linf", 8 / 255)
+    'L∞, ε = 8/255'
+    """
+    return f"{norm_name(norm)}, ε = {radius(epsilon)}"
+
+
 def percent(value: float) -> str:
     """A share in percent, to one decimal."""
     return f"{100 * value:.1f}"
