@@ -15,10 +15,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import jax
 import tyro
 
-from experiments import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
+from experiments.claims import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
 from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
 from experiments.study import Study
+from isvs_jax.training import TerminatedError
 
 _DESCRIPTION = """Put a claim to the test: train, judge, and write a table and pictures.
 
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
             _run_all(chosen.study)
         else:
             print(write_section(_RUNS[type(chosen)](chosen), chosen.study.root, chosen), flush=True)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TerminatedError):
         print("\nInterrupted. What is finished is kept: give the same command again to go on.", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ModuleNotFoundError, FloatingPointError) as error:

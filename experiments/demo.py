@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from experiments import adversarial, corruptions, methods
+from experiments.claims import adversarial, corruptions, methods
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.judging import judged

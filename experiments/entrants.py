@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.noise_level import noise_level_defence
+from experiments.measures.noise_level import noise_level_defence
 from isvs_jax import SplitLBI
 from isvs_jax.robustness import Defence, smoothing_defence
 from isvs_jax.training.views import View

@@ -112,8 +112,8 @@ def test_a_look_at_all_leaves_out_what_has_nothing_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from experiments import __main__ as module
-    from experiments.additions import Additions
-    from experiments.adversarial import Adversarial
+    from experiments.claims.additions import Additions
+    from experiments.claims.adversarial import Adversarial
     from experiments.entrants import Entrant
     from experiments.judging import report_folder
     from isvs_jax.robustness.report import write_report

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments.entry_order import (
+from experiments.claims.scales import Scales, crossing, squares_table, stripes, stripes_table
+from experiments.claims.scales_pictures import entry_figure
+from experiments.measures.entry_order import (
     entries,
     first_entry,
     square,
@@ -12,8 +14,6 @@ from experiments.entry_order import (
     stripe,
     total_variation_entry,
 )
-from experiments.scales import Scales, crossing, squares_table, stripes, stripes_table
-from experiments.scales_pictures import entry_figure
 from isvs_jax import SplitLBI, scale_space
 
 SIZE = 16

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.cue_conflict import Hybrids, Pairs
-from experiments.entry_order import SquareEntries, straight_entry
 from experiments.estimates import Estimate
+from experiments.measures.cue_conflict import Hybrids, Pairs
+from experiments.measures.entry_order import SquareEntries, straight_entry
 from isvs_jax.plotting._axes import COLOURS, as_shown, look, new_figure
 from isvs_jax.training.views import View
 

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import filtering_pictures
 from experiments.accuracies import accuracy_columns, accuracy_table
-from experiments.contours import energy_taken
+from experiments.claims import filtering_pictures
 from experiments.entrants import chosen_entrants
 from experiments.estimates import Estimate
 from experiments.judging import judged, referee_images
-from experiments.matching import FILTERS, Kept, equals, kept
+from experiments.measures.contours import energy_taken
+from experiments.measures.matching import FILTERS, Kept, equals, kept
 from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from experiments.ablation_picture import dot_plot
+from experiments.claims.ablation_picture import dot_plot
 from experiments.differences import differences
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate, figures

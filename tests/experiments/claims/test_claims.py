@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from experiments import additions, adversarial, corruptions, methods, resolution
+from experiments.claims import additions, adversarial, corruptions, methods, resolution
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.judging import judged, report_folder

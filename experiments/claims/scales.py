@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import scales_pictures
-from experiments.cue_conflict import Decisions, Hybrids, Pairs, decisions, hybrids, pairs
-from experiments.entry_order import (
+from experiments.claims import scales_pictures
+from experiments.estimates import Estimate, estimate
+from experiments.judging import NothingFinishedError, referee_images
+from experiments.measures.cue_conflict import Decisions, Hybrids, Pairs, decisions, hybrids, pairs
+from experiments.measures.entry_order import (
     LONGER,
     SquareEntries,
     entries,
@@ -20,8 +22,6 @@ from experiments.entry_order import (
     straight_entry,
     stripe,
 )
-from experiments.estimates import Estimate, estimate
-from experiments.judging import NothingFinishedError, referee_images
 from experiments.section import Section, Table
 from experiments.study import Study
 from experiments.trainings import train_one, training_folder, trainings

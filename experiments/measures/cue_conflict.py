@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.matching import shown
+from experiments.measures.matching import shown
 from isvs_jax import SplitLBI
 from isvs_jax.models import LogitsFn
 from isvs_jax.training.smoothing import padded

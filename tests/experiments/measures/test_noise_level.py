@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from experiments.noise_level import noise_level, noise_level_defence
+from experiments.measures.noise_level import noise_level, noise_level_defence
 
 KEY = jax.random.key(5)
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.contours import differences
+from experiments.measures.contours import differences
 from isvs_jax import Edges, SplitLBI, difference, smooth
 
 LONGER = 2.0

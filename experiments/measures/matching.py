@@ -7,7 +7,7 @@ from typing import get_args
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.contours import contour_error, energy_taken, noise_left, psnr
+from experiments.measures.contours import contour_error, energy_taken, noise_left, psnr
 from isvs_jax import SplitLBI
 from isvs_jax.training.filters import FilterKind, matched_strength
 from isvs_jax.training.views import View, show_views

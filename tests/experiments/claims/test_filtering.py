@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import filtering
-from experiments.contours import contour_error, contours, noise_left, psnr
-from experiments.filtering import Filtering, match, match_tables
-from experiments.filtering_pictures import strip, trade_off
-from experiments.matching import FILTERS, equals, kept, shown
+from experiments.claims import filtering
+from experiments.claims.filtering import Filtering, match, match_tables
+from experiments.claims.filtering_pictures import strip, trade_off
+from experiments.measures.contours import contour_error, contours, noise_left, psnr
+from experiments.measures.matching import FILTERS, equals, kept, shown
 from experiments.section import write_section
 from experiments.study import Study
 from isvs_jax import SplitLBI, data

@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from experiments import ablation
-from experiments.ablation import BASE, BASE_LABELS, CHOICES, Ablation, selected
-from experiments.ablation_picture import dot_plot
+from experiments.claims import ablation
+from experiments.claims.ablation import BASE, BASE_LABELS, CHOICES, Ablation, selected
+from experiments.claims.ablation_picture import dot_plot
 from experiments.differences import difference, shares
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from experiments.ablation_picture import dot_plot
 from experiments.accuracies import accuracy_columns, accuracy_table
+from experiments.claims.ablation_picture import dot_plot
 from experiments.differences import differences
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate

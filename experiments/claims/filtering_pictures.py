@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.matching import Kept, kept, shown
+from experiments.measures.matching import Kept, kept, shown
 from isvs_jax import SplitLBI
 from isvs_jax.plotting._axes import as_shown, look, new_figure
 from isvs_jax.robustness.report.metrics import mean_interval

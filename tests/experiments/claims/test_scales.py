@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import scales
-from experiments.cue_conflict import Decisions, decisions, hybrids, pairs, split
+from experiments.claims import scales
+from experiments.claims.scales import Scales, cue_tables, run, shape_shares
+from experiments.claims.scales_pictures import hybrids_figure, shape_share_figure
 from experiments.estimates import Estimate
-from experiments.scales import Scales, cue_tables, run, shape_shares
-from experiments.scales_pictures import hybrids_figure, shape_share_figure
+from experiments.measures.cue_conflict import Decisions, decisions, hybrids, pairs, split
 from experiments.section import write_section
 from experiments.study import Study
 from isvs_jax import SplitLBI, data, scale_space

@@ -1,0 +1,1 @@
+"""What is measured on images: contours, noise, hybrids, times of entry."""
