@@ -10,6 +10,7 @@ import pytest
 from experiments import judging, trainings
 from experiments.__main__ import main
 from experiments.sizes import SIZES
+from isvs_jax.training import TerminatedError
 from isvs_jax.training.run import DataChoice
 
 TINY = replace(
@@ -97,11 +98,14 @@ def test_all_of_them_are_numbered_and_share_a_page(
         assert f"{kind.__name__} hold." in page
 
 
-def test_a_stop_is_polite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("told", [KeyboardInterrupt(), TerminatedError("by SIGTERM")], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stop_is_polite(
+    told: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from experiments import __main__ as command
 
     def interrupted(_: object) -> None:
-        raise KeyboardInterrupt
+        raise told
 
     monkeypatch.setattr(command, "_RUNS", dict.fromkeys(command._RUNS, interrupted))
     assert main(["methods", "--out", str(tmp_path)]) == 130
