@@ -46,6 +46,8 @@ def as_page(notebook: Path) -> tuple[str, dict[str, bytes]]:
                 name = f"{notebook.stem}_{len(pictures) + 1}.png"
                 pictures[name] = base64.b64decode("".join(data["image/png"]))
                 parts.append(f"![What the cell above draws]({name})")
-            else:
+            elif "text/html" in data:
                 parts.append("".join(data["text/html"]))
+            else:
+                parts.append(f"```text\n{''.join(data['text/plain'])}\n```")
     return "\n\n".join(parts) + "\n", pictures

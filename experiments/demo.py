@@ -21,7 +21,7 @@ import tyro
 from experiments.claims import adversarial, corruptions, methods
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
-from experiments.judging import judged
+from experiments.judging import check_entrants, judged
 from experiments.section import Section, Table, write_section
 from experiments.sizes import SIZES, Size
 from experiments.study import Study
@@ -114,7 +114,9 @@ class Demo:
 def run(demo: Demo) -> Section:
     """Train and judge what is missing; tables and pictures."""
     entrants = [Entrant.parse(text) for text in demo.entrants]
-    study, dataset = demo.study, _taken(demo.study)
+    study = demo.study
+    check_entrants(entrants, study.scale)
+    dataset = _taken(study)
     for number, entrant in enumerate(entrants, start=1):
         print(f"{number} of {len(entrants)}: {entrant}", flush=True)
         judged([entrant], study)
@@ -126,8 +128,7 @@ def run(demo: Demo) -> Section:
         f"Raw images and the path: {dataset.name}",
         "A network trained on images and one trained along their inverse scale space paths, on the same clean, "
         "corrupted, attacked and small images.",
-        # The first table of the attacks is a part of the whole.
-        (*whole.tables, *attacked.tables[1:]),
+        (*whole.tables, *attacked.tables),
         {
             **whole.pictures,
             **corrupted.pictures,
@@ -149,6 +150,8 @@ def _taken(study: Study) -> Dataset:
         limit_test=size.corrupted_count,
         progress=study.progress,
     )
+    if dataset.num_classes < 2:
+        raise ValueError(f"data is {size.data.spec!r}, which holds one class; it may hold two or more.")
     trainings(size)["raw"].steps_per_epoch(len(dataset.train))
     build_model(size.model, dataset.num_classes, dataset.image_shape)
     height, width, _ = dataset.image_shape

@@ -9,7 +9,7 @@ import jax
 from experiments.entrants import Entrant
 from experiments.sizes import Size
 from experiments.study import Study
-from experiments.trainings import train_one, trainings
+from experiments.trainings import check_training, train_one, training_folder, trainings
 from isvs_jax import data
 from isvs_jax.robustness import CORRUPTIONS, RESOLUTIONS, Report, evaluate
 from isvs_jax.robustness.report import read_report
@@ -54,7 +54,7 @@ def judged_by_seed(
     """As `judged`, the reports of each entrant by seed."""
     size = study.scale
     wanted, numbers = tuple(dict.fromkeys(entrants)), tuple(size.seeds if seeds is None else seeds)
-    _check_entrants(wanted, size)
+    check_entrants(wanted, size)
     if study.finished_only:
         return finished(wanted, study, numbers, attacks=attacks)
     found: dict[Entrant, dict[int, Report]] = {entrant: {} for entrant in wanted}
@@ -80,6 +80,7 @@ def finished(
             folders = (report_folder(study.root, entrant, seed, attacked) for attacked in kinds)
             there = next(filter(_is_finished, folders), None)
             if there is not None:
+                check_training(training_folder(study.root, entrant.training, seed), study.scale)
                 found.setdefault(entrant, {})[seed] = read_report(there)
     if not found:
         raise NothingFinishedError(
@@ -98,8 +99,8 @@ def _check_same_attacks(reports: Sequence[Report], root: Path) -> None:
             raise ValueError(f"{root} holds reports that differ in {name}; give another folder.")
 
 
-def _check_entrants(entrants: Sequence[Entrant], size: Size) -> None:
-    """All that can be known to be wrong before the first training."""
+def check_entrants(entrants: Sequence[Entrant], size: Size) -> None:
+    """Raise a ValueError for all that can be known to be wrong before the first training."""
     if not entrants:
         raise ValueError("entrants is empty; it may hold one or more, TRAINING or TRAINING@BEFORE.")
     known = trainings(size)

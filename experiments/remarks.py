@@ -9,11 +9,14 @@ from isvs_jax.robustness import Report
 from isvs_jax.robustness.report.text import grouped, radius
 
 
-def common_remarks(reports: Mapping[Entrant, tuple[Report, ...]], wanted: Sequence[Entrant] = ()) -> tuple[str, ...]:
-    """On how many images and trainings figures rest, what the intervals are, and who is missing.
+def common_remarks(
+    reports: Mapping[Entrant, tuple[Report, ...]], size: Size, wanted: Sequence[Entrant] = ()
+) -> tuple[str, ...]:
+    """On how many images and trainings figures rest, what the intervals are, who is missing, and what entrants are.
 
     Args:
         reports: By entrant, one a seed.
+        size: Of the study.
         wanted: Who was asked for.
     """
     every = [report for several in reports.values() for report in several]
@@ -35,17 +38,27 @@ def common_remarks(reports: Mapping[Entrant, tuple[Report, ...]], wanted: Sequen
         "means they are no generalisation. Methods have equal epochs, not equal work, and at small sizes they may not "
         "have converged; the best of many rows is flattered.",
         f"Judged at commit {', '.join(dict.fromkeys(_commits(every)))}; the command below drew it.",
+        *starting_remarks(size),
+        *_entrant_remarks(tuple(reports), size),
     )
 
 
-def entrant_remarks(entrants: Sequence[Entrant], size: Size) -> tuple[str, ...]:
-    """What must be said of some kinds of entrant, and of trainings that do not start from nothing."""
+def starting_remarks(size: Size) -> tuple[str, ...]:
+    """What trainings start from, where they do not start from nothing."""
+    if size.model.weights is None:
+        return ()
+    # A run is known by its folder's last names, such as trainings/raw/0; a file by its own.
+    path = Path(size.model.weights)
+    name = "/".join(path.absolute().parts[-3:]) if path.is_dir() else path.name
+    return (
+        f"All trainings start from {name}, a {size.model.name} that was trained before: {size.epochs} epochs at a "
+        f"learning rate of at most {size.learning_rate:g}.",
+    )
+
+
+def _entrant_remarks(entrants: Sequence[Entrant], size: Size) -> tuple[str, ...]:
+    """What must be said of some kinds of entrant."""
     found = []
-    if size.model.weights is not None:
-        found.append(
-            f"All trainings start from {Path(size.model.weights).name}, a {size.model.name} that was trained before: "
-            f"{size.epochs} epochs at a learning rate of at most {size.learning_rate:g}."
-        )
     if any("adversarial" in entrant.training for entrant in entrants):
         radius_and_steps = f"ε = {radius(size.training_epsilon)}, {size.training_attack_steps} steps"
         found.append(f"Adversarial training: {radius_and_steps}, a radius that may be among those of the test.")

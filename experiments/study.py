@@ -78,6 +78,8 @@ class Study:
             return chosen
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds is {self.seeds}; it may hold one or more different numbers.")
+        if not all(0 <= seed < 2**32 for seed in self.seeds):
+            raise ValueError(f"seeds is {self.seeds}; it may hold numbers of at least 0 and below 2³².")
         return replace(chosen, seeds=self.seeds, ablation_seeds=self.seeds[: len(size.ablation_seeds)])
 
 

@@ -1,6 +1,7 @@
 """The trainings that the experiments compare: each a name, at one size and one seed a folder of its own."""
 
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
 from isvs_jax.training.run import DataChoice, Run, load_data
+from isvs_jax.training.run_folder import FILE, difference
 from isvs_jax.training.views import View
 
 _MIXED = (View(4.0), View(8.0), View(8.0, "sparse"))
@@ -89,6 +91,30 @@ def _images(choice: DataChoice, progress: bool) -> Dataset:
 def training_folder(root: Path, name: str, seed: int) -> Path:
     """Where a training lies."""
     return root / "trainings" / name / str(seed)
+
+
+def check_training(folder: Path, size: Size) -> None:
+    """Raise a ValueError where a training that is there is not one of this study."""
+    if not (folder / FILE).exists():
+        return
+    kept = json.loads((folder / FILE).read_text())
+    there = {
+        "model": kept["model"]["name"],
+        "weights": "given" if "weights_sha256" in kept["model"] else "none",
+        "epochs": kept["train"]["epochs"],
+        "batch_size": kept["train"]["batch_size"],
+        "learning_rate": kept["train"]["optimizer"]["learning_rate"],
+    }
+    asked = {
+        "model": size.model.name,
+        "weights": "none" if size.model.weights is None else "given",
+        "epochs": size.epochs,
+        "batch_size": size.batch_size,
+        "learning_rate": size.learning_rate,
+    }
+    changes = difference(there, asked)
+    if changes:
+        raise ValueError(f"{folder} holds a training of another study: {'; '.join(changes)}. Give another folder.")
 
 
 def _sized(config: TrainConfig, size: Size) -> TrainConfig:

@@ -45,13 +45,10 @@ def session(devices: Sequence[jax.Device]) -> dict[str, Any]:
 
 def command_line() -> str:
     """The command that runs."""
-    program = Path(sys.argv[0])
-    if program.is_absolute() and program.suffix == ".py" and program.is_relative_to(_PACKAGE.parent):
-        # Python puts the file's path where `-m` was said.
-        parts = program.relative_to(_PACKAGE.parent).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__main__" else parts
-        if parts and all(part.isidentifier() for part in parts):
-            return shlex.join(["python", "-m", ".".join(parts), *sys.argv[1:]])
+    # Python puts a file's path where `-m` was said; what was said is in the specification of the module.
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    if module is not None:
+        return shlex.join(["python", "-m", module.name.removesuffix(".__main__"), *sys.argv[1:]])
     return shlex.join([Path(sys.executable).name, *sys.argv])
 
 

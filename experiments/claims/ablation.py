@@ -99,7 +99,7 @@ def run(claim: Ablation) -> Section:
         tuple(_table(group, changes, reports) for group in dict.fromkeys(choice.group for choice in changes)),
         {"differences": (picture, "Difference to the base in points of accuracy, with 95% intervals.")},
         (
-            *common_remarks(reports, entrants),
+            *common_remarks(reports, size, entrants),
             "Differences (Δ, in points) are of the same test images and, training by training, of the same seed: ± "
             "half of Student's 95% interval over the trainings, or, where there is one, of that over test images.",
             "Times mean other things for another ν or penalty: what has entered by then differs too.",

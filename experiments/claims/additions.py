@@ -9,7 +9,7 @@ from experiments.differences import differences
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.judging import judged_by_seed
-from experiments.remarks import common_remarks, entrant_remarks, warning_remarks
+from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 from isvs_jax.robustness.report.summary import robust_label
@@ -65,11 +65,10 @@ def run(claim: Additions) -> Section:
         if changes
         else {},
         (
-            *common_remarks(reports, wanted),
+            *common_remarks(reports, claim.study.scale, wanted),
             "Differences, in points, are of the same test images and, training by training, of the same seed: "
             + ("± half of Student's 95% interval over n seeds" if several else "± half of the 95% interval over images")
             + (", for n = 1 of the 95% interval over test images." if several else "."),
-            *entrant_remarks(tuple(reports), claim.study.scale),
             *warning_remarks(reports),
         ),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.entrants import Entrant, chosen_entrants
 from experiments.estimates import Estimate, estimate_of_shares, figures
 from experiments.judging import judged
-from experiments.remarks import common_remarks, entrant_remarks, warning_remarks
+from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 from isvs_jax.robustness import Report
@@ -60,11 +60,10 @@ def run(claim: Adversarial) -> Section:
             )
         },
         (
-            *common_remarks(reports, entrants),
+            *common_remarks(reports, claim.study.scale, entrants),
             f"Attacks: {', '.join(first.settings['attacks'])} of {first.settings['attack_steps']} steps and "
             f"{first.settings['attack_queries']} queries, L∞; each image counts as robust where none of them succeeds.",
             *(("A defence is attacked in every way of the second table, one after another.",) if defended else ()),
-            *entrant_remarks(tuple(reports), claim.study.scale),
             *warning_remarks(reports),
         ),
     )

@@ -52,7 +52,7 @@ def run(claim: Corruptions) -> Section:
         "Trained along the path, a network keeps more of its accuracy under natural corruptions.",
         (accuracy_table(reports, accuracy_columns(first, _COLUMNS)),),
         {"severity": (picture, "Accuracy against severity, the mean over corruptions; 0: clean images.")},
-        common_remarks(reports, entrants),
+        common_remarks(reports, claim.study.scale, entrants),
     )
 
 

@@ -97,7 +97,7 @@ def run(claim: Filtering) -> Section:
             f"{100 * _fine_share(images):.1f}% of the energy of these images, without their means, lies beyond half "
             "of the Nyquist frequency: where that is little, as in images that were enlarged, a frequency filter has "
             "little to lose.",
-            *(f"Accuracies: {remark}" for remark in common_remarks(reports, entrants)),
+            *(f"Accuracies: {remark}" for remark in common_remarks(reports, claim.study.scale, entrants)),
             *warning_remarks(reports),
         ),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.entrants import chosen_entrants
 from experiments.estimates import Estimate, figures
 from experiments.judging import judged
-from experiments.remarks import common_remarks, entrant_remarks, warning_remarks
+from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 
@@ -81,7 +81,7 @@ def run(claim: Methods) -> Section:
             )
         },
         (
-            *common_remarks(reports, entrants),
+            *common_remarks(reports, claim.study.scale, entrants),
             "n: trainings. ECE: expected calibration error, less is better; all else is accuracy.",
             *(
                 (
@@ -91,7 +91,6 @@ def run(claim: Methods) -> Section:
                 if first.attacks
                 else ()
             ),
-            *entrant_remarks(tuple(reports), claim.study.scale),
             *warning_remarks(reports),
         ),
     )

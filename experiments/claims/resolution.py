@@ -61,7 +61,7 @@ def run(claim: Resolution) -> Section:
             )
         },
         (
-            *common_remarks(reports, entrants),
+            *common_remarks(reports, claim.study.scale, entrants),
             "Images are shrunk by the factor and enlarged to their size again; each column is the mean over all "
             'settings that it names. "down, up" are the interpolations; JPEG is of the small image.',
         ),

@@ -22,9 +22,10 @@ from experiments.measures.entry_order import (
     straight_entry,
     stripe,
 )
+from experiments.remarks import starting_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
-from experiments.trainings import train_one, training_folder, trainings
+from experiments.trainings import check_training, train_one, training_folder, trainings
 from isvs_jax import data
 from isvs_jax.models import LogitsFn
 from isvs_jax.robustness.report.metrics import wilson
@@ -94,7 +95,10 @@ def run(claim: Scales) -> Section:
         "large scales of an image where these contradict the small ones.",
         (*cue_tables(seen, made), squares_table(squares, claim), stripes_table(claim.stripe_nus)),
         scales_pictures.pictures(of, made, shape_shares(seen), squares, claim.sides, claim.heights),
-        _remarks(of, {name: len(row[claim.splits[0]]) for name, row in seen.items()}, names, squares),
+        (
+            *_remarks(of, {name: len(row[claim.splits[0]]) for name, row in seen.items()}, names, squares),
+            *starting_remarks(size),
+        ),
     )
 
 
@@ -205,6 +209,7 @@ def _networks(names: Sequence[str], study: Study) -> dict[str, list[LogitsFn]]:
         if study.finished_only:
             if not (folder / RESULT_FILE).exists():
                 continue
+            check_training(folder, size)
         else:
             train_one(name, trainings(size)[name], size, seed, study.root, progress=study.progress)
         found.setdefault(name, []).append(load_classifier(folder))

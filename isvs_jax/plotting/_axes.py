@@ -138,7 +138,7 @@ def _check_means(image: jax.Array, path: ScaleSpace, name: str) -> None:
     values = as_numpy(image)
     wanted, found = (shown.mean(axis=(-3, -2), dtype=np.float64) for shown in (values, as_numpy(path.dense)))
     # What float32 loses along a path is far less; half precision rounds every pixel.
-    allowed = max(1e-4, float(jnp.finfo(image.dtype).eps)) * np.abs(values).max()
+    allowed = max(1e-4, float(jnp.finfo(image.dtype).eps)) * np.abs(values).max(axis=(-3, -2, -1))[:, None]
     apart = np.abs(found - wanted) > allowed
     if apart.any():
         place = tuple(np.argwhere(apart)[0])

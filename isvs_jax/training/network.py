@@ -23,6 +23,10 @@ class ModelChoice:
     dtype: Literal["float32", "bfloat16"] = "float32"
     weights: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.weights == "":
+            raise ValueError("weights is ''; it may be a file of weights or the folder of a run.")
+
 
 def build_model(choice: ModelChoice, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
     """The network of a choice for a data set."""

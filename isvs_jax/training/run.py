@@ -116,7 +116,7 @@ def execute(
         dataset = load_data(run.data, progress=progress and first)
     config = _resolved(run, dataset)
     model = build_model(run.model, dataset.num_classes, dataset.image_shape)
-    weights = starting_weights(run.model.weights, model, dataset.image_shape) if run.model.weights else None
+    weights = starting_weights(run.model.weights, model, dataset.image_shape) if run.model.weights is not None else None
     if _claimed(run.out, _fingerprint(run, config, dataset, weights)) and first:
         say(f"{run.out} holds this run already: it goes on where it stopped.")
     if first:
@@ -139,14 +139,16 @@ def execute(
         say=say if first else None,
     )
     hashed = environment.parameters_hash(jax.device_get(state.variables))
-    if (known := _known_result(run.out)).get("parameters_sha256") == hashed:
+    tested = {"parameters_sha256": hashed, "test_labels_sha256": _hash(dataset.test.labels)}
+    known = _known_result(run.out)
+    if tested.items() <= known.items():
         return known
     logits_fn = models.logits_fn(model, state.variables)
     result = {
         "clean_accuracy": evaluate(logits_fn, dataset.test.images, dataset.test.labels),
         "test_images": len(dataset.test),
         "parameters": models.count_parameters(state.variables),
-        "parameters_sha256": hashed,
+        **tested,
         "steps": int(state.step),
         "seconds": read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1),
     }
@@ -201,11 +203,15 @@ def _fingerprint(
             "validation_share": run.data.validation_share,
             "images_sha256": data.digest(dataset.train),
             "test_images_sha256": data.digest(dataset.test),
-            "labels_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train.labels).tobytes()).hexdigest(),
+            "labels_sha256": _hash(dataset.train.labels),
         },
         "model": {"name": run.model.name, "dtype": run.model.dtype} | started,
         "train": dataclasses.asdict(config),
     }
+
+
+def _hash(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _claimed(folder: Path, fingerprint: dict[str, Any]) -> bool:

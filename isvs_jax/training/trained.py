@@ -74,7 +74,15 @@ def _configuration(folder: str | Path) -> dict[str, Any]:
     file = Path(folder) / FILE
     if not file.exists():
         raise FileNotFoundError(f"{folder} is not the folder of a run: it has no {FILE}.")
-    return json.loads(file.read_text())
+    try:
+        kept = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read: {error}.") from None
+    if not {"data", "model", "train"} <= kept.keys():
+        raise FileNotFoundError(
+            f"{folder} is not the folder of one run; those of a study lie in trainings/NAME/SEED within its folder."
+        )
+    return kept
 
 
 def _model(kept: Mapping[str, Any]) -> nn.Module:

@@ -29,6 +29,8 @@ def starting_weights(path: str | Path, model: nn.Module, image_shape: tuple[int,
         ModuleNotFoundError: A file is read by PyTorch, which is not installed.
         ValueError: They are of another network, which is described.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"weights is {str(path)!r}; there is neither such a file nor such a folder.")
     if not Path(path).is_dir():
         if not isinstance(model, ResNet | ResNet18 | ResNet50 | WideResNet):
             raise ValueError(
@@ -46,7 +48,8 @@ def starting_weights(path: str | Path, model: nn.Module, image_shape: tuple[int,
             f"weights is {str(path)!r}, which holds another network: {name} has shape {shapes[1].get(name, 'none')} "
             f"there, {shapes[0].get(name, 'none')} here; {len(apart)} differ."
         )
-    return found
+    # Not on one device: several processes place them on theirs.
+    return jax.device_get(found)
 
 
 def _shapes(variables: Variables) -> dict[str, tuple[int, ...]]:

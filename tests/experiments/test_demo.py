@@ -180,7 +180,10 @@ def test_a_stop_is_polite(
         (["--limit-test", "0"], "limit_test is 0"),
         (["--image-size", "10"], "images are 10×10; for the test of low resolution their sides may be multiples of 4"),
         (["--seeds", "1", "1"], "seeds is (1, 1)"),
+        (["--seeds", "0", "-1"], "seeds is (0, -1); it may hold numbers of at least 0"),
         (["--entrants", "raw@"], "entrant is 'raw@'"),
+        (["--entrants", "raw", "rew"], "entrants holds 'rew'"),
+        (["--entrants"], "entrants is empty"),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_written(

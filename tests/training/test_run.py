@@ -82,6 +82,9 @@ def test_images_that_are_loaded_already_are_the_same_run(trained: Path) -> None:
     dataset = load_data(run.data, progress=False)
     before = json.loads((trained / "result.json").read_text())
     assert execute(run, dataset=dataset, progress=False) == before
+    # What the test says depends on its labels too.
+    swapped = dataclasses.replace(dataset, test=data.Split(dataset.test.images, dataset.test.labels[::-1].copy()))
+    assert execute(run, dataset=swapped, progress=False)["test_labels_sha256"] != before["test_labels_sha256"]
     other = dataclasses.replace(dataset, test=data.Split(dataset.test.images[:-1], dataset.test.labels[:-1]))
     with pytest.raises(ConfigurationChangedError, match="test_images_sha256"):
         execute(run, dataset=other, progress=False)

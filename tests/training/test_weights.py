@@ -47,6 +47,12 @@ def test_a_run_starts_from_another(first: Path, tmp_path: Path) -> None:
     )
 
 
+def test_weights_of_a_run_are_on_no_device(first: Path) -> None:
+    # Several processes place them on devices that one alone does not see.
+    found = starting_weights(first, models.build("cnn", 10, 1), SHAPE)
+    assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(found))
+
+
 def test_weights_belong_to_the_run(first: Path, tmp_path: Path) -> None:
     out = tmp_path / "second"
     run = run_at(out, *STILL, "--model.weights", str(first))
@@ -67,6 +73,7 @@ def test_weights_from_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     model = models.build("resnet20", 10, 1)
     variables = models.init(model, jax.random.key(3), SHAPE)
     monkeypatch.setattr("isvs_jax.training.weights.read_state_dict", lambda path: export_names(variables))
+    (tmp_path / "resnet20.th").touch()
     found = starting_weights(tmp_path / "resnet20.th", model, SHAPE)
     assert jax.tree.structure(found) == jax.tree.structure(variables)
     jax.tree.map(np.testing.assert_array_equal, found, variables)
@@ -75,9 +82,16 @@ def test_weights_from_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_weights_of_another_network_are_refused(first: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds another network: .* has shape"):
         starting_weights(first, models.build("cnn", 7, 1), SHAPE)
+    (tmp_path / "weights.pt").touch()
     with pytest.raises(ValueError, match=r"a CNN takes none from PyTorch; it may be the folder of a run"):
         starting_weights(tmp_path / "weights.pt", models.build("cnn", 10, 1), SHAPE)
-    with pytest.raises(FileNotFoundError, match="There is no file"):
+    with pytest.raises(FileNotFoundError, match="there is neither such a file nor such a folder"):
         starting_weights(tmp_path / "none.pt", models.build("resnet20", 10, 1), SHAPE)
-    with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="is not the folder of one run"):
         starting_weights(tmp_path, models.build("cnn", 10, 1), SHAPE)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json cannot be read"):
+        starting_weights(tmp_path, models.build("cnn", 10, 1), SHAPE)
+    with pytest.raises(ValueError, match="weights is ''"):
+        ModelChoice(weights="")

@@ -1,6 +1,11 @@
 """Claims from finished reports to tables and pictures."""
 
+import json
+import shutil
 from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ from experiments.claims import additions, adversarial, corruptions, methods, res
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.judging import judged, report_folder
-from experiments.remarks import entrant_remarks
+from experiments.remarks import starting_remarks
 from experiments.section import Table, write_section
 from experiments.study import Study
 from experiments.trainings import trainings
@@ -121,9 +126,38 @@ def test_bad_names_are_refused_before_anything_is_trained(study: Study) -> None:
     assert not (study.root / "none").exists()
 
 
-@pytest.mark.parametrize("seeds", [(), (1, 1)])
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 4}, {"weights": "w.th"}, {"model": "resnet20"}, {"learning_rate": 1.0}]
+)
+def test_a_look_at_a_study_of_other_trainings_is_refused(settings: dict, study: Study, tmp_path: Path) -> None:
+    shutil.copytree(study.root / "reports" / "raw", tmp_path / "reports" / "raw")
+    claim({"model": asdict(ModelChoice()), "train": asdict(trainings(study.scale)["raw"])}, tmp_path)
+    look = replace(study, out=tmp_path)
+    assert len(judged([Entrant("raw")], look)[Entrant("raw")]) == 3
+    with pytest.raises(ValueError, match=rf"raw/0 holds a training of another study: {next(iter(settings))}"):
+        judged([Entrant("raw")], replace(look, **settings))
+
+
+def claim(kept: dict, root: Path) -> None:
+    """What a training leaves of itself."""
+    folder = root / "trainings" / "raw" / "0"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize("module", [corruptions, resolution, methods, adversarial])
+def test_every_page_says_what_trainings_started_from(module: ModuleType, study: Study, tmp_path: Path) -> None:
+    shutil.copytree(study.root / "reports" / "raw", tmp_path / "reports" / "raw")
+    kept = {"model": asdict(ModelChoice()) | {"weights_sha256": "0"}, "train": asdict(trainings(study.scale)["raw"])}
+    claim(kept, tmp_path)
+    kind = getattr(module, module.__name__.rpartition(".")[2].capitalize())
+    section = module.run(kind(replace(study, out=tmp_path, weights="folder/weights.th"), ("raw",)))
+    assert sum("start from weights.th" in text for text in section.remarks) == 1
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1), (0, -1)])
 def test_seeds_are_one_or_more_different_numbers(seeds: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="it may hold one or more different numbers"):
+    with pytest.raises(ValueError, match=r"seeds is \("):
         _ = Study(seeds=seeds).scale
 
 
@@ -136,6 +170,6 @@ def test_other_data_have_their_own_size() -> None:
     assert tuned.model == ModelChoice("resnet20", weights="folder/weights.th")
     assert trainings(tuned)["augmix"].optimizer.learning_rate == 1e-3
     said = "All trainings start from weights.th, a resnet20 that was trained before: 3 epochs at a learning rate of at "
-    assert entrant_remarks((), tuned) == (f"{said}most 0.001.",)
+    assert starting_remarks(tuned) == (f"{said}most 0.001.",)
     with pytest.raises(ValueError, match="epochs is 0; it may be a positive integer"):
         trainings(Study(epochs=0).scale)
