@@ -98,3 +98,11 @@ def test_a_state_dict_of_another_network_is_refused() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.th"):
         read_state_dict(tmp_path / "none.th")
+
+
+@pytest.mark.parametrize("content", [b"text", b"", b'{"a": 1}'])
+def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="files are read by PyTorch, which no extra installs")
+    (tmp_path / "weights.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights\.pt is no checkpoint of arrays written by torch\.save"):
+        read_state_dict(tmp_path / "weights.pt")
