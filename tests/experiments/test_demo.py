@@ -98,12 +98,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_leaves_a_report_numbers_and_pictures(finished: Path) -> None:
-    whole, left, _ = tables(finished)
+    whole, robust, left, _ = tables(finished)
     assert tuple(whole["rows"]) == ENTRANTS
     assert {"clean", "noise", "contrast", "robust, L∞, ε = 8/255", "low resolution, mean"} <= set(whole["columns"])
     for cells in whole["rows"].values():
         for cell in cells[1:]:
             assert 0 <= cell["mean"] <= 1
+    # The figure without attack that robust ones stand beside is of the same images.
+    assert robust["columns"][:2] == ["clean", "clean, images under attack"]
     assert left["columns"] == WAYS
     report = (finished / "report.md").read_text()
     for part in (
@@ -120,7 +122,7 @@ def test_it_leaves_a_report_numbers_and_pictures(finished: Path) -> None:
 
 
 def test_a_smoothed_network_survives_no_attack_that_its_worst_case_counts(finished: Path) -> None:
-    whole, left, _ = tables(finished)
+    whole, _, left, _ = tables(finished)
     (row,) = left["rows"].values()
     shares = [cell["mean"] for cell in row]
     assert shares == sorted(shares, reverse=True)
