@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ import jax
 import tyro
 
 from experiments.claims import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
+from experiments.command import exit_status
 from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
 from experiments.study import Study
-from isvs_jax.training import TerminatedError
 
 _DESCRIPTION = """Put a claim to the test: train, judge, and write a table and pictures.
 
@@ -64,10 +63,9 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
         arguments: By default those of the command line.
         keep_compiled: Whether to keep compiled programs in the folder of the study, for the whole process.
     """
-    # A polite kill ends like Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     named = {kind.__name__.lower(): ((kind.__doc__ or "").partition("\n")[0], kind()) for kind in _RUNS}
-    try:
+
+    def work() -> None:
         chosen = tyro.extras.overridable_config_cli(
             {**named, "all": ("Every experiment.", All())},
             prog="python -m experiments",
@@ -81,13 +79,8 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
             _run_all(chosen.study)
         else:
             print(write_section(_RUNS[type(chosen)](chosen), chosen.study.root, chosen), flush=True)
-    except (KeyboardInterrupt, TerminatedError):
-        print("\nInterrupted. What is finished is kept: give the same command again to go on.", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, ModuleNotFoundError, FloatingPointError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(work)
 
 
 def _run_all(study: Study) -> None:

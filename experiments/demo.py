@@ -4,10 +4,9 @@ import logging
 import math
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ import numpy as np
 import tyro
 
 from experiments.claims import adversarial, corruptions, methods
+from experiments.command import exit_status
 from experiments.entrants import Entrant
 from experiments.estimates import Estimate
 from experiments.judging import check_entrants, judged
@@ -29,8 +29,9 @@ from experiments.trainings import trainings
 from isvs_jax import SplitLBI, data, environment, scale_space
 from isvs_jax.data import Dataset
 from isvs_jax.robustness import RESOLUTIONS
-from isvs_jax.training import TerminatedError, claim
+from isvs_jax.training import claim
 from isvs_jax.training.network import build_model
+from isvs_jax.training.run import load_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -142,14 +143,7 @@ def run(demo: Demo) -> Section:
 def _taken(study: Study) -> Dataset:
     """The images, once the folder is taken for them; what can be known to be wrong is said before that."""
     size = study.scale
-    dataset = data.load(
-        size.data.spec,
-        data_dir=size.data.data_dir,
-        image_size=size.data.image_size,
-        limit_train=size.data.limit_train,
-        limit_test=size.corrupted_count,
-        progress=study.progress,
-    )
+    dataset = load_data(replace(size.data, limit_test=size.corrupted_count), progress=study.progress)
     if dataset.num_classes < 2:
         raise ValueError(f"data is {size.data.spec!r}, which holds one class; it may hold two or more.")
     trainings(size)["raw"].steps_per_epoch(len(dataset.train))
@@ -212,19 +206,14 @@ def compact(table: Table) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; its exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+
+    def work() -> None:
         demo = tyro.cli(Demo, prog="python -m experiments.demo", args=arguments, description=_DESCRIPTION)
         section = run(demo)
         page = write_section(section, demo.folder.parent, demo)
-    except (KeyboardInterrupt, TerminatedError):
-        print("\nInterrupted. What is finished is kept: give the same command again to go on.", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, ModuleNotFoundError, FloatingPointError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    print(f"\n{compact(section.tables[0])}\n\nReport, numbers and pictures: {page.parent}")
-    return 0
+        print(f"\n{compact(section.tables[0])}\n\nReport, numbers and pictures: {page.parent}")
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

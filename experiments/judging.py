@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -15,6 +16,7 @@ from isvs_jax.robustness import CORRUPTIONS, RESOLUTIONS, Report, evaluate
 from isvs_jax.robustness.report import read_report
 from isvs_jax.robustness.report.comparison import check_side_by_side
 from isvs_jax.training import load_classifier
+from isvs_jax.training.run import load_data
 
 # Images at a time, and a few more where devices share them.
 _BATCH = 100
@@ -158,16 +160,7 @@ def judge(entrant: Entrant, study: Study, seed: int, *, attacks: bool = True) ->
 def referee_images(study: Study) -> data.Split:
     """The test images that entrants are judged on."""
     size = study.scale
-    chosen = size.data
-    loaded = data.load(
-        chosen.spec,
-        data_dir=chosen.data_dir,
-        image_size=chosen.image_size,
-        limit_train=1,
-        limit_test=size.corrupted_count,
-        progress=study.progress,
-    )
-    return loaded.test
+    return load_data(replace(size.data, limit_train=1, limit_test=size.corrupted_count), progress=study.progress).test
 
 
 def report_folder(root: Path, entrant: Entrant, seed: int, attacked: bool = True) -> Path:
