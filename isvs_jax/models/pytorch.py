@@ -15,6 +15,9 @@ from isvs_jax.models.resnet18 import ResNet18
 from isvs_jax.models.resnet50 import ResNet50
 from isvs_jax.models.wide_resnet import WideResNet
 
+ResidualNetwork = ResNet | ResNet18 | WideResNet | ResNet50
+"""The networks that take weights from PyTorch."""
+
 # Names of Flax's leaves and what PyTorch calls them.
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
@@ -59,7 +62,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return {name.removeprefix("module."): tensor.numpy() for name, tensor in loaded.items()}
 
 
-def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResNet | ResNet18 | WideResNet | ResNet50) -> Variables:
+def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResidualNetwork) -> Variables:
     """The variables of a residual network from a PyTorch state dict of the same architecture.
 
     Names as in the networks that are in use, for example conv1, bn1, layer1.0.conv1 and linear; a shortcut is
@@ -124,7 +127,7 @@ def _pytorch_name(path: tuple[Any, ...]) -> str:
     return ".".join([*(module.replace("_", ".") for module in modules), _LEAVES[last]])
 
 
-def _described(model: ResNet | ResNet18 | WideResNet | ResNet50) -> str:
+def _described(model: ResidualNetwork) -> str:
     match model:
         case ResNet():
             sort = f"a ResNet of depth {model.depth} with shortcuts without parameters"

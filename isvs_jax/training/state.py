@@ -87,10 +87,9 @@ def init_state(
         average: Whether a moving average is kept.
     """
     init_key, run_key = jax.random.split(jax.random.key(seed))
-    if variables is None:
-        variables = init(model, init_key, image_shape)
-    # A copy: the state that goes into a step is used up, and no buffer may be given away twice.
-    params, batch_stats = jax.tree.map(jnp.copy, (variables["params"], variables.get("batch_stats", {})))
+    # Copies: the state that goes into a step is used up, and no buffer may be given away twice.
+    variables = init(model, init_key, image_shape) if variables is None else jax.tree.map(jnp.copy, variables)
+    params, batch_stats = variables["params"], variables.get("batch_stats", {})
     return TrainState(
         params=params,
         batch_stats=batch_stats,

@@ -6,10 +6,7 @@ import flax.linen as nn
 import jax
 
 from isvs_jax.models import Variables, import_resnet, init, read_state_dict
-from isvs_jax.models.resnet import ResNet
-from isvs_jax.models.resnet18 import ResNet18
-from isvs_jax.models.resnet50 import ResNet50
-from isvs_jax.models.wide_resnet import WideResNet
+from isvs_jax.models.pytorch import ResidualNetwork
 from isvs_jax.training.trained import load_variables
 
 
@@ -32,7 +29,7 @@ def starting_weights(path: str | Path, model: nn.Module, image_shape: tuple[int,
     if not Path(path).exists():
         raise FileNotFoundError(f"weights is {str(path)!r}; there is neither such a file nor such a folder.")
     if not Path(path).is_dir():
-        if not isinstance(model, ResNet | ResNet18 | ResNet50 | WideResNet):
+        if not isinstance(model, ResidualNetwork):
             raise ValueError(
                 f"weights is {str(path)!r}, but a {type(model).__name__} takes none from PyTorch; it may be the folder "
                 "of a run."
