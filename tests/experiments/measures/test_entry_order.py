@@ -101,7 +101,9 @@ def test_table_and_picture_of_squares() -> None:
     found = square_entries(claim.nus, claim.sides, claim.heights, claim.ground)
     table = squares_table(found, claim)
     assert list(table.rows) == ["2 px × 0.5", "4 px × 0.5"]
-    assert table.rows["2 px × 0.5"][0].startswith(f"{found.first[1.0][0, 0]:.3f} … ")  # type: ignore[union-attr]
+    cell = table.rows["2 px × 0.5"][0]
+    assert isinstance(cell, str)
+    assert cell.startswith(f"{found.first[1.0][0, 0]:.3f} … ")
     (ax,) = entry_figure(found, claim.sides, claim.heights).axes
     assert ax.get_title() == "ν = 1"
     assert ax.lines[1].get_ydata().tolist() == found.first[1.0][:, 0].tolist()
