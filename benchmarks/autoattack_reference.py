@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax.robustness.attacks import autoattack_report
-from isvs_jax.robustness.attacks.autoattack import VERSIONS
+from isvs_jax.robustness.attacks._autoattack import VERSIONS
 
 STANDARD = VERSIONS["standard"]
 # Kernel, input and output channels, stride.

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from regions import fastest, photographs
 
 import isvs_jax
-from isvs_jax import _blocks
+from isvs_jax.solver import batching
 
 
 def main() -> None:
@@ -34,8 +34,8 @@ def main() -> None:
     images = jnp.asarray(photographs(arguments.size, arguments.images, arguments.tfds_dir, arguments.tfds_name))
     runs, peaks = {}, {}
     for block in arguments.blocks:
-        _blocks._CPU_BLOCK = _blocks._BLOCK = block * arguments.size**2 * 3
-        _blocks._FEWEST = 1
+        batching._CPU_BLOCK = batching._BLOCK = block * arguments.size**2 * 3
+        batching._FEWEST = 1
         jax.clear_caches()
         smoothed = jax.jit(partial(isvs_jax.smooth, time=arguments.time, output=arguments.output))
         runs[block] = smoothed.lower(images).compile()

@@ -16,9 +16,9 @@ import steps
 from steps import EULER, KAPPA, NU, SHARE, SOLVER, UNIT, as_stages, by_library, by_steps, chebyshev, uniform
 
 import isvs_jax
-from isvs_jax._flow import planar_init, planar_slope
-from isvs_jax._path import path_states
-from isvs_jax._plan import count_long_steps, plan_path
+from isvs_jax.solver.flow import planar_init, planar_slope
+from isvs_jax.solver.plan import count_long_steps, plan_path
+from isvs_jax.solver.stabilised import path_states
 
 SETTLE = (1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5)
 

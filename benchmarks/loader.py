@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from isvs_jax.augment.views import View
 from isvs_jax.data import Split
 from isvs_jax.training.batches import BatchIterator, make_loader
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
-from isvs_jax.training.views import View
 
 VIEWS = (View(2.0), View(4.0), View(8.0))
 

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax import SplitLBI, _path, smooth
-from isvs_jax._chebyshev import Stage, planar_stage
-from isvs_jax._edges import Edges
-from isvs_jax._plan import count_long_steps, count_solves, plan_path
+from isvs_jax import SplitLBI, smooth
+from isvs_jax.solver import stabilised
+from isvs_jax.solver.chebyshev import Stage, planar_stage
+from isvs_jax.solver.edges import Edges
+from isvs_jax.solver.plan import count_long_steps, count_solves, plan_path
 
 
 def cost(function: Callable, *shapes: object) -> tuple[float, float]:
@@ -43,7 +44,7 @@ def count(size: tuple[int, int, int], until: float, batch: int = 128) -> dict[st
     stage, operations = cost(
         lambda x, stage, row, h: planar_stage(solver, x, stage, row, h), planar, Stage(edges, edges), *numbers[:2]
     )
-    first, _ = cost(lambda x, times: _path.set_out(solver, x, times, plan), planar, numbers[2])
+    first, _ = cost(lambda x, times: stabilised.set_out(solver, x, times, plan), planar, numbers[2])
     image, side = 4 * height * width * channels, max(16, 1 << (max(height, width) - 1).bit_length())
     plane, bordered = 4 * channels * side**2, 4 * channels * (side + 2) * (side + 8)
     # z of two stages and v: written back at most once, where the caches need the place.

@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax import Edges, SplitLBI, piecewise_constant, scale_space
-from isvs_jax._flow import planar_init, planar_step, to_planar
-from isvs_jax._regions import components
+from isvs_jax.solver.flow import planar_init, planar_step, to_planar
+from isvs_jax.solver.regions import components
 
 
 def photographs(size: int, count: int, tfds_dir: str | None, tfds_name: str) -> np.ndarray:

@@ -24,10 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import isvs_jax
-from isvs_jax._chebyshev import chebyshev_stages
-from isvs_jax._flow import planar_dense, planar_init, planar_slope, to_planar
-from isvs_jax._plan import plan_path
-from isvs_jax._shrinkage import squared_norm
+from isvs_jax.solver.chebyshev import chebyshev_stages
+from isvs_jax.solver.flow import planar_dense, planar_init, planar_slope, to_planar
+from isvs_jax.solver.plan import plan_path
+from isvs_jax.solver.shrinkage import squared_norm
 
 # Rows are stages: μ, ν, 1 − μ − ν, μ̃, γ̃, whether a step begins; a step is its rows and its longest length in ν/κ.
 Step = tuple[np.ndarray, float]
@@ -162,7 +162,7 @@ def run_exponential(
             return planar_slope(SOLVER, planar_dense(SOLVER, planar, z), z)
 
         def weigh(w):  # The derivative of v, symmetric: the inner product in which the Jacobian is self-adjoint.
-            shrunk = jax.vjp(lambda z: isvs_jax._flow.shrink(z, SOLVER.penalty), z)[1](isvs_jax.Edges(*w))[0]
+            shrunk = jax.vjp(lambda z: isvs_jax.solver.flow.shrink(z, SOLVER.penalty), z)[1](isvs_jax.Edges(*w))[0]
             return tuple(shrunk)
 
         slope, apply = jax.linearize(slope_of, z)

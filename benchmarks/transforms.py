@@ -18,13 +18,13 @@ import numpy as np
 import scipy.fft
 from regions import fastest
 
-from isvs_jax import _cosine
+from isvs_jax.solver import cosine
 
 NU = 0.1
 
 
 def spectrum(size: int) -> np.ndarray:
-    rows = _cosine.eigenvalues(size)
+    rows = cosine.eigenvalues(size)
     return (1 + (rows[:, None] + rows) / NU).astype(np.float32)
 
 
@@ -42,8 +42,8 @@ def by_scipy(right_side: np.ndarray) -> np.ndarray:
 
 def ours(right_side: jax.Array, matrix_side: int) -> jax.stages.Compiled:
     """Compiled with that switch."""
-    _cosine.CPU_MATRIX_SIDE = _cosine.MATRIX_SIDE = matrix_side
-    return jax.jit(lambda right_side: _cosine.solve(right_side, jnp.float32(NU))).lower(right_side).compile()
+    cosine.CPU_MATRIX_SIDE = cosine.MATRIX_SIDE = matrix_side
+    return jax.jit(lambda right_side: cosine.solve(right_side, jnp.float32(NU))).lower(right_side).compile()
 
 
 def main() -> None:

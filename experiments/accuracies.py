@@ -6,11 +6,11 @@ from experiments.entrants import Entrant
 from experiments.estimates import figures
 from experiments.section import Table
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report.summary import robust_label
+from isvs_jax.robustness.evaluation.summary import robust_label
 
 
 def accuracy_columns(report: Report, wanted: Sequence[str], *, robust: bool = False) -> tuple[str, ...]:
-    """Those of some labels of `isvs_jax.robustness.report.summary` that a report has; all robust ones after them."""
+    """Those that a report has of some labels of `isvs_jax.robustness.evaluation.summary`, then all robust ones."""
     known = figures([report])
     of_attacks = [robust_label(attack) for attack in report.attacks] if robust else []
     return (*(column for column in wanted if column in known), *of_attacks)

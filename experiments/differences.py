@@ -6,9 +6,9 @@ import numpy as np
 
 from experiments.estimates import Estimate
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import student_interval
-from isvs_jax.robustness.report.metrics import mean_interval
-from isvs_jax.robustness.report.summary import corruption_groups, robust_label
+from isvs_jax.robustness.evaluation import student_interval
+from isvs_jax.robustness.evaluation.metrics import mean_interval
+from isvs_jax.robustness.evaluation.summary import corruption_groups, robust_label
 
 
 def shares(report: Report, column: str) -> np.ndarray:
@@ -16,7 +16,7 @@ def shares(report: Report, column: str) -> np.ndarray:
 
     Args:
         report: Of one training.
-        column: A label of `isvs_jax.robustness.report.summary` that is an accuracy: "clean", "all corruptions", a
+        column: A label of `isvs_jax.robustness.evaluation.summary` that is an accuracy: "clean", "all corruptions", a
             category of corruptions, "fog", "contrast", "low resolution, mean", or a robust accuracy, which is of the
             images under attack.
 

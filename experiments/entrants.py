@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from experiments.measures.noise_level import noise_level_defence
 from isvs_jax import SplitLBI
+from isvs_jax.augment.views import View
 from isvs_jax.robustness import Defence, smoothing_defence
-from isvs_jax.training.views import View
 
 _BY_NOISE = "by-noise"
 _FORMS = f"dense:TIME, sparse:TIME or {_BY_NOISE}:TIME,TIME with increasing times"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import student_interval, summary
-from isvs_jax.robustness.report.metrics import mean_interval
+from isvs_jax.robustness.evaluation import student_interval, summary
+from isvs_jax.robustness.evaluation.metrics import mean_interval
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.entrants import Entrant
 from experiments.sizes import Size
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report.text import grouped, radius
+from isvs_jax.robustness.evaluation.text import grouped, radius
 
 
 def common_remarks(

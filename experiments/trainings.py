@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.sizes import Size
 from experiments.variations import variation_configs
+from isvs_jax.augment.views import View
 from isvs_jax.data import Dataset
 from isvs_jax.training import execute
 from isvs_jax.training.config import Resources, TrainConfig
@@ -16,7 +17,6 @@ from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
 from isvs_jax.training.run import DataChoice, Run, load_data
 from isvs_jax.training.run_folder import FILE, difference
-from isvs_jax.training.views import View
 
 _MIXED = (View(4.0), View(8.0), View(8.0, "sparse"))
 # Contrast down to a fifth.

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from isvs_jax.augment.views import View
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.methods import PATH_VIEWS
-from isvs_jax.training.views import View
 
 
 @dataclass(frozen=True)

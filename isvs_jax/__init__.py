@@ -8,11 +8,11 @@ is the flow, with `init` and `step` for those who drive it themselves.
 from importlib import import_module
 from types import ModuleType
 
-from isvs_jax._edges import Edges, difference, difference_adjoint
-from isvs_jax._flow import FlowState, SplitLBI
-from isvs_jax._regions import piecewise_constant
-from isvs_jax._scale_space import ScaleSpace, scale_space
-from isvs_jax._smooth import Stopped, smooth, smooth_until
+from isvs_jax.solver._scale_space import ScaleSpace, scale_space
+from isvs_jax.solver._smooth import Stopped, smooth, smooth_until
+from isvs_jax.solver.edges import Edges, difference, difference_adjoint
+from isvs_jax.solver.flow import FlowState, SplitLBI
+from isvs_jax.solver.regions import piecewise_constant
 
 __all__ = [
     "Edges",

@@ -1,5 +1,10 @@
-"""Checks of what a caller gives: values where they can be seen, shapes and dtypes always."""
+"""Checks of what a caller gives, in one voice: `<name> must be <what>; got <what came>`, and a hint.
 
+Values are looked at where they can be seen; shapes and dtypes always. Checks take the name first, then the value.
+"""
+
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -19,27 +24,91 @@ def concrete(value: ArrayLike) -> np.ndarray | None:
         return None
 
 
-def check_choice(value: object, choices: tuple[str, ...], name: str) -> None:
+def brief(value: object) -> str:
+    """A value in a few words, for the end of a sentence: an array by its shape and dtype, anything long cut short."""
+    if hasattr(value, "shape") and hasattr(value, "dtype") and np.ndim(value):
+        return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise a ValueError unless `value` is one of `choices`."""
-    if value not in choices:
-        allowed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} is {value!r}; it may be one of {allowed}.")
+    allowed = tuple(choices)
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {brief(value)}.")
 
 
-def check_positive(value: ArrayLike, name: str) -> None:
+def check_integer(name: str, value: object, least: int = 1, most: int | None = None) -> int:
+    """The value as a Python integer from `least` to `most`; NumPy's integers are taken, bool is not.
+
+    Raises:
+        TypeError: It is no integer, or traced.
+        ValueError: It is out of range.
+    """
+    what = f"an integer of at least {least}" if most is None else f"an integer from {least} to {most}"
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(f"{name} must be {what}; got a traced value. Mark it static, or close over it.")
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be {what}; got {brief(value)}.")
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"{name} must be {what}; got {value}.")
+    return int(value)
+
+
+def check_number(name: str, value: object, interval: str, *, unit: str = "number") -> float:
+    """The value as a Python float within an interval such as "[0, 1)", "(0, inf)" or "[0, inf)".
+
+    Args:
+        name: What the sentence calls it.
+        value: A Python or NumPy number; bool and text are refused.
+        interval: Where it must lie; "inf" as the end asks for a finite number.
+        unit: What is counted, such as "number of pixels".
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is outside of the interval, or not finite.
+
+    Example:
+        >>> check_number("raw_share", 0.5, "[0, 1]")
+        0.5
+    """
+    opening, low, high, closing = _ends(interval)
+    if high == float("inf"):
+        what = f"a finite {unit} {'>' if opening == '(' else '≥'} {low:g}"
+    else:
+        what = f"a {unit} in {interval}"
+    numeric = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not numeric:
+        raise TypeError(f"{name} must be {what}; got {brief(value)}.")
+    number = float(value)  # type: ignore[arg-type]
+    above = number > low if opening == "(" else number >= low
+    below = number < high if closing == ")" else number <= high
+    if not (above and below):
+        raise ValueError(f"{name} must be {what}; got {value}.")
+    return number
+
+
+def _ends(interval: str) -> tuple[str, float, float, str]:
+    match = re.fullmatch(r"([\[(])([^,]+), ([^,]+)([\])])", interval)
+    assert match is not None, interval
+    return match[1], float(match[2]), float(match[3]), match[4]
+
+
+def check_positive(name: str, value: ArrayLike) -> None:
     """Raise unless `value` is a positive finite number (or an array of them), or cannot be seen."""
     if isinstance(value, (str, bytes, bool, list, tuple, dict, set, complex)) or value is None:
-        raise TypeError(f"{name} is {value!r}; it may be a positive finite number.")
+        raise TypeError(f"{name} must be a positive finite number; got {brief(value)}.")
     seen = concrete(value)
     if seen is not None and not (np.isfinite(seen).all() and (seen > 0).all()):
-        raise ValueError(f"{name} is {_brief(seen)}; it may be a positive finite number.")
+        raise ValueError(f"{name} must be a positive finite number; got {_values(seen)}.")
 
 
-def check_scalar(value: ArrayLike, name: str) -> None:
+def check_scalar(name: str, value: ArrayLike) -> None:
     """Raise a ValueError unless `value` has no axes."""
     if jnp.shape(value) != ():
         raise ValueError(
-            f"{name} has shape {jnp.shape(value)}; it may be a scalar. For several values, map with jax.vmap."
+            f"{name} must be a scalar; got shape {jnp.shape(value)}. For several values, map with jax.vmap."
         )
 
 
@@ -54,15 +123,17 @@ def as_image(image: ArrayLike, name: str = "image") -> jax.Array:
         image = np.asarray(image)
     dtype = image.dtype
     if not jnp.issubdtype(dtype, jnp.floating):
-        hint = ": divide by 255 first" if jnp.issubdtype(dtype, jnp.integer) else ""
+        hint = " Divide by 255 first." if jnp.issubdtype(dtype, jnp.integer) else ""
         raise TypeError(
-            f"{name} has dtype {dtype}; it may be float16, bfloat16, float32 or float64, usually in [0, 1]{hint}."
+            f"{name} must be float16, bfloat16, float32 or float64, usually in [0, 1]; got dtype {dtype}.{hint}"
         )
     if image.ndim < 3:
-        hint = ": add the channel axis with image[..., None]" if image.ndim == 2 else ""
-        raise ValueError(f"{name} has shape {image.shape}; it may be [..., H, W, C]{hint}.")
+        hint = " Add the channel axis with image[..., None]." if image.ndim == 2 else ""
+        raise ValueError(f"{name} must be [..., H, W, C]; got shape {image.shape}.{hint}")
     if 0 in image.shape[-3:]:
-        raise ValueError(f"{name} has shape {image.shape}; height, width and channels may be 1 or more, not 0.")
+        raise ValueError(
+            f"{name} must be [..., H, W, C] with at least one row, column and channel; got shape {image.shape}."
+        )
     return jnp.asarray(image)
 
 
@@ -75,16 +146,16 @@ def as_numbers(value: ArrayLike, name: str) -> jax.Array | np.ndarray:
     if isinstance(value, (jax.Array, np.ndarray)):
         numeric = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
         if not numeric:
-            raise TypeError(f"{name} has dtype {value.dtype}; it may hold real numbers.")
+            raise TypeError(f"{name} must hold real numbers; got dtype {value.dtype}.")
         return value if isinstance(value, jax.core.Tracer) else np.asarray(value, np.float64)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
         return jnp.asarray(value)
     if isinstance(value, (str, bytes, bool)) or value is None:
-        raise TypeError(f"{name} is {value!r}; it may hold real numbers.")
+        raise TypeError(f"{name} must hold real numbers; got {brief(value)}.")
     try:
         return np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}; it may hold real numbers.") from None
+        raise TypeError(f"{name} must hold real numbers; got {brief(value)}.") from None
 
 
 def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:
@@ -92,23 +163,11 @@ def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:
     return jnp.dtype(jnp.float64 if dtype == jnp.float64 else jnp.float32)
 
 
-def check_num_steps(num_steps: object) -> None:
-    """Raise unless `num_steps` is None or a positive Python integer."""
-    if num_steps is None:
-        return
-    if isinstance(num_steps, jax.core.Tracer):
-        raise TypeError("num_steps is traced; it may be a Python integer: mark it static, or close over it.")
-    if isinstance(num_steps, bool) or not isinstance(num_steps, (int, np.integer)):
-        raise TypeError(f"num_steps is {num_steps!r}; it may be None or a positive integer.")
-    if num_steps < 1:
-        raise ValueError(f"num_steps is {num_steps}; it may be None or a positive integer.")
-
-
-def check_times(times: np.ndarray, name: str) -> None:
+def check_times(name: str, times: np.ndarray) -> None:
     """Raise a ValueError unless every time is finite and not negative."""
     if not (np.isfinite(times).all() and (times >= 0).all()):
-        raise ValueError(f"{name} is {_brief(times)}; it may hold finite times ≥ 0.")
+        raise ValueError(f"{name} must be finite and ≥ 0; got {_values(times)}.")
 
 
-def _brief(value: np.ndarray) -> str:
+def _values(value: np.ndarray) -> str:
     return np.array2string(value, threshold=8, precision=6)

@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._flow import SCHEMES, FlowState, SplitLBI, to_planar
-from isvs_jax._regions import piecewise_constant
-from isvs_jax._schedule import schedule
-from isvs_jax._shrinkage import PENALTIES
-from isvs_jax._smooth import OUTPUTS
-from isvs_jax._stepwise import count_stepwise, stepwise_states
+from isvs_jax.solver._smooth import OUTPUTS
+from isvs_jax.solver.flow import SCHEMES, FlowState, SplitLBI, to_planar
+from isvs_jax.solver.regions import piecewise_constant
+from isvs_jax.solver.schedule import schedule
+from isvs_jax.solver.shrinkage import PENALTIES
+from isvs_jax.solver.stepwise import count_stepwise, stepwise_states
 
 if TYPE_CHECKING:
     from PIL import Image

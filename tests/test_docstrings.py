@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 # Run by tests/test_package.py, tests/robustness/test_examples.py and tests/robustness/report/test_examples.py.
 ELSEWHERE = {
-    *(f"isvs_jax.{name}" for name in ("_edges", "_flow", "_regions", "_scale_space", "_smooth")),
+    *(f"isvs_jax.solver.{name}" for name in ("edges", "flow", "regions", "_scale_space", "_smooth")),
     *(f"isvs_jax.robustness.{name}" for name in ("adaptive", "defences", "masking")),
     *(f"isvs_jax.robustness.attacks.{name}" for name in ("convergence", "curve", "noise")),
 }
@@ -36,7 +36,7 @@ def test_no_example_is_run_twice_by_mistake():
     [
         name
         for name in modules_with_examples()
-        if name not in ELSEWHERE and not name.startswith("isvs_jax.robustness.report.")
+        if name not in ELSEWHERE and not name.startswith("isvs_jax.robustness.evaluation.")
     ],
 )
 def test_examples_run(name, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 import isvs_jax
 
-CORE = ["_edges", "_flow", "_regions", "_scale_space", "_smooth"]
+CORE = ["edges", "flow", "regions", "_scale_space", "_smooth"]
 HEAVY = (
     "flax",
     "optax",
@@ -28,7 +28,7 @@ HEAVY = (
 IMPORTS = f"""
 import json, sys, isvs_jax, jax._src.xla_bridge as bridge
 found = {{"corruptions": len(isvs_jax.robustness.CORRUPTIONS), "training": hasattr(isvs_jax, "training")}}
-import isvs_jax.robustness.report
+import isvs_jax.robustness.evaluation
 found["device"] = bridge.backends_are_initialized()
 print(json.dumps(found | {{"heavy": [name for name in {HEAVY!r} if name in sys.modules]}}))
 """
@@ -60,7 +60,7 @@ def test_every_public_name_is_there_and_documented():
 
 @pytest.mark.parametrize("name", CORE)
 def test_examples_of_the_docstrings_run(name):
-    module = importlib.import_module(f"isvs_jax.{name}")
+    module = importlib.import_module(f"isvs_jax.solver.{name}")
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0

@@ -12,7 +12,7 @@ from experiments.judging import judged_by_seed
 from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
-from isvs_jax.robustness.report.summary import robust_label
+from isvs_jax.robustness.evaluation.summary import robust_label
 
 _COLUMNS = ("clean", "all corruptions", "fog", "contrast", "low resolution, mean")
 # In the tables only.

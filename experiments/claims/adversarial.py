@@ -13,10 +13,10 @@ from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import AttackResult
-from isvs_jax.robustness.report.results import unpacked
-from isvs_jax.robustness.report.summary import robust_label
-from isvs_jax.robustness.report.text import radius
+from isvs_jax.robustness.evaluation import AttackResult
+from isvs_jax.robustness.evaluation.results import unpacked
+from isvs_jax.robustness.evaluation.summary import robust_label
+from isvs_jax.robustness.evaluation.text import radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,9 +19,9 @@ from experiments.section import Section, Table
 from experiments.study import Study
 from experiments.trainings import trainings
 from isvs_jax import SplitLBI, data
-from isvs_jax.robustness.report.metrics import mean_interval
-from isvs_jax.training.filters import low_pass
-from isvs_jax.training.views import View
+from isvs_jax.augment.views import View
+from isvs_jax.filters.linear import low_pass
+from isvs_jax.robustness.evaluation.metrics import mean_interval
 
 _USUAL = ("raw", "blur", "lowpass", "rof", "path")
 _SMOKE = ("raw", "blur", "path")

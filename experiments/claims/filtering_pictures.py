@@ -7,9 +7,9 @@ import numpy as np
 
 from experiments.measures.matching import Kept, kept, shown
 from isvs_jax import SplitLBI
+from isvs_jax.augment.views import View
 from isvs_jax.plotting._axes import as_shown, look, new_figure
-from isvs_jax.robustness.report.metrics import mean_interval
-from isvs_jax.training.views import View
+from isvs_jax.robustness.evaluation.metrics import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from experiments.remarks import common_remarks
 from experiments.section import Section, Table
 from experiments.study import Study
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import ResolutionCell
+from isvs_jax.robustness.evaluation import ResolutionCell
 
 _USUAL = ("raw", "noise", "blur", "lowpass", "path", "mixed_noise", "mixed_noise_contrast")
 _SMOKE = ("raw", "blur", "path", "mixed_noise")

@@ -27,11 +27,11 @@ from experiments.section import Section, Table
 from experiments.study import Study
 from experiments.trainings import check_training, train_one, training_folder, trainings
 from isvs_jax import data
+from isvs_jax.augment.views import View
 from isvs_jax.models import LogitsFn
-from isvs_jax.robustness.report.metrics import wilson
+from isvs_jax.robustness.evaluation.metrics import wilson
 from isvs_jax.training import load_classifier
 from isvs_jax.training.run import RESULT_FILE
-from isvs_jax.training.views import View
 
 _USUAL = ("raw", "noise", "blur", "path", "mixed_noise")
 

@@ -8,8 +8,8 @@ import numpy as np
 from experiments.estimates import Estimate
 from experiments.measures.cue_conflict import Hybrids, Pairs
 from experiments.measures.entry_order import SquareEntries, straight_entry
+from isvs_jax.augment.views import View
 from isvs_jax.plotting._axes import COLOURS, as_shown, look, new_figure
-from isvs_jax.training.views import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

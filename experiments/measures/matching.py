@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.measures.contours import contour_error, energy_taken, noise_left, psnr
 from isvs_jax import SplitLBI
-from isvs_jax.training.filters import FilterKind, matched_strength
-from isvs_jax.training.views import View, show_views
+from isvs_jax.augment.views import View, show_views
+from isvs_jax.filters.linear import FilterKind, matched_strength
 
 FILTERS: tuple[FilterKind, ...] = get_args(FilterKind)
 

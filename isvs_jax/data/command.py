@@ -7,9 +7,9 @@ from typing import Annotated
 
 import tyro
 
+from isvs_jax.data._load import load
+from isvs_jax.data._prepare import prepare as make_prepared
 from isvs_jax.data.dataset import Dataset, Split, digest
-from isvs_jax.data.load import load
-from isvs_jax.data.prepare import prepare as make_prepared
 from isvs_jax.data.prepared import load_prepared
 
 # Class names that are shown.

@@ -1,6 +1,6 @@
 """Classifiers in Flax Linen, as functions of (parameters, batch statistics)."""
 
-from isvs_jax.models.build import MODELS, build
+from isvs_jax.models._build import MODELS, build
 from isvs_jax.models.classifier import LogitsFn, Variables, count_parameters, init, logits_fn
 from isvs_jax.models.cnn import CNN
 from isvs_jax.models.pytorch import import_resnet, read_state_dict

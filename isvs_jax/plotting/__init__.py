@@ -5,11 +5,11 @@ is made, outside pyplot, so that nothing stays open.
 """
 
 from isvs_jax.plotting._axes import COLOURS
+from isvs_jax.plotting._entry_times import entry_times
+from isvs_jax.plotting._support_size import support_size
 from isvs_jax.plotting.denoising import denoising_curves
-from isvs_jax.plotting.entry_times import entry_times
 from isvs_jax.plotting.severity import accuracy_by_severity
 from isvs_jax.plotting.strip import scale_space_strip
-from isvs_jax.plotting.support_size import support_size
 
 __all__ = [
     "COLOURS",

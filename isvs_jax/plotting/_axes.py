@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice
-from isvs_jax._edges import Edges
-from isvs_jax._regions import piecewise_constant
-from isvs_jax._scale_space import ScaleSpace
-from isvs_jax._smooth import OUTPUTS, Output
+from isvs_jax.solver._scale_space import ScaleSpace
+from isvs_jax.solver._smooth import OUTPUTS, Output
+from isvs_jax.solver.edges import Edges
+from isvs_jax.solver.regions import piecewise_constant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -199,7 +199,7 @@ def outputs_along(image: jax.Array, path: ScaleSpace, outputs: Sequence[Output])
     if isinstance(outputs, str) or not outputs or len(set(outputs)) < len(tuple(outputs)):
         raise ValueError(f"outputs is {outputs!r}; it may hold one or more of {', '.join(OUTPUTS)}, each once.")
     for output in outputs:
-        check_choice(output, OUTPUTS, "outputs")
+        check_choice("outputs", output, OUTPUTS)
     images = {
         output: path.dense if output == "dense" else piecewise_constant(image, path.support) for output in outputs
     }

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from isvs_jax._checks import ArrayLike, check_choice
-from isvs_jax._scale_space import ScaleSpace
-from isvs_jax._smooth import Output
 from isvs_jax.plotting._axes import as_numpy, concrete_image, figure_of, flat_path, look, one_axes, outputs_along
+from isvs_jax.solver._scale_space import ScaleSpace
+from isvs_jax.solver._smooth import Output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

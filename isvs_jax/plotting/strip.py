@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from isvs_jax._checks import ArrayLike
-from isvs_jax._scale_space import ScaleSpace
-from isvs_jax._smooth import Output
 from isvs_jax.plotting._axes import (
     as_numpy,
     as_shown,
@@ -16,6 +14,8 @@ from isvs_jax.plotting._axes import (
     grid_of_axes,
     outputs_along,
 )
+from isvs_jax.solver._scale_space import ScaleSpace
+from isvs_jax.solver._smooth import Output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,5 +1,6 @@
 """A referee of robustness: corruptions, attacks and low resolution for any function to logits."""
 
+from isvs_jax.robustness._hard_stop import HardStop, hard_stop
 from isvs_jax.robustness.adaptive import DefenceResult, attack_defence
 from isvs_jax.robustness.attacks import (
     AutoAttackResult,
@@ -21,7 +22,7 @@ from isvs_jax.robustness.corruptions import (
     corrupt,
 )
 from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
-from isvs_jax.robustness.hard_stop import HardStop, hard_stop
+from isvs_jax.robustness.evaluation import Report, combine, evaluate, markdown, read_report
 from isvs_jax.robustness.official import (
     CorruptedImages,
     list_imagenet_c,
@@ -29,7 +30,6 @@ from isvs_jax.robustness.official import (
     load_imagenet_c,
     load_tfds,
 )
-from isvs_jax.robustness.report import Report, combine, evaluate, markdown, read_report
 from isvs_jax.robustness.resolution import (
     INTERPOLATIONS,
     RESOLUTIONS,

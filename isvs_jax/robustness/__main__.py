@@ -1,6 +1,6 @@
 """`python -m isvs_jax.robustness`: evaluate a model and report it."""
 
-from isvs_jax.robustness.report.command import main
+from isvs_jax.robustness.evaluation.command import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

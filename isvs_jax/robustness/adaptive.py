@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax.robustness.attacks._autoattack import AutoAttackResult, autoattack_report
 from isvs_jax.robustness.attacks._checks import check_ball, check_choice, check_count
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct
 from isvs_jax.robustness.attacks._norms import NORMS
-from isvs_jax.robustness.attacks.autoattack import AutoAttackResult, autoattack_report
 from isvs_jax.robustness.attacks.noise import NoiseResult, noise_report
 from isvs_jax.robustness.defences import Defence, check_shapes, defended
 from isvs_jax.robustness.masking import masking_warnings

@@ -8,9 +8,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._cosine import solve
-from isvs_jax._edges import Edges, forward_differences, forward_differences_adjoint
 from isvs_jax.robustness.defences import Defence
+from isvs_jax.solver.cosine import solve
+from isvs_jax.solver.edges import Edges, forward_differences, forward_differences_adjoint
 
 
 def rounding_defence(levels: int = 8) -> Defence:

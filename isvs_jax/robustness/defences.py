@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from isvs_jax._flow import SplitLBI
-from isvs_jax._smooth import Output, smooth
 from isvs_jax.robustness.attacks._model import LogitsFn
+from isvs_jax.solver._smooth import Output, smooth
+from isvs_jax.solver.flow import SplitLBI
 
 ImageFn = Callable[[jax.Array], jax.Array]
 

@@ -1,7 +1,8 @@
 """Training of classifiers on raw images and along the inverse scale space path."""
 
-from isvs_jax.training.augmentation import Augmentation, augment
-from isvs_jax.training.augmix import AugMixConfig, augmix
+from isvs_jax.augment._augmix import AugMixConfig, augmix
+from isvs_jax.augment.basic import Augmentation, augment
+from isvs_jax.augment.views import View, show_views
 from isvs_jax.training.batches import HostBatch, make_loader
 from isvs_jax.training.cache import cached_views
 from isvs_jax.training.config import Resources, TrainConfig
@@ -21,7 +22,6 @@ from isvs_jax.training.state import Batch, TrainState, init_state, plain_batch
 from isvs_jax.training.step import Metrics, make_train_step
 from isvs_jax.training.stopping import TerminatedError
 from isvs_jax.training.trained import load_classifier
-from isvs_jax.training.views import View, show_views
 
 __all__ = [
     "AXIS",

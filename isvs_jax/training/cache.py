@@ -51,7 +51,7 @@ def cached_views(
 
     Example:
         >>> import tempfile
-        >>> from isvs_jax.training.views import View
+        >>> from isvs_jax.augment.views import View
         >>> split = Split(np.zeros((3, 8, 8, 1), np.uint8), np.zeros(3, np.int32))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     cached_views(split, Inputs("fixed", (View(1.0),)), folder, progress=False).shape

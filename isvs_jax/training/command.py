@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import tyro
 
+from isvs_jax.augment.views import View
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.run import Run, execute
 from isvs_jax.training.stopping import EXIT_STATUS, TerminatedError
-from isvs_jax.training.views import View
 
 _DESCRIPTION = """Train a classifier: one subcommand a method, every setting an option of it.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from isvs_jax.training.augmentation import Augmentation
+from isvs_jax.augment.basic import Augmentation
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
 from isvs_jax.training.optimizer import OptimizerConfig

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from isvs_jax import SplitLBI
-from isvs_jax._shrinkage import Penalty
-from isvs_jax.training.views import View
+from isvs_jax.augment.views import View
+from isvs_jax.solver.shrinkage import Penalty
 
 Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several"]
 

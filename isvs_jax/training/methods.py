@@ -6,12 +6,12 @@ from typing import cast
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.training.augmentation import Augmentation
+from isvs_jax.augment.basic import Augmentation
+from isvs_jax.augment.views import View, show_views
+from isvs_jax.filters.linear import FilterKind, matched_strength
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.filters import FilterKind, matched_strength
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
-from isvs_jax.training.views import View, show_views
 
 PATH_VIEWS = (View(2.0), View(4.0), View(8.0))
 # One strength of a filter for each view of the path; `matched` puts the strength of equal residual energy in its place.

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isvs_jax.training.augmix import AugMixConfig, augmix
+from isvs_jax.augment._augmix import AugMixConfig, augmix
 from isvs_jax.training.divergences import jensen_shannon, kullback_leibler
 from isvs_jax.training.inner_maximisation import Ascent, pgd_images, trades_images
 

@@ -12,12 +12,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from isvs_jax._files import write_atomically
+from isvs_jax.augment.views import show_views
 from isvs_jax.data import Split
 from isvs_jax.training.cache import cached_views
 from isvs_jax.training.config import Resources
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.smoothing import smoothed_views
-from isvs_jax.training.views import show_views
 
 FILE = "smoothing.json"
 # Views that cost less than this share of a step are computed in the step.

@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 
 from isvs_jax import data, environment, models
 from isvs_jax._files import write_atomically
+from isvs_jax.augment.views import View
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices
@@ -24,7 +25,6 @@ from isvs_jax.training.loop import train
 from isvs_jax.training.methods import matched
 from isvs_jax.training.network import ModelChoice, build_model
 from isvs_jax.training.run_folder import claim
-from isvs_jax.training.views import View
 from isvs_jax.training.weights import starting_weights
 
 ENVIRONMENT_FILE = "environment.json"

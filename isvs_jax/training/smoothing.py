@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from isvs_jax import SplitLBI
+from isvs_jax.augment.views import View, show_views
 from isvs_jax.data import as_float
-from isvs_jax.training.views import View, show_views
 
 # Half precision holds [0, 1] to 1/16 of a grey level in the space of half the bytes.
 STORED_DTYPE = np.dtype(np.float16)

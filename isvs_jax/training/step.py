@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isvs_jax.training.augmentation import augment
+from isvs_jax.augment.basic import augment
+from isvs_jax.augment.views import show_views
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Apply, make_loss
 from isvs_jax.training.state import Batch, TrainState
-from isvs_jax.training.views import show_views
 
 
 class Metrics(NamedTuple):

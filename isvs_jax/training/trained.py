@@ -10,15 +10,15 @@ import flax.linen as nn
 import jax
 
 from isvs_jax import SplitLBI, models
-from isvs_jax._shrinkage import Penalty
+from isvs_jax.augment.views import View, show_views
 from isvs_jax.models import LogitsFn, Variables
+from isvs_jax.solver.shrinkage import Penalty
 from isvs_jax.training.checkpoint import Checkpoints
 from isvs_jax.training.loop import CHECKPOINT_DIR
 from isvs_jax.training.network import ModelChoice, build_model
 from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
 from isvs_jax.training.run_folder import FILE
 from isvs_jax.training.state import init_state
-from isvs_jax.training.views import View, show_views
 
 
 def load_classifier(folder: str | Path, view: str | None = None, which: str = "last") -> LogitsFn:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report import AttackResult, Cell, Curve, ResolutionCell
-from isvs_jax.robustness.report.results import packed
+from isvs_jax.robustness.evaluation import AttackResult, Cell, Curve, ResolutionCell
+from isvs_jax.robustness.evaluation.results import packed
 from isvs_jax.robustness.resolution import RESOLUTIONS
 
 COUNT, ATTACKED, CURVED = 40, 16, 8

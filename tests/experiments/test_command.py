@@ -120,7 +120,7 @@ def test_a_look_at_all_leaves_out_what_has_nothing_finished(
     from experiments.claims.adversarial import Adversarial
     from experiments.entrants import Entrant
     from experiments.judging import report_folder
-    from isvs_jax.robustness.report import write_report
+    from isvs_jax.robustness.evaluation import write_report
     from tests.experiments.reports import fabricated
 
     monkeypatch.setattr(module, "_RUNS", {kind: module._RUNS[kind] for kind in (Adversarial, Additions)})

@@ -8,7 +8,7 @@ from scipy import stats
 
 from experiments.differences import difference, shares
 from experiments.estimates import estimate, estimate_of_shares, figures
-from isvs_jax.robustness.report import summary, wilson
+from isvs_jax.robustness.evaluation import summary, wilson
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, fabricated
 
 

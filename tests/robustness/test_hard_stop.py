@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from isvs_jax.robustness._hard_stop import hard_stop
 from isvs_jax.robustness.broken_defences import rounding_defence
 from isvs_jax.robustness.defences import Defence
-from isvs_jax.robustness.hard_stop import hard_stop
 
 
 def _average(images):

@@ -8,12 +8,12 @@ import grain
 import numpy as np
 import pytest
 
+from isvs_jax.augment.views import View
 from isvs_jax.data import Split
 from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
-from isvs_jax.training.views import View
 
 VIEWS = (View(1.0), View(2.0), View(4.0, "sparse"))
 NUMBER = 22

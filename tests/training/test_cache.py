@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isvs_jax.augment.views import View
 from isvs_jax.data import Split, digest
 from isvs_jax.training import cache
 from isvs_jax.training.cache import cached_views
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.smoothing import smoothed_batches, smoothed_views
-from isvs_jax.training.views import View
 
 INPUTS = Inputs("random", (View(1.0), View(1.0, "sparse"), View(0.8, "blur")))
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from isvs_jax.augment.views import View
 from isvs_jax.training.inputs import Inputs, choose
-from isvs_jax.training.views import View
 
 VIEWS = (View(1.0), View(2.0), View(4.0, "sparse"))
 

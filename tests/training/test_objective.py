@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from isvs_jax.training.augmix import AugMixConfig
+from isvs_jax.augment._augmix import AugMixConfig
 from isvs_jax.training.divergences import jensen_shannon, kullback_leibler
 from isvs_jax.training.inner_maximisation import Ascent, pgd_images, trades_images
 from isvs_jax.training.objective import Objective, make_loss

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from isvs_jax import SplitLBI, smooth
-from isvs_jax.training.filters import gaussian_blur
+from isvs_jax.augment.views import View
+from isvs_jax.filters.linear import gaussian_blur
 from isvs_jax.training.smoothing import default_batch_size, padded, smoothed_batches, smoothed_views
-from isvs_jax.training.views import View
 
 VIEWS = (View(2.0), View(1.0, "sparse"), View(1.0), View(0.8, "blur"))
 

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax.robustness.attacks._apgd import Settings as ApgdSettings
+from isvs_jax.robustness.attacks._apgd import apgd_runs
 from isvs_jax.robustness.attacks._checks import Problem, check_ball
+from isvs_jax.robustness.attacks._fab import Settings as FabSettings
+from isvs_jax.robustness.attacks._fab import fab_runs
 from isvs_jax.robustness.attacks._model import is_correct, logits_of
 from isvs_jax.robustness.attacks._norms import project
-from isvs_jax.robustness.attacks.apgd import Settings as ApgdSettings
-from isvs_jax.robustness.attacks.apgd import apgd_runs
-from isvs_jax.robustness.attacks.fab import Settings as FabSettings
-from isvs_jax.robustness.attacks.fab import fab_runs
-from isvs_jax.robustness.attacks.square import square_run
+from isvs_jax.robustness.attacks._square import square_run
 
 APGD_LOSS = {
     "apgd-ce": "cross_entropy",

@@ -14,7 +14,7 @@ import jax
 from isvs_jax.robustness.attacks._accuracy import Attack, accuracy_under
 from isvs_jax.robustness.attacks._checks import check_count, check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn
-from isvs_jax.robustness.attacks.pgd import pgd
+from isvs_jax.robustness.attacks._pgd import pgd
 
 
 class DoublingCheck(NamedTuple):

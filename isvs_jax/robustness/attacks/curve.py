@@ -18,7 +18,7 @@ from isvs_jax.robustness.attacks._accuracy import Attack, accuracy_under
 from isvs_jax.robustness.attacks._checks import check_choice, check_count, check_epsilon, check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.robustness.attacks._norms import NORMS
-from isvs_jax.robustness.attacks.pgd import pgd
+from isvs_jax.robustness.attacks._pgd import pgd
 
 
 class EpsilonCurve(NamedTuple):

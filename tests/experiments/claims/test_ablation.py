@@ -15,7 +15,7 @@ from experiments.sizes import SIZES
 from experiments.trainings import trainings
 from experiments.variations import VARIATIONS, Variation
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report.results import Cell, ResolutionCell, packed
+from isvs_jax.robustness.evaluation.results import Cell, ResolutionCell, packed
 
 KNOWN = trainings(SIZES["smoke"])
 

@@ -18,7 +18,7 @@ from experiments.remarks import starting_remarks
 from experiments.section import Table, write_section
 from experiments.study import Study
 from experiments.trainings import trainings
-from isvs_jax.robustness.report import write_report
+from isvs_jax.robustness.evaluation import write_report
 from isvs_jax.training import ModelChoice
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, WAYS, fabricated
 

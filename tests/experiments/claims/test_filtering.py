@@ -13,9 +13,9 @@ from experiments.measures.matching import FILTERS, equals, kept, shown
 from experiments.section import write_section
 from experiments.study import Study
 from isvs_jax import SplitLBI, data
+from isvs_jax.augment.views import View
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.report.results import Cell, packed
-from isvs_jax.training.views import View
+from isvs_jax.robustness.evaluation.results import Cell, packed
 
 SOLVER = SplitLBI(nu=1.0)
 VIEWS = (View(4.0), View(8.0), View(16.0, "sparse"))

@@ -14,8 +14,8 @@ from experiments.measures.cue_conflict import Decisions, decisions, hybrids, pai
 from experiments.section import write_section
 from experiments.study import Study
 from isvs_jax import SplitLBI, data, scale_space
-from isvs_jax.training.filters import gaussian_blur
-from isvs_jax.training.views import View
+from isvs_jax.augment.views import View
+from isvs_jax.filters.linear import gaussian_blur
 
 SIZE = 16
 

@@ -1,0 +1,7 @@
+"""Augmentations of batches of images: pure functions of keys and images, for anybody's loop."""
+
+from isvs_jax.augment._augmix import AugMixConfig, augmix
+from isvs_jax.augment.basic import Augmentation, augment
+from isvs_jax.augment.views import View, show_views
+
+__all__ = ["AugMixConfig", "Augmentation", "View", "augment", "augmix", "show_views"]

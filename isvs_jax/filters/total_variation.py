@@ -1,0 +1,87 @@
+"""Total variation denoising."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax._checks import as_image, compute_dtype
+from isvs_jax.solver.edges import Edges, difference, difference_adjoint
+
+# ‖D‖² ≤ 8: the step of gradient descent on the dual problem.
+_STEP = 1 / 8
+
+
+def rof(images: jax.Array, weight: float, *, iterations: int = 100) -> jax.Array:
+    """Total variation denoising of Rudin, Osher and Fatemi, each channel for itself.
+
+    u = argmin ½‖u − x‖² + weight·Σ |∇u|, with |∇u| of a pixel the Euclidean norm of its two forward differences: the
+    minimiser that scikit-image's `denoise_tv_chambolle` approaches as its eps goes to 0. Computed on the dual problem,
+    u = x − Dᵀq with |q| ≤ weight, by accelerated projected gradient descent; the distance to the minimiser falls
+    about as 1/iterations², and after 100 it is a grey level or less for weights up to 0.1.
+
+    Args:
+        images: float [..., H, W, C].
+        weight: > 0.
+        iterations: Of the accelerated descent (static).
+
+    Returns:
+        Shape and dtype of `images`.
+
+    Raises:
+        TypeError: `images` is not of a floating dtype.
+        ValueError: `weight` is not positive and finite, or `iterations` is not a positive integer.
+
+    Example:
+        >>> step = jnp.zeros((4, 8, 1)).at[:, 4:].set(1.0)
+        >>> rof(step, 0.1)[0, :, 0].round(3).tolist()[3:5]  # each half moves by weight / its width
+        [0.02500000037252903, 0.9750000238418579]
+
+    References:
+        Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms", Physica D 60 (1992).
+        Chambolle, "An algorithm for total variation minimization and applications", JMIV 20 (2004).
+        Beck, Teboulle, "Fast gradient-based algorithms for constrained total variation image denoising and deblurring
+        problems", IEEE Trans. Image Process. 18 (2009).
+    """
+    images = as_image(images, "images")
+    if not 0 < weight < float("inf"):
+        raise ValueError(f"weight is {weight}; it may be finite and > 0.")
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+        raise ValueError(f"iterations is {iterations!r}; it may be a positive integer.")
+    return _rof(images, jnp.asarray(weight), iterations=iterations)
+
+
+@partial(jax.jit, static_argnames="iterations")
+def _rof(images: jax.Array, weight: jax.Array, *, iterations: int) -> jax.Array:
+    values = images.astype(compute_dtype(images.dtype))
+    weight = weight.astype(values.dtype)
+
+    def descend(carry: tuple[Edges, Edges], momentum: jax.Array) -> tuple[tuple[Edges, Edges], None]:
+        dual, ahead = carry
+        slope = difference(values - difference_adjoint(ahead))
+        moved = _into_ball(jax.tree.map(lambda q, d: q + _STEP * d, ahead, slope), weight)
+        ahead = jax.tree.map(lambda new, old: new + momentum * (new - old), moved, dual)
+        return (moved, ahead), None
+
+    # From the images, so that under shard_map the dual varies over the mesh as they do.
+    start = jax.tree.map(lambda edges: 0 * edges, difference(values))
+    (dual, _), _ = jax.lax.scan(descend, (start, start), jnp.asarray(_momenta(iterations), values.dtype))
+    return (values - difference_adjoint(dual)).astype(images.dtype)
+
+
+def _momenta(iterations: int) -> np.ndarray:
+    momenta, t = np.empty(iterations), 1.0
+    for k in range(iterations):
+        following = (1 + np.sqrt(1 + 4 * t * t)) / 2
+        momenta[k], t = (t - 1) / following, following
+    return momenta
+
+
+def _into_ball(dual: Edges, weight: jax.Array) -> Edges:
+    """The nearest field in which the two forward edges of a pixel together have norm `weight` at most."""
+    none = [(0, 0)] * (dual.horizontal.ndim - 3)
+    horizontal = jnp.pad(dual.horizontal, [*none, (0, 0), (0, 1), (0, 0)])
+    vertical = jnp.pad(dual.vertical, [*none, (0, 1), (0, 0), (0, 0)])
+    excess = jnp.maximum(jnp.sqrt(horizontal**2 + vertical**2) / weight, 1)
+    return Edges(dual.horizontal / excess[..., :-1, :], dual.vertical / excess[..., :-1, :, :])

@@ -1,0 +1,1 @@
+"""The path: from the differences between pixels to the smoothed image."""

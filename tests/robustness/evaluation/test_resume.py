@@ -1,0 +1,145 @@
+"""A stopped evaluation goes on where it was, and never with the cells of another."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from isvs_jax.robustness.evaluation import Report, read_report
+from isvs_jax.robustness.evaluation.store import Store, differences
+from isvs_jax.robustness.official import CorruptedImages
+
+QUICK: dict[str, Any] = {"attacks": (), "curve": (), "resolutions": ()}
+
+
+class Reader:
+    """Reads corrupted images until it is told to fail; remembers what it read."""
+
+    def __init__(self, fail_at: int | None) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.fail_at = fail_at
+
+    def __call__(self, name: str, severity: int) -> CorruptedImages:
+        if len(self.asked) == self.fail_at:
+            raise KeyboardInterrupt
+        self.asked.append((name, severity))
+        rng = np.random.default_rng([len(name), severity])
+        return CorruptedImages(rng.integers(0, 256, (9, 8, 8, 3), np.uint8), rng.integers(0, 5, 9))
+
+
+def masks(report: Report) -> list[str]:
+    return [cell.correct for row in report.corruptions.values() for cell in row.values()]
+
+
+def test_a_stopped_evaluation_goes_on(problem: Any, tmp_path: Path) -> None:
+    whole = problem.evaluate(corrupted=Reader(None), **QUICK)
+    stopped = Reader(3)
+    with pytest.raises(KeyboardInterrupt):
+        problem.evaluate(corrupted=stopped, folder=tmp_path, **QUICK)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["partial.json"]
+    assert len(json.loads((tmp_path / "partial.json").read_text())["cells"]) == 1 + 3
+    resumed = Reader(None)
+    report = problem.evaluate(corrupted=resumed, folder=tmp_path, **QUICK)
+    assert resumed.asked == [("contrast", 5)]
+    assert masks(report) == masks(whole)
+    assert masks(read_report(tmp_path)) == masks(whole)
+    # A third time nothing is left to do.
+    again = Reader(0)
+    assert masks(problem.evaluate(corrupted=again, folder=tmp_path, **QUICK)) == masks(whole)
+
+
+def test_another_evaluation_is_refused_and_the_folder_kept(problem: Any, tmp_path: Path) -> None:
+    problem.evaluate(corruptions=(), folder=tmp_path, **QUICK)
+    before = (tmp_path / "partial.json").read_bytes()
+    for changes, said in (
+        ({"severities": (1, 4)}, r"settings\.severities is \[1, 5\] there and \[1, 4\] here"),
+        ({"name": "other"}, "name is 'linear' there and 'other' here"),
+        ({"parameters": np.zeros(3)}, "parameters is '[0-9a-f]{64}' there"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            problem.evaluate(**{"corruptions": (), "folder": tmp_path} | QUICK | changes)
+    assert (tmp_path / "partial.json").read_bytes() == before
+
+
+def test_other_data_and_another_network_are_told_apart(problem: Any, other_problem: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"corruptions": (), "folder": tmp_path, "parameters": None} | QUICK
+    problem.evaluate(**options)
+    other = other_problem(1)
+    with pytest.raises(ValueError, match="data is"):
+        other.evaluate(**options)
+    other.images, other.labels = problem.images, problem.labels
+    with pytest.raises(ValueError, match="the network: its logits"):
+        other.evaluate(**options)
+
+
+def test_a_report_without_its_cells_is_not_overwritten(problem: Any, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("precious")
+    with pytest.raises(FileExistsError, match="would be overwritten"):
+        problem.evaluate(corruptions=(), folder=tmp_path, **QUICK)
+    assert (tmp_path / "report.json").read_text() == "precious"
+
+
+def test_a_spoilt_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "partial.json").write_text('{"cells": {')
+    with pytest.raises(ValueError, match="move it away"):
+        Store(tmp_path, {}, np.zeros((1, 2)))
+
+
+def test_a_write_that_fails_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path, {"a": 1}, np.zeros((1, 2)))
+    store.put("first", {"x": 1})
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        store.put("second", {"x": 2})
+    assert [file.name for file in tmp_path.iterdir()] == ["partial.json"]
+    again = Store(tmp_path, {"a": 1}, np.zeros((1, 2)))
+    assert "first" in again
+    assert "second" not in again
+
+
+def test_the_sessions_of_all_cells_are_kept(tmp_path: Path) -> None:
+    def store(command: str) -> Store:
+        return Store(tmp_path, {}, np.zeros((1, 2)), {"command": command})
+
+    store("first").put("one", {"seconds": 2.0})
+    second = store("second")
+    assert second.sessions == [{"command": "first", "cells": 1, "seconds": 2.0}]
+    second.put("two", {"seconds": 1.0})
+    second.put("three", {"seconds": 0.5})
+    # Who makes no cell is not listed.
+    expected = [{"command": "first", "cells": 1, "seconds": 2.0}, {"command": "second", "cells": 2, "seconds": 1.5}]
+    assert store("third").sessions == expected
+
+
+def test_a_report_lists_each_session(problem: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command, reader in (("first", Reader(2)), ("second", Reader(None))):
+        monkeypatch.setattr("sys.argv", [command])
+        with contextlib.suppress(KeyboardInterrupt):
+            problem.evaluate(corrupted=reader, folder=tmp_path, **QUICK)
+    sessions = read_report(tmp_path).made["sessions"]
+    assert [session["command"].split()[-1] for session in sessions] == ["first", "second"]
+    assert [session["cells"] for session in sessions] == [3, 2]
+    text = (tmp_path / "report.md").read_text()
+    assert "3 cells in" in text
+    assert "2 cells in" in text
+
+
+def test_rounding_of_the_probe_is_let_pass(tmp_path: Path) -> None:
+    Store(tmp_path, {}, np.array([[5.0, -3.0]])).put("cell", {})
+    assert "cell" in Store(tmp_path, {}, np.array([[5.0001, -3.0]]))
+    with pytest.raises(ValueError, match="the network"):
+        Store(tmp_path, {}, np.array([[5.1, -3.0]]))
+
+
+def test_differences_name_their_place() -> None:
+    assert differences({"a": [1], "b": {"c": None}}, {"a": [1], "b": {"c": 0, "d": 1}}) == [
+        "b.c is None there and 0 here",
+        "b.d is None there and 1 here",
+    ]

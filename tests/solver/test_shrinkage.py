@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from isvs_jax.solver.edges import Edges
+from isvs_jax.solver.shrinkage import PENALTIES, shrink, support
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+
+def planar_edges(seed, scale, shape=(2, 2, 3), dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    channels, height, width = shape
+    return Edges(
+        jnp.asarray(scale * rng.normal(size=(channels, height, width - 1)), dtype),
+        jnp.asarray(scale * rng.normal(size=(channels, height - 1, width)), dtype),
+    )
+
+
+def groups_of(edges, penalty):
+    """Lists of (field, index) that stand together, written out one by one."""
+    channels, height, width = edges.vertical.shape[0], edges.horizontal.shape[1], edges.vertical.shape[2]
+    across = {(i, j): [(0, (c, i, j)) for c in range(channels)] for i in range(height) for j in range(width - 1)}
+    down = {(i, j): [(1, (c, i, j)) for c in range(channels)] for i in range(height - 1) for j in range(width)}
+    if penalty == "isotropic":
+        pixels = sorted(set(across) | set(down))
+        return [across.get(pixel, []) + down.get(pixel, []) for pixel in pixels]
+    coupled = [*across.values(), *down.values()]
+    return coupled if penalty == "color" else [[entry] for group in coupled for entry in group]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_shrink_is_the_proximal_map_of_the_group_norm(x64, penalty):
+    """shrink(z) minimises ½‖v − z‖² + Σ|v_group|, found here by a general minimiser, group by group."""
+    z = planar_edges(0, 0.8)
+    shrunk = shrink(z, penalty)
+    inside = 0
+    for group in groups_of(z, penalty):
+        entry = np.array([z[field][index] for field, index in group])
+        ours = np.array([shrunk[field][index] for field, index in group])
+
+        def cost(v, entry=entry):
+            return 0.5 * np.sum((v - entry) ** 2) + np.linalg.norm(v)
+
+        found = scipy.optimize.minimize(
+            cost, entry, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 8000}
+        )
+        assert cost(ours) <= found.fun + 1e-10
+        inside += bool(np.any(ours != 0))
+        in_support = [bool(jnp.broadcast_to(support(z, penalty)[f], z[f].shape)[i]) for f, i in group]
+        assert in_support == [bool(np.linalg.norm(entry) > 1)] * len(group)
+    assert 0 < inside < len(groups_of(z, penalty))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_derivative_exists_everywhere(penalty):
+    """At zero, on the unit sphere and at infinity the derivative is a number, and zero inside the sphere."""
+    for scale in (0.0, 1e-30, 0.3, 1e18):
+        z = planar_edges(0, scale, dtype=np.float32)
+        gradient = jax.grad(lambda z: sum(edge.sum() for edge in shrink(z, penalty)))(z)
+        assert all(bool(jnp.isfinite(leaf).all()) for leaf in gradient)
+        if scale < 1e-20:
+            assert all(not bool(leaf.any()) for leaf in gradient)
+
+
+def test_not_a_number_stays_in_its_group():
+    z = planar_edges(0, 2.0, dtype=np.float32)
+    z = z._replace(horizontal=z.horizontal.at[0, 1, 0].set(jnp.nan))
+    shrunk = shrink(z, "color")
+    assert np.isnan(np.asarray(shrunk.horizontal)).sum() == 2
+    assert not np.isnan(np.asarray(shrunk.vertical)).any()

@@ -1,0 +1,154 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.test_flow import picture
+
+import isvs_jax
+from isvs_jax.solver._smooth import support_fraction
+from isvs_jax.solver.flow import planar_step
+from tests.reference import Flow, project
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.stack([picture(seed=seed) for seed in range(3)])
+
+
+def test_a_time_for_each_image(images):
+    times = [0.0, 1.0, 2.5]
+    together = isvs_jax.smooth(images, times)
+    for image, time, ours in zip(images, times, together, strict=True):
+        np.testing.assert_allclose(ours, isvs_jax.smooth(image, time), atol=5e-6)
+    mapped = jax.vmap(lambda image, time: isvs_jax.smooth(image, time, num_steps=70))(images, jnp.array(times))
+    np.testing.assert_allclose(mapped, isvs_jax.smooth(images, times, num_steps=70), atol=5e-6)
+    grid = isvs_jax.smooth(images[None], np.array([times]))
+    np.testing.assert_allclose(grid[0], together, atol=5e-6)
+
+
+@pytest.mark.parametrize("penalty", ["anisotropic", "color"])
+def test_sparse_is_the_projection_of_the_reference(images, penalty):
+    solver = isvs_jax.SplitLBI(penalty=penalty)
+    support = Flow(images[0], penalty=penalty).path(2.0).support()
+    expected = project(images[0], *support)
+    np.testing.assert_allclose(isvs_jax.smooth(images[0], 2.0, solver, "sparse"), expected, atol=1e-5)
+
+
+def test_derivative_of_sparse_is_the_averaging(images):
+    image, direction = jnp.asarray(images[0]), jnp.asarray(images[1])
+    support = jax.tree.map(lambda edge: edge[0], isvs_jax.scale_space(image, [2.0]).support)
+    expected = isvs_jax.piecewise_constant(direction, support)
+
+    def sparse(image):
+        return isvs_jax.smooth(image, 2.0, output="sparse")
+
+    np.testing.assert_allclose(jax.jvp(sparse, (image,), (direction,))[1], expected, atol=1e-6)
+    np.testing.assert_allclose(jax.vjp(sparse, image)[1](direction)[0], expected, atol=1e-6)
+
+
+def test_a_time_can_be_learned(x64, images):
+    """The derivative by t is du/dt: a step along it predicts the path."""
+    image = images[0].astype(np.float64)
+
+    def at(time):
+        return isvs_jax.smooth(image, time, num_steps=400)
+
+    slope = jax.jacfwd(at)(2.0)
+    np.testing.assert_allclose(slope, (at(2.0 + 1e-5) - at(2.0 - 1e-5)) / 2e-5, atol=1e-6)
+    assert float(jnp.abs(slope).max()) > 1e-3
+
+
+def test_traced_values_that_cannot_be_come_back_as_nan(images):
+    run = jax.jit(lambda time: isvs_jax.smooth(images, time, num_steps=60))
+    clean = isvs_jax.smooth(images, [1.0, 0.5, 2.0], num_steps=60)
+    for bad in (-1.0, jnp.nan, jnp.inf, 3.0):
+        result = run(jnp.array([1.0, bad, 2.0]))
+        assert bool(jnp.isnan(result[1]).all())
+        np.testing.assert_allclose(result[::2], clean[::2], atol=5e-6)
+
+
+def test_until_stops_each_image_at_the_first_step_that_has_the_fraction(images):
+    solver = isvs_jax.SplitLBI()
+    wanted = [0.1, 0.3, 0.0]
+    stopped = isvs_jax.smooth_until(images, wanted, max_time=20.0)
+    assert stopped.reached.tolist() == [True] * 3
+    for k, fraction in enumerate(wanted):
+        flow, alpha = Flow(images[k]), solver.default_step_size
+        while np.mean(np.concatenate([edge[..., 0].ravel() for edge in flow.support()])) < fraction:
+            flow.step(alpha)
+        np.testing.assert_allclose(stopped.image[k], flow.dense(), atol=1e-5)
+    assert stopped.time[2] == 0 < stopped.time[0] < stopped.time[1]
+    alone = isvs_jax.smooth_until(images[1], 0.3, max_time=20.0, output="sparse")
+    np.testing.assert_allclose(alone.time, stopped.time[1])
+    by_steps = isvs_jax.SplitLBI(step_size=solver.default_step_size)
+    expected = isvs_jax.smooth(images[1], float(alone.time), by_steps, output="sparse")
+    np.testing.assert_allclose(alone.image, expected, atol=1e-5)
+
+
+def test_until_says_when_it_did_not_get_there(images):
+    stopped = isvs_jax.smooth_until(images, [1.0, 0.01, 1.0], max_time=1.5)
+    assert stopped.reached.tolist() == [False, bool(stopped.fraction[1] >= 0.01), False]
+    np.testing.assert_allclose(stopped.time[0], 1.5, rtol=1e-6)
+    by_steps = isvs_jax.SplitLBI(step_size=isvs_jax.SplitLBI().default_step_size)
+    np.testing.assert_allclose(stopped.image[0], isvs_jax.smooth(images[0], 1.5, by_steps), atol=5e-6)
+    too_long = jax.jit(lambda time: isvs_jax.smooth_until(images, 0.0, time, num_steps=10))(jnp.array(4.0))
+    assert too_long.reached.tolist() == [False] * 3
+
+
+def test_until_takes_no_step_once_every_image_has_stopped(monkeypatch, images):
+    taken = []
+
+    def counted(*arguments):
+        jax.debug.callback(lambda: taken.append(1))
+        return planar_step(*arguments)
+
+    monkeypatch.setattr(isvs_jax.solver._smooth, "planar_step", counted)
+    stopped = isvs_jax.smooth_until(images[:2, :, :-1], [0.1, 0.2], max_time=20.0)
+    jax.effects_barrier()
+    assert stopped.reached.all()
+    steps = float(stopped.time.max()) / isvs_jax.SplitLBI().default_step_size
+    assert len(taken) == round(steps) < 200
+
+
+def test_one_pixel_has_nothing_to_wait_for():
+    stopped = isvs_jax.smooth_until(jnp.full((1, 1, 3), 0.3), 1.0, max_time=1.0)
+    assert (float(stopped.time), float(stopped.fraction), bool(stopped.reached)) == (0.0, 1.0, True)
+    np.testing.assert_allclose(stopped.image, 0.3, atol=1e-7)
+
+
+def test_fraction_counts_a_coupled_edge_once():
+    support = isvs_jax.Edges(jnp.array([True, False, False]).reshape(1, 3, 1), jnp.zeros((0, 4, 1), bool))
+    np.testing.assert_allclose(support_fraction(support, jnp.float32), 1 / 3, rtol=1e-6)
+
+
+def test_gradient_through_until(x64, images):
+    image = jnp.asarray(images[0], jnp.float64)
+
+    def loss(image):
+        return (isvs_jax.smooth_until(image, 0.2, max_time=8.0).image ** 2).sum()
+
+    direction = np.random.default_rng(0).normal(size=image.shape)
+    expected = (loss(image + 1e-7 * direction) - loss(image - 1e-7 * direction)) / 2e-7
+    np.testing.assert_allclose(jnp.vdot(jax.grad(loss)(image), direction), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda x: isvs_jax.smooth(x, [1.0, 2.0]), ValueError, r"time has shape \(2,\) and image \(3, .*shape \(3,\)"),
+        (lambda x: isvs_jax.smooth(x, 1.0, "dense"), TypeError, "solver is 'dense'; it may be an isvs_jax.SplitLBI"),
+        (lambda x: isvs_jax.smooth(x, -1.0), ValueError, "time is -1"),
+        (lambda x: isvs_jax.smooth(x, None), TypeError, "time is None"),
+        (lambda x: isvs_jax.smooth(x, "long"), TypeError, "time is 'long'"),
+        (lambda x: isvs_jax.smooth(x, 1.0, output="soft"), ValueError, "output is 'soft'; .* 'dense', 'sparse'"),
+        (lambda x: isvs_jax.smooth_until(x, 1.5), ValueError, r"fraction is 1.5; it may be in \[0, 1\]"),
+        (lambda x: isvs_jax.smooth_until(x, [0.5]), ValueError, r"fraction has shape \(1,\)"),
+        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=[1.0, 2.0, 3.0]), ValueError, "max_time has shape"),
+        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=np.nan), ValueError, "max_time is nan"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_with_a_sentence(images, call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call(images)

@@ -1,0 +1,147 @@
+"""The long steps: their stages, their accuracy, and what must not change with them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.test_flow import picture
+
+import isvs_jax
+from isvs_jax.solver.chebyshev import chebyshev_stages
+from isvs_jax.solver.plan import count_long_steps, count_solves, plan_path
+from tests.reference import Flow
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+
+@pytest.mark.parametrize(("stages", "damping"), [(1, 0.0), (2, 1.0), (3, 0.7), (3, 4.0), (4, 0.8)])
+def test_stages_follow_the_damped_chebyshev_polynomial(stages, damping):
+    """First order at 0, at most 1/Tₛ(w₀) on the fast rates, and the bound is sharp."""
+    method = chebyshev_stages(stages, damping)
+
+    def growth(rate):
+        before = now = np.ones_like(rate)
+        for mu, nu, of_slope in method.coefficients:
+            before, now = now, mu * now + nu * before - of_slope * rate * now
+        return now
+
+    np.testing.assert_allclose((growth(np.array(1e-6)) - 1) / 1e-6, -1, rtol=1e-5)
+    rates = np.linspace(0, method.bound, 1001)
+    cap = 1 / np.cosh(stages * np.arccosh(1 + damping / stages**2))
+    assert np.abs(growth(rates[rates > 0.5 * method.bound])).max() <= cap + 1e-12
+    assert np.abs(growth(rates)).max() <= 1 + 1e-12
+    np.testing.assert_allclose(abs(growth(np.array(method.bound))), cap)
+    assert abs(growth(np.array(1.2 * method.bound))) > 1
+    assert chebyshev_stages(1, 0.0).bound == 2
+
+
+@pytest.mark.parametrize("tolerance", [None, 0.006, 0.001])
+def test_all_settling_steps_together_let_no_mode_grow(tolerance):
+    """Some are longer than the bound 2 of a single Euler step; between them a mode at most doubles."""
+    plan = plan_path(tolerance)
+    rates = np.linspace(0, 1, 2001)
+    growth = np.cumprod([np.abs(1 - plan.scale * length * rates) for length in plan.settling], axis=0)
+    assert growth[-1].max() <= 1
+    assert growth.max() < 2
+
+
+def test_rows_of_a_plan_are_its_steps_one_by_one():
+    plan = plan_path(0.001)
+    expected = []
+    for number in range(5):
+        for stage in chebyshev_stages(*plan.long).coefficients:
+            expected.append([*stage, number * plan.long_length, plan.long_length])
+    for _ in range(plan.num_middle):
+        expected += [[*stage, -1, plan.middle_length] for stage in chebyshev_stages(*plan.middle).coefficients]
+    expected += [[1, 0, 1, -1, plan.scale * length] for length in plan.settling]
+    np.testing.assert_allclose(np.concatenate([plan.long_rows(5), plan.finish_rows()]), expected, rtol=1e-14)
+    np.testing.assert_array_equal(plan.rows(0), plan.finish_rows())
+    assert plan.long_rows(0).shape == (0, 5)
+
+
+def test_tolerance_lowers_the_error_and_long_steps_beat_euler_steps(x64):
+    """Relative error of u over the energy of x − mean, against Euler steps 32 times smaller."""
+    image = picture((16, 16, 3), dtype=np.float64)
+    norm = np.linalg.norm(image - image.mean((0, 1)))
+    time, euler = 3.0, isvs_jax.SplitLBI().default_step_size
+    exact = Flow(image).run(time, euler / 32).dense()
+
+    def error(**options):
+        return np.linalg.norm(isvs_jax.smooth(image, time, isvs_jax.SplitLBI(**options)) - exact) / norm
+
+    errors = [error(tolerance=tolerance) for tolerance in (0.0003, 0.001)] + [error(), error(tolerance=0.01)]
+    assert errors == sorted(errors)
+    assert errors[1] < 0.0015
+    assert errors[2] < min(0.003, error(step_size=euler))
+    assert errors[3] < 0.01
+
+
+def test_energy_falls_from_one_recorded_time_to_the_next(x64):
+    image = picture(dtype=np.float64)
+    flow = Flow(image)
+    energies = []
+    for time in np.arange(0.05, 4.0, 0.4):
+        flow = Flow(image).path(time)
+        energies.append(flow.energy())
+        np.testing.assert_allclose(isvs_jax.smooth(image, time), flow.dense(), atol=1e-10)
+    assert np.diff(energies).max() <= 1e-12
+    assert energies[-1] < 0.5 * energies[0]
+
+
+def test_path_is_continuous_where_one_long_step_more_fits(x64):
+    image = picture(dtype=np.float64)
+    plan, unit = plan_path(None), 0.1 / 5.0
+    first = 1 / np.linalg.norm(Flow(image).d @ Flow(image).u / 0.1, axis=1).max()
+    time = first + unit * (plan.finish_length + 3 * plan.long_length)
+    times = time + np.array([-1e-4, -1e-5, 1e-5, 1e-4])
+    dense = isvs_jax.scale_space(image, times).dense
+    assert float(jnp.abs(jnp.diff(dense, axis=0)).max()) < 1e-4
+
+
+def test_gradient_through_long_steps_is_that_of_finite_differences(x64):
+    image = jnp.asarray(picture((5, 6, 2), dtype=np.float64))
+    weights, direction = np.random.default_rng(1).normal(size=(2, *image.shape))
+
+    def loss(image):
+        return jnp.vdot(weights, isvs_jax.smooth(image, 3.0))
+
+    expected = (loss(image + 1e-6 * direction) - loss(image - 1e-6 * direction)) / 2e-6
+    np.testing.assert_allclose(jnp.vdot(jax.grad(loss)(image), direction), expected, rtol=1e-5)
+
+
+def test_an_image_without_contrast_stays_and_has_a_gradient():
+    flat = jnp.full((4, 5, 3), 0.3)
+    np.testing.assert_allclose(isvs_jax.smooth(flat, 4.0), flat, atol=1e-6)
+    gradient = jax.grad(lambda image: isvs_jax.smooth(image, 4.0).sum())(flat)
+    np.testing.assert_allclose(gradient, 1, atol=1e-5)
+
+
+def test_solves_are_fewer_than_euler_steps():
+    euler = 4.0 / isvs_jax.SplitLBI().default_step_size
+    solves = {
+        tolerance: count_solves(plan_path(tolerance), count_long_steps(plan_path(tolerance), 4.0, 5.0, 0.1))
+        for tolerance in (None, 0.006, 0.001)
+    }
+    assert solves[0.006] < solves[None] < solves[0.001]
+    assert solves[None] < 0.65 * euler
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda x: isvs_jax.SplitLBI(tolerance=0.0), ValueError, "tolerance is 0.0; it may be None or .* in"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=float("nan")), ValueError, "tolerance is nan"),
+        (lambda x: isvs_jax.SplitLBI(tolerance="low"), TypeError, "tolerance is 'low'"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=True), TypeError, "tolerance is True"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=0.01, step_size=0.01), ValueError, "tolerance is 0.01 with .*step_size"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=0.01, scheme="explicit"), ValueError, "scheme='explicit'"),
+        (
+            lambda x: isvs_jax.smooth(x, 1.0, isvs_jax.SplitLBI(tolerance=0.01), num_steps=50),
+            ValueError,
+            "num_steps is 50 and the solver has tolerance=0.01; one of them may be given",
+        ),
+    ],
+)
+def test_bad_tolerances_are_refused_with_a_sentence(call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call(picture())
