@@ -27,11 +27,10 @@ from experiments.sizes import SIZES, Size
 from experiments.study import Study
 from experiments.trainings import trainings
 from isvs_jax import SplitLBI, data, environment, scale_space
-from isvs_jax.data import Dataset
+from isvs_jax.data import Dataset, load_data
 from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import claim
 from isvs_jax.training.network import build_model
-from isvs_jax.training.run import load_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

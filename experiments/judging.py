@@ -12,11 +12,11 @@ from experiments.sizes import Size
 from experiments.study import Study
 from experiments.trainings import check_training, train_one, training_folder, trainings
 from isvs_jax import data
+from isvs_jax.data import load_data
 from isvs_jax.robustness import CORRUPTIONS, RESOLUTIONS, Report, evaluate
 from isvs_jax.robustness.evaluation import read_report
 from isvs_jax.robustness.evaluation.comparison import check_side_by_side
 from isvs_jax.training import load_classifier
-from isvs_jax.training.run import load_data
 
 # Images at a time, and a few more where devices share them.
 _BATCH = 100

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from isvs_jax.data import DataChoice
 from isvs_jax.training.network import ModelChoice
-from isvs_jax.training.run import DataChoice
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 from experiments.sizes import Size
 from experiments.variations import variation_configs
 from isvs_jax.augment.views import View
-from isvs_jax.data import Dataset
+from isvs_jax.data import DataChoice, Dataset, load_data
 from isvs_jax.training import execute
 from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
-from isvs_jax.training.run import DataChoice, Run, load_data
+from isvs_jax.training.run import Run
 from isvs_jax.training.run_folder import FILE, difference
 
 _MIXED = (View(4.0), View(8.0), View(8.0, "sparse"))

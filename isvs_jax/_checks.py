@@ -26,8 +26,9 @@ def concrete(value: ArrayLike) -> np.ndarray | None:
 
 def brief(value: object) -> str:
     """A value in a few words, for the end of a sentence: an array by its shape and dtype, anything long cut short."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and np.ndim(value):
-        return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
+    shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
+    if shape and dtype is not None:
+        return f"an array of shape {tuple(shape)} and dtype {dtype}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

@@ -2,6 +2,18 @@
 
 from isvs_jax.data._load import load
 from isvs_jax.data._prepare import prepare
+from isvs_jax.data.choice import DataChoice, load_data
 from isvs_jax.data.dataset import Dataset, Split, as_float, digest, holdout, take
 
-__all__ = ["Dataset", "Split", "as_float", "digest", "holdout", "load", "prepare", "take"]
+__all__ = [
+    "DataChoice",
+    "Dataset",
+    "Split",
+    "as_float",
+    "digest",
+    "holdout",
+    "load",
+    "load_data",
+    "prepare",
+    "take",
+]

@@ -61,7 +61,7 @@ def denoising_curves(
         >>> [text.get_text().split(",")[0] for text in figure.axes[0].get_legend().get_texts()]
         ['noisy', 'dense', 'sparse']
     """
-    check_choice(measure, get_args(Measure), "measure")
+    check_choice("measure", measure, get_args(Measure))
     noisy, clean = concrete_image(noisy, "noisy"), concrete_image(clean, "clean")
     if clean.shape != noisy.shape:
         raise ValueError(f"clean has shape {clean.shape} and noisy {noisy.shape}; they may have the same shape.")

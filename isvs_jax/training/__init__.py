@@ -15,7 +15,7 @@ from isvs_jax.training.methods import matched, method_configs
 from isvs_jax.training.network import ModelChoice
 from isvs_jax.training.objective import Objective, make_loss
 from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
-from isvs_jax.training.run import DataChoice, Run, execute
+from isvs_jax.training.run import Run, execute
 from isvs_jax.training.run_folder import ConfigurationChangedError, claim
 from isvs_jax.training.smoothing import smoothed_views
 from isvs_jax.training.state import Batch, TrainState, init_state, plain_batch
@@ -29,7 +29,6 @@ __all__ = [
     "Augmentation",
     "Batch",
     "ConfigurationChangedError",
-    "DataChoice",
     "Distributed",
     "HostBatch",
     "Inputs",

@@ -16,6 +16,7 @@ from jax.experimental import multihost_utils
 from isvs_jax import data, environment, models
 from isvs_jax._files import write_atomically
 from isvs_jax.augment.views import View
+from isvs_jax.data.choice import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices
@@ -31,37 +32,6 @@ ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
 # Images on which the energies of filters are matched.
 _MATCHING = 256
-
-
-@dataclass(frozen=True)
-class DataChoice:
-    """Which images.
-
-    Attributes:
-        spec: "digits" (embedded), "tfds:NAME" such as "tfds:cifar10", "prepared:FOLDER", or a folder with a folder of
-            images for each class.
-        data_dir: Where TFDS keeps its data sets; by default ~/tensorflow_datasets.
-        image_size: Height and width; by default 32 for the digits and for images of several sizes, else their own.
-        limit_train: At most so many training images, drawn at random.
-        limit_test: At most so many test images, drawn at random.
-        draw_seed: Of these draws.
-        validation_share: Above 0: a stratified share of the training images is held out, tested after every epoch, and
-            the best checkpoint kept.
-        mirror: Whether images may be mirrored; by default what the data set says (photographs yes, digits no).
-    """
-
-    spec: str = "digits"
-    data_dir: str | None = None
-    image_size: int | None = None
-    limit_train: int | None = None
-    limit_test: int | None = None
-    draw_seed: int = 0
-    validation_share: float = 0.0
-    mirror: bool | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is {self.validation_share}; it may be in [0, 1).")
 
 
 @dataclass(frozen=True)
@@ -155,20 +125,6 @@ def execute(
     if first:
         write_atomically(run.out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
     return result
-
-
-def load_data(choice: DataChoice, *, progress: bool = True) -> data.Dataset:
-    """The images of a choice; mirrored or not as it says."""
-    dataset = data.load(
-        choice.spec,
-        data_dir=choice.data_dir,
-        image_size=choice.image_size,
-        limit_train=choice.limit_train,
-        limit_test=choice.limit_test,
-        seed=choice.draw_seed,
-        progress=progress,
-    )
-    return dataset if choice.mirror is None else dataclasses.replace(dataset, mirror=choice.mirror)
 
 
 def _known_result(folder: Path) -> dict[str, Any]:

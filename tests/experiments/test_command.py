@@ -10,8 +10,8 @@ import pytest
 from experiments import judging, trainings
 from experiments.__main__ import main
 from experiments.sizes import SIZES
+from isvs_jax.data import DataChoice
 from isvs_jax.training import TerminatedError
-from isvs_jax.training.run import DataChoice
 
 TINY = replace(
     SIZES["smoke"],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from isvs_jax import data, smooth
+from isvs_jax.data import load_data
 from isvs_jax.training import (
     ConfigurationChangedError,
     DataChoice,
@@ -20,7 +21,7 @@ from isvs_jax.training import (
     load_classifier,
 )
 from isvs_jax.training.command import main, parse
-from isvs_jax.training.run import _resolved, load_data
+from isvs_jax.training.run import _resolved
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
 SHORT = ["--train.epochs", "2", "--train.batch-size", "16", "--train.ema-decay", "0.9"]
