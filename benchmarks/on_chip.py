@@ -15,10 +15,10 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from isvs_jax.solver.chebyshev import Stage, planar_stage
 
 from isvs_jax import SplitLBI, smooth
 from isvs_jax.solver import stabilised
-from isvs_jax.solver.chebyshev import Stage, planar_stage
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.plan import count_long_steps, count_solves, plan_path
 

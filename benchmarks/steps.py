@@ -24,9 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import isvs_jax
-from isvs_jax.solver.chebyshev import chebyshev_stages
 from isvs_jax.solver.flow import planar_dense, planar_init, planar_slope, to_planar
-from isvs_jax.solver.plan import plan_path
+from isvs_jax.solver.plan import chebyshev_stages, plan_path
 from isvs_jax.solver.shrinkage import squared_norm
 
 # Rows are stages: μ, ν, 1 − μ − ν, μ̃, γ̃, whether a step begins; a step is its rows and its longest length in ν/κ.

@@ -5,22 +5,20 @@ Needs Pillow and tqdm (`pip install "isvs_jax[photo]"`).
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from math import floor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax.solver._smooth import OUTPUTS
-from isvs_jax.solver.flow import SCHEMES, FlowState, SplitLBI, to_planar
+from isvs_jax.solver.euler import SCHEMES
+from isvs_jax.solver.flow import FlowState, to_planar
+from isvs_jax.solver.integrator import choose_integrator
 from isvs_jax.solver.regions import piecewise_constant
-from isvs_jax.solver.schedule import schedule
 from isvs_jax.solver.shrinkage import PENALTIES
-from isvs_jax.solver.stepwise import count_stepwise, stepwise_states
+from isvs_jax.solver.split_lbi import SplitLBI
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -132,39 +130,12 @@ def read_photograph(photo: Path, max_side: int | None = None) -> np.ndarray:
 
 def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterator[FlowState]:
     """The states at the times, those of `smooth`, with a progress bar."""
-    plan = schedule(np.asarray(times), solver, None).plan
-    progress = partial(_tqdm(), desc=f"{image.shape[1]}×{image.shape[0]}")
-    if plan is None:
-        yield from _by_euler_steps(image, times, solver, progress)
-        return
-    with progress(total=count_stepwise(solver, times, plan), unit="solve") as bar:
-        yield from stepwise_states(solver, to_planar(jnp.asarray(image)), times, plan, bar.update)
+    integrator = choose_integrator(solver, jnp.asarray(image), np.asarray(times), None)
+    with _tqdm()(total=integrator.count(len(times)), unit="solve", desc=f"{image.shape[1]}×{image.shape[0]}") as bar:
+        yield from integrator.in_turn(solver.flow, to_planar(jnp.asarray(image)), times, bar.update)
         # Fewer than at most: nothing enters at first.
         bar.total = bar.n
         bar.refresh()
-
-
-def _by_euler_steps(
-    image: np.ndarray, times: Sequence[float], solver: SplitLBI, progress: Callable[..., Any]
-) -> Iterator[FlowState]:
-    alpha = float(solver.default_step_size)
-    state, taken = solver.init(image), 0
-    # About half a second between two moves of the bar for a photograph, and few launches for a small picture.
-    burst = max(1, 2_000_000 // image.size)
-    grid = [max(0, floor(time / alpha * (1 - 1e-6))) for time in times]
-    with progress(total=grid[-1], unit="step") as bar:
-        for time, goal in zip(times, grid, strict=True):
-            while taken < goal:
-                count = min(burst, goal - taken)
-                state = jax.block_until_ready(_advance(solver, image, state, count))
-                taken += count
-                bar.update(count)
-            yield solver.step(image, state, time - goal * alpha)
-
-
-@partial(jax.jit, donate_argnames="state")
-def _advance(solver: SplitLBI, image: jax.Array, state: FlowState, count: int) -> FlowState:
-    return jax.lax.fori_loop(0, count, lambda _, state: solver.step(image, state), state)
 
 
 def _to_floats(picture: "Image.Image", max_side: int | None) -> np.ndarray:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from isvs_jax.solver.schedule import schedule
 
 import isvs_jax
 from benchmarks.peers import textbook, total_variation
 from isvs_jax.solver.plan import count_solves
-from isvs_jax.solver.schedule import schedule
 
 # Recorded times of a whole path: up to the cartoon, and up to where noise enters.
 TO_4, TO_16 = (0.5, 1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 4.0, 8.0, 16.0)

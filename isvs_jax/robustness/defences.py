@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.solver._smooth import Output, smooth
-from isvs_jax.solver.flow import SplitLBI
+from isvs_jax.solver.split_lbi import SplitLBI
 
 ImageFn = Callable[[jax.Array], jax.Array]
 

@@ -6,9 +6,9 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, compute_dtype
+from isvs_jax._checks import ArrayLike, as_image, brief, compute_dtype
+from isvs_jax.solver.batching import left_to_compiler
 from isvs_jax.solver.edges import Edges, check_edge_shapes
-from isvs_jax.solver.explicit_axes import left_to_compiler
 
 # Pixels whose sum float32 holds to a few parts in a million.
 _BLOCK = 1 << 20
@@ -105,7 +105,7 @@ def components(horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
         return jump(jax.vmap(lambda low, at: low.at[at].min(low, mode="promise_in_bounds"))(low, labels))
 
     # From the edges, so that under shard_map the labels vary over the mesh as the edges do.
-    own = jnp.arange(pixels, dtype=jnp.int32) + 0 * (joined[0] | joined[2]).astype(jnp.int32)
+    own = jnp.arange(pixels, dtype=jnp.int32)[None] + 0 * (joined[0] | joined[2]).astype(jnp.int32)
     # The first round hooks every pixel by itself, which takes no scatter.
     labels = jax.lax.while_loop(lambda labels: jnp.any(lowest(labels) != labels), hook_and_jump, jump(lowest(own)))
     return labels.reshape(shape)
@@ -168,21 +168,22 @@ def _sums(values: jax.Array, labels: jax.Array) -> jax.Array:
 def _check_support(image: jax.Array, support: Edges) -> tuple[int, ...]:
     """The broadcast leading axes of image and support."""
     if not (isinstance(support, tuple) and len(support) == 2 and all(hasattr(edge, "dtype") for edge in support)):
-        raise TypeError(f"support is {type(support).__name__}; it may be Edges of two bool arrays.")
+        raise TypeError(f"support must be Edges of two bool arrays; got {brief(support)}.")
     horizontal, vertical = support
     if horizontal.dtype != bool or vertical.dtype != bool:
-        raise TypeError(f"support has dtypes {horizontal.dtype} and {vertical.dtype}; both may be bool only.")
+        raise TypeError(f"support must be of dtype bool; got {horizontal.dtype} and {vertical.dtype}.")
     check_edge_shapes(horizontal.shape, vertical.shape, "support")
     height, width, channels = image.shape[-3:]
     edges = horizontal.shape[-3], vertical.shape[-2], horizontal.shape[-1]
     if edges[:2] != (height, width) or edges[2] not in (1, channels):
         raise ValueError(
-            f"support has horizontal shape {horizontal.shape} and image {image.shape}; support may be "
-            "[..., H, W-1, K] and [..., H-1, W, K] of that image with K = 1 or C."
+            f"support must be [..., H, W-1, K] and [..., H-1, W, K] of image {image.shape} with K = 1 or C; got "
+            f"horizontal shape {horizontal.shape}."
         )
     try:
         return jnp.broadcast_shapes(image.shape[:-3], horizontal.shape[:-3])
     except ValueError:
         raise ValueError(
-            f"support has leading axes {horizontal.shape[:-3]} and image {image.shape[:-3]}; they may broadcast."
+            f"support must have leading axes that broadcast with those of image, {image.shape[:-3]}; got "
+            f"{horizontal.shape[:-3]}."
         ) from None

@@ -2,12 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.test_flow import picture
 
 import isvs_jax
+from isvs_jax.solver import euler
 from isvs_jax.solver._smooth import support_fraction
-from isvs_jax.solver.flow import planar_step
 from tests.reference import Flow, project
+from tests.solver.test_flow import picture
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -98,13 +98,13 @@ def test_until_says_when_it_did_not_get_there(images):
 
 
 def test_until_takes_no_step_once_every_image_has_stopped(monkeypatch, images):
-    taken = []
+    taken, euler_step = [], euler.euler_step
 
     def counted(*arguments):
         jax.debug.callback(lambda: taken.append(1))
-        return planar_step(*arguments)
+        return euler_step(*arguments)
 
-    monkeypatch.setattr(isvs_jax.solver._smooth, "planar_step", counted)
+    monkeypatch.setattr(euler, "euler_step", counted)
     stopped = isvs_jax.smooth_until(images[:2, :, :-1], [0.1, 0.2], max_time=20.0)
     jax.effects_barrier()
     assert stopped.reached.all()
@@ -137,18 +137,26 @@ def test_gradient_through_until(x64, images):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda x: isvs_jax.smooth(x, [1.0, 2.0]), ValueError, r"time has shape \(2,\) and image \(3, .*shape \(3,\)"),
-        (lambda x: isvs_jax.smooth(x, 1.0, "dense"), TypeError, "solver is 'dense'; it may be an isvs_jax.SplitLBI"),
-        (lambda x: isvs_jax.smooth(x, -1.0), ValueError, "time is -1"),
-        (lambda x: isvs_jax.smooth(x, None), TypeError, "time is None"),
-        (lambda x: isvs_jax.smooth(x, "long"), TypeError, "time is 'long'"),
-        (lambda x: isvs_jax.smooth(x, 1.0, output="soft"), ValueError, "output is 'soft'; .* 'dense', 'sparse'"),
-        (lambda x: isvs_jax.smooth_until(x, 1.5), ValueError, r"fraction is 1.5; it may be in \[0, 1\]"),
-        (lambda x: isvs_jax.smooth_until(x, [0.5]), ValueError, r"fraction has shape \(1,\)"),
-        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=[1.0, 2.0, 3.0]), ValueError, "max_time has shape"),
-        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=np.nan), ValueError, "max_time is nan"),
+        (lambda x: isvs_jax.smooth(x, [1.0, 2.0]), ValueError, r"time must .* with shape \(3,\); got shape \(2,\)"),
+        (lambda x: isvs_jax.smooth(x, 1.0, "dense"), TypeError, "solver must be an isvs_jax.SplitLBI; got 'dense'"),
+        (lambda x: isvs_jax.smooth(x, -1.0), ValueError, "time must .*; got -1"),
+        (lambda x: isvs_jax.smooth(x, None), TypeError, "time must .*; got None"),
+        (lambda x: isvs_jax.smooth(x, "long"), TypeError, "time must .*; got 'long'"),
+        (
+            lambda x: isvs_jax.smooth(x, 1.0, output="soft"),
+            ValueError,
+            "output must be one of 'dense', 'sparse'; got 'soft'",
+        ),
+        (lambda x: isvs_jax.smooth_until(x, 1.5), ValueError, r"fraction must be in \[0, 1\]; got 1.5"),
+        (lambda x: isvs_jax.smooth_until(x, [0.5]), ValueError, r"fraction must .*; got shape \(1,\)"),
+        (
+            lambda x: isvs_jax.smooth_until(x, 0.5, max_time=[1.0, 2.0, 3.0]),
+            ValueError,
+            "max_time must be a scalar; got shape",
+        ),
+        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=np.nan), ValueError, "max_time must .*; got nan"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_with_a_sentence(images, call, error, sentence):
     with pytest.raises(error, match=sentence):
         call(images)
