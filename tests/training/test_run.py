@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from isvs_jax import data, smooth
-from isvs_jax.data import load_data
+from isvs_jax.data import DataChoice, load_data
 from isvs_jax.training import (
     ConfigurationChangedError,
-    DataChoice,
     Inputs,
     Resources,
     Run,
