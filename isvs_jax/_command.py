@@ -1,8 +1,14 @@
-"""What all commands share: how one ends, and the sentence where a package is missing."""
+"""What all commands share: how one reads its options, how it ends, and the sentence where a package is missing."""
+
+from __future__ import annotations
 
 import signal
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 # The extra that each package comes with, where it is imported by name.
 _EXTRAS = {
@@ -47,6 +53,42 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
         print(f"{prog}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def one_word_options() -> ConstructorRegistry:
+    """The registry of tyro under which an option of a class with a method `parse` is one word, such as "dense:4".
+
+    The class reads the word with its class method `parse`, writes it with `str`, and may name its form in `FORM`;
+    `isvs_jax.augment.View` is such a class.
+
+    Example:
+        >>> import tyro
+        >>> from isvs_jax.augment import View
+        >>> with one_word_options():
+        ...     tyro.cli(tuple[View, ...], args=["dense:4", "sparse:8"])
+        (View(strength=4.0, kind='dense'), View(strength=8.0, kind='sparse'))
+    """
+    # A core without the extra `train` imports this module too.
+    from tyro.constructors import ConstructorRegistry
+
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_one_word)
+    return registry
+
+
+def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    kind: Any = info.type
+    if not (isinstance(kind, type) and callable(getattr(kind, "parse", None))):
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=getattr(kind, "FORM", kind.__name__.upper()),
+        instance_from_str=lambda words: kind.parse(words[0]),
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 def missing(error: ModuleNotFoundError) -> str:
