@@ -1,10 +1,16 @@
-"""What all commands share: how one begins and how it ends."""
+"""What all commands share: how one begins, how it reads its options, and how it ends."""
+
+from __future__ import annotations
 
 import io
 import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from isvs_jax._extras import missing
 
@@ -61,3 +67,39 @@ def _write_anything() -> None:
     """Let stdout write escapes for what its encoding lacks, as stderr does, in place of an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def one_word_options() -> ConstructorRegistry:
+    """The registry of tyro under which an option of a class with a method `parse` is one word, such as "dense:4".
+
+    The class reads the word with its class method `parse`, writes it with `str`, and may name its form in `FORM`;
+    `isvs_jax.augment.View` is such a class.
+
+    Example:
+        >>> import tyro
+        >>> from isvs_jax.augment import View
+        >>> with one_word_options():
+        ...     tyro.cli(tuple[View, ...], args=["dense:4", "sparse:8"])
+        (View(strength=4.0, kind='dense'), View(strength=8.0, kind='sparse'))
+    """
+    # A core without the extra `train` imports this module too.
+    from tyro.constructors import ConstructorRegistry
+
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_one_word)
+    return registry
+
+
+def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    kind: Any = info.type
+    if not (isinstance(kind, type) and callable(getattr(kind, "parse", None))):
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=getattr(kind, "FORM", kind.__name__.upper()),
+        instance_from_str=lambda words: kind.parse(words[0]),
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )

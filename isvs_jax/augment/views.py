@@ -1,7 +1,7 @@
 """Views: the smoothed versions that an image can be shown in, of the path or of a filter it is compared with."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,8 @@ class View:
         >>> View.parse("sparse:8")
         View(strength=8.0, kind='sparse')
     """
+
+    FORM: ClassVar[str] = "KIND:STRENGTH"
 
     strength: float
     kind: Kind = "dense"
