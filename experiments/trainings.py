@@ -26,8 +26,8 @@ _CONTRAST = 0.8
 def trainings(size: Size) -> dict[str, TrainConfig]:
     """Every training by name, the seed being 0.
 
-    - The methods of `isvs_jax.training.methods`, of which "random" is called "path": "raw"; "noise"; "fixed", "path",
-      "coarse_to_fine" and "consistency"; "blur", "lowpass" and "rof"; "augmix", "adversarial" and "trades";
+    - The methods of `isvs_jax.training.methods`: "raw"; "noise"; "fixed", "path", "coarse_to_fine" and
+      "consistency"; "blur", "lowpass" and "rof"; "augmix", "adversarial" and "trades";
       "path_noise", "path_augmix", "path_adversarial" and "path_trades".
     - "contrast", "noise_contrast": with contrast down to 0.2, the second with noise too.
     - "mixed": half raw, else dense t = 4, 8 or sparse t = 8.
@@ -35,7 +35,6 @@ def trainings(size: Size) -> dict[str, TrainConfig]:
     - "ablation-...": "path" with one choice made otherwise, see `experiments.variations`.
     """
     methods = {name: _sized(config, size) for name, config in method_configs().items()}
-    methods["path"] = methods.pop("random")
     raw, noise = methods["raw"], methods["noise"].augmentation
     mixed = replace(raw, inputs=Inputs("random", _MIXED))
     both = replace(noise, contrast=_CONTRAST)

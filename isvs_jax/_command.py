@@ -1,37 +1,51 @@
-"""What all commands share: how one ends, and the sentence where a package is missing."""
+"""What all commands share: how one begins, how it reads its options, and how it ends."""
 
+from __future__ import annotations
+
+import io
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-# The extra that each package comes with, where it is imported by name.
-_EXTRAS = {
-    "PIL": "photo",
-    "matplotlib": "plot",
-    "flax": "train",
-    "grain": "train",
-    "optax": "train",
-    "orbax": "train",
-    "sklearn": "train",
-    "tensorboardX": "train",
-    "tensorflow_datasets": "train",
-    "tqdm": "train",
-    "tyro": "train",
-}
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from isvs_jax._extras import missing
 
 INTERRUPTED = 130
+
+
+def start(prog: str, module: str) -> int:
+    """Run `main` of the module of a command.
+
+    Args:
+        prog: The command, such as "python -m isvs_jax.data".
+        module: The full name of its module, whose imports may need an extra.
+
+    Returns:
+        The exit status; 1 with one sentence where a package of an extra is missing.
+    """
+    _write_anything()
+    try:
+        main = import_module(module).main
+    except ModuleNotFoundError as error:
+        print(f"{prog}: {missing(error)}", file=sys.stderr)
+        return 1
+    return main()
 
 
 def exit_status(work: Callable[[], None], prog: str, again: str = "The same command goes on from there.") -> int:
     """Do the work of a command; its exit status.
 
     Args:
-        work: Raises where something cannot be.
+        work: Raises where something is wrong with what it was given.
         prog: The command, such as "python -m isvs_jax.data".
         again: What is said after "Interrupted.".
 
     Returns:
-        0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 where something cannot be, with one sentence.
+        0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 after an error of the caller, with one sentence.
     """
     # A polite kill ends like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -49,13 +63,43 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     return 0
 
 
-def missing(error: ModuleNotFoundError) -> str:
-    """What to type where a package of an extra is missing; the error's own words for others.
+def _write_anything() -> None:
+    """Let stdout write escapes for what its encoding lacks, as stderr does, in place of an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
-    >>> missing(ModuleNotFoundError("No module named 'flax'", name="flax"))
-    'flax is not installed: pip install "isvs_jax[train]"'
+
+def one_word_options() -> ConstructorRegistry:
+    """The registry of tyro under which an option of a class with a method `parse` is one word, such as "dense:4".
+
+    The class reads the word with its class method `parse`, writes it with `str`, and may name its form in `FORM`;
+    `isvs_jax.augment.View` is such a class.
+
+    Example:
+        >>> import tyro
+        >>> from isvs_jax.augment import View
+        >>> with one_word_options():
+        ...     tyro.cli(tuple[View, ...], args=["dense:4", "sparse:8"])
+        (View(strength=4.0, kind='dense'), View(strength=8.0, kind='sparse'))
     """
-    name = (error.name or "").partition(".")[0]
-    if name not in _EXTRAS:
-        return str(error)
-    return f'{name} is not installed: pip install "isvs_jax[{_EXTRAS[name]}]"'
+    # A core without the extra `train` imports this module too.
+    from tyro.constructors import ConstructorRegistry
+
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_one_word)
+    return registry
+
+
+def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    kind, parse = info.type, getattr(info.type, "parse", None)
+    if not (isinstance(kind, type) and callable(parse)):
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=getattr(kind, "FORM", kind.__name__.upper()),
+        instance_from_str=lambda words: parse(words[0]),
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )

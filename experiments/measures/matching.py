@@ -10,7 +10,7 @@ import numpy as np
 from experiments.measures.contours import contour_error, energy_taken, noise_left, psnr
 from isvs_jax import SplitLBI
 from isvs_jax.augment.views import View, show_views
-from isvs_jax.filters.linear import FilterKind, matched_strength
+from isvs_jax.filters.matching import FilterKind, matched_strength
 
 FILTERS: tuple[FilterKind, ...] = get_args(FilterKind)
 

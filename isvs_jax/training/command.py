@@ -3,19 +3,18 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import tyro
 
-from isvs_jax.augment.views import View
+from isvs_jax._command import one_word_options
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.run import Run, execute
 from isvs_jax.training.stopping import EXIT_STATUS, TerminatedError
 
 _DESCRIPTION = """Train a classifier: one subcommand a method, every setting an option of it.
 
-    python -m isvs_jax.training random --out results/train/random
+    python -m isvs_jax.training path --out results/train/path
     python -m isvs_jax.training raw --out results/train/raw --data.spec tfds:cifar10 --model.name resnet18
 
 A run that was stopped goes on when the same command is given again."""
@@ -45,12 +44,10 @@ def parse(arguments: Sequence[str] | None = None) -> Run:
     """The run that a command line describes.
 
     Example:
-        >>> parse(["random", "--out", "runs/a", "--train.inputs.views", "dense:4", "sparse:8"]).train.inputs.views
+        >>> parse(["path", "--out", "runs/a", "--train.inputs.views", "dense:4", "sparse:8"]).train.inputs.views
         (View(strength=4.0, kind='dense'), View(strength=8.0, kind='sparse'))
     """
-    registry = tyro.constructors.ConstructorRegistry()
-    registry.primitive_rule(_view_rule)
-    with registry:
+    with one_word_options():
         return tyro.extras.overridable_config_cli(
             {name: (_first_line(name), run) for name, run in _defaults().items()},
             prog="python -m isvs_jax.training",
@@ -75,15 +72,3 @@ def _first_line(name: str) -> str:
     if config.augmentation.noise:
         parts.append(f"Gaussian noise up to {config.augmentation.noise:g}")
     return "; ".join(parts)
-
-
-def _view_rule(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
-    if info.type is not View:
-        return None
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="KIND:STRENGTH",
-        instance_from_str=lambda texts: View.parse(texts[0]),
-        is_instance=lambda value: isinstance(value, View),
-        str_from_instance=lambda view: [str(view)],
-    )

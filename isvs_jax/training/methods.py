@@ -8,7 +8,7 @@ import numpy as np
 
 from isvs_jax.augment.basic import Augmentation
 from isvs_jax.augment.views import View, show_views
-from isvs_jax.filters.linear import FilterKind, matched_strength
+from isvs_jax.filters.matching import FilterKind, matched_strength
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
@@ -27,8 +27,9 @@ def method_configs() -> dict[str, TrainConfig]:
     """Every method by name, with the same network, budget and seed.
 
     - "raw"; "noise": Gaussian noise, its standard deviation uniform up to 0.1.
-    - "fixed", "random", "coarse_to_fine", "consistency": the ways to use the path.
-    - "blur", "lowpass", "rof": as "random", with a filter in the place of the path.
+    - "fixed", "path", "coarse_to_fine", "consistency": the ways to use the path. In each step
+      "path" shows an example raw or at one of several times, drawn at random.
+    - "blur", "lowpass", "rof": as "path", with a filter in the place of the path.
     - "augmix", "adversarial", "trades": the objectives of Hendrycks, Madry and Zhang et al.
     - "path_noise", "path_augmix", "path_adversarial", "path_trades": these and the path together.
 
@@ -43,7 +44,7 @@ def method_configs() -> dict[str, TrainConfig]:
         "raw": _make(),
         "noise": _make(augmentation=noisy),
         "fixed": _make(Inputs("fixed", (View(4.0),))),
-        "random": _make(path),
+        "path": _make(path),
         "coarse_to_fine": _make(Inputs("coarse_to_fine", PATH_VIEWS)),
         "consistency": _make(Inputs("several", PATH_VIEWS, draws=3), Objective("consistency")),
     }

@@ -55,7 +55,7 @@ def test_the_methods_differ_in_what_their_names_say() -> None:
     assert {config.optimizer for config in configs.values()} == {configs["raw"].optimizer}
     for name, config in configs.items():
         on_path = bool(config.inputs.views) and all(view.is_path for view in config.inputs.views)
-        assert on_path == (name.startswith("path_") or name in ("fixed", "random", "coarse_to_fine", "consistency"))
+        assert on_path == (name.startswith("path_") or name in ("fixed", "path", "coarse_to_fine", "consistency"))
     assert configs["path_trades"].objective == configs["trades"].objective == Objective("trades")
 
 
@@ -71,6 +71,6 @@ def test_filters_take_away_as_much_as_the_path(kind: str) -> None:
 
     np.testing.assert_allclose(energies(found.inputs.views), energies(views), rtol=2e-3)
     with pytest.raises(ValueError, match="one filter"):
-        matched(method_configs()["random"], views, images)
+        matched(method_configs()["path"], views, images)
     with pytest.raises(ValueError, match="one filter"):
         matched(method_configs()[kind], views[:2], images)

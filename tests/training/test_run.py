@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from isvs_jax import data, smooth
-from isvs_jax.data import load_data
+from isvs_jax.data import DataChoice, load_data
 from isvs_jax.training import (
     ConfigurationChangedError,
-    DataChoice,
     Inputs,
     Resources,
     Run,
@@ -104,11 +103,11 @@ def test_wrong_folders_and_names_are_refused(trained: Path, tmp_path: Path) -> N
 
 
 def test_every_setting_is_an_option() -> None:
-    run = parse(["random", "--train.inputs.views", "dense:1", "sparse:8", "--train.optimizer.name", "sgd"])
+    run = parse(["path", "--train.inputs.views", "dense:1", "sparse:8", "--train.optimizer.name", "sgd"])
     assert run.train.inputs == Inputs("random", (View(1.0), View(8.0, "sparse")))
     assert run.train.optimizer.name == "sgd"
     assert parse(["raw"]).train == TrainConfig(augmentation=run.train.augmentation)
-    for wrong in (["random", "--train.inputs.views", "dense"], ["sum"], ["raw", "--train.epochs", "many"]):
+    for wrong in (["path", "--train.inputs.views", "dense"], ["sum"], ["raw", "--train.epochs", "many"]):
         with pytest.raises(SystemExit):
             parse(wrong)
 
