@@ -11,7 +11,7 @@ from isvs_jax import Edges, SplitLBI
 from isvs_jax._checks import check_number
 from isvs_jax.augment import View, show_views
 from isvs_jax.filters import matched_strength
-from isvs_jax.filters.linear import FilterKind
+from isvs_jax.filters.matching import FilterKind
 
 STRONGEST = 0.1
 """Which share of its edges are the contours of an image."""

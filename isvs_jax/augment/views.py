@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from isvs_jax import SplitLBI, piecewise_constant, scale_space
-from isvs_jax.filters.linear import gaussian_blur, low_pass
-from isvs_jax.filters.total_variation import rof
+from isvs_jax.filters.matching import FILTERS
 
 Kind = Literal["dense", "sparse", "blur", "lowpass", "rof"]
 _FORM = "'KIND:STRENGTH', such as 'dense:4', with a KIND of " + ", ".join(get_args(Kind))
@@ -101,7 +100,9 @@ def show_views(images: jax.Array, views: tuple[View, ...], solver: SplitLBI = Sp
     if images.ndim != 4:
         raise ValueError(f"images has shape {images.shape}; it may be [B, H, W, C].")
     path_views = _path_views(images, tuple(view for view in views if view.is_path), solver)
-    return jnp.stack([path_views[view] if view.is_path else _filtered(images, view) for view in views])
+    return jnp.stack(
+        [path_views[view] if view.is_path else FILTERS[view.kind](images, view.strength) for view in views]
+    )
 
 
 def _path_views(images: jax.Array, views: tuple[View, ...], solver: SplitLBI) -> dict[View, jax.Array]:
@@ -117,8 +118,3 @@ def _path_views(images: jax.Array, views: tuple[View, ...], solver: SplitLBI) ->
         return piecewise_constant(images, jax.tree.map(lambda edges: edges[at], path.support))
 
     return {view: one(view) for view in dict.fromkeys(views)}
-
-
-def _filtered(images: jax.Array, view: View) -> jax.Array:
-    filters = {"blur": gaussian_blur, "lowpass": low_pass, "rof": rof}
-    return filters[view.kind](images, view.strength)
