@@ -10,7 +10,6 @@ import pytest
 
 from isvs_jax.robustness.evaluation import Report, evaluate
 from isvs_jax.robustness.resolution import Resolution
-from tests.compilation import cheap_compilation
 
 
 def _linear(weights: jax.Array, images: jax.Array) -> jax.Array:
@@ -55,8 +54,7 @@ def problem() -> Problem:
 
 @pytest.fixture(scope="session")
 def report(problem: Problem) -> Report:
-    with cheap_compilation():
-        return problem.evaluate()
+    return problem.evaluate()
 
 
 @pytest.fixture(scope="session")
