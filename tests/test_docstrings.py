@@ -50,6 +50,10 @@ def test_examples_run(name, tmp_path, monkeypatch):
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     monkeypatch.chdir(tmp_path)
+    # Pages show a photograph; what is tested is that their code runs, on every eighth pixel of it.
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+    small = data.coffee()[::8, ::8]
+    monkeypatch.setattr(data, "coffee", lambda: small)
     code = re.findall(r"^```python\n(.*?)^```$", (ROOT.parent / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
     assert code
     for block in code:

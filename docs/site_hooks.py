@@ -1,4 +1,4 @@
-"""A hook of MkDocs: every notebook, with the outputs that it was saved with, is a page of the site."""
+"""Hooks of MkDocs: every notebook is a page, with the outputs that it was saved with, and figures stay on one line."""
 
 import base64
 import json
@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+
+# "54.8 ± 3.0", "−0.9 ± 0.7"; a cell of nothing but figures, such as "1.3 (0.9 to 1.8)" or "53 · 0.41 (0.77)".
+_INTERVAL = re.compile(r"(\d[\d.,]*%?)(</strong>)? ± (\d)")
+_CELL = re.compile(r"<td( [^>]*)?>((?:<strong>)?[-+−–~]?\d(?:[\d\s.,:/%*()±·×…+−–-]|to|</?strong>|\u00a0)*)</td>")
 
 
 def on_files(files: Any, *, config: Any) -> Any:
@@ -26,6 +30,17 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     if page.file.src_uri != "notebooks.md":
         return markdown
     return re.sub(r"\]\(\.\./notebooks/(\w+)\.ipynb\)", r"](notebooks/\1.md)", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Called with the page as HTML, before the frame of the site is put around it."""
+    return mark_figures(html)
+
+
+def mark_figures(html: str) -> str:
+    """No line breaks around ±, and the class "figure" for cells of a table that hold nothing but figures."""
+    html = _INTERVAL.sub("\\1\\2\u00a0±\u00a0\\3", html)
+    return _CELL.sub(lambda found: f'<td class="figure"{found[1] or ""}>{found[2]}</td>', html)
 
 
 def as_page(notebook: Path) -> tuple[str, dict[str, bytes]]:
