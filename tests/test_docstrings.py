@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("cheap_compilation")
 # Run by tests/test_package.py, tests/robustness/test_examples.py and tests/robustness/report/test_examples.py.
 ELSEWHERE = {
     *(f"isvs_jax.solver.{name}" for name in ("edges", "flow", "regions", "_scale_space", "_smooth")),
-    *(f"isvs_jax.robustness.{name}" for name in ("adaptive", "defences", "masking")),
-    *(f"isvs_jax.robustness.attacks.{name}" for name in ("convergence", "curve", "noise")),
+    *(f"isvs_jax.robustness.{name}" for name in ("adaptive", "batches", "defences", "masking", "text")),
+    *(f"isvs_jax.robustness.attacks.{name}" for name in ("noise",)),
 }
 ROOT = Path(isvs_jax.__file__).parent
 

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ["adaptive", "defences", "masking", "attacks.convergence", "attacks.curve", "attacks.noise"]
+MODULES = ["adaptive", "defences", "masking", "attacks.noise", "batches", "text"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -169,6 +169,6 @@ def _check_read(work: Work, read: CorruptedImages, place: str) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise ValueError(
-            f"corruptions.read must return labels from 0 to {classes - 1}, as the model has {classes} logits; got {low} "
-            f"to {high} for {place}. Are the files of another data set?"
+            f"corruptions.read must return labels from 0 to {classes - 1}, as the model has {classes} logits; got "
+            f"{low} to {high} for {place}. Are the files of another data set?"
         )

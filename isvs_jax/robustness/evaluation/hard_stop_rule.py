@@ -90,8 +90,8 @@ def curve_warnings(
     last = f"at epsilon = {epsilons[-1]:g}"
     if accuracy[-1] - chance > tolerance + _ROUNDING:
         warnings.append(
-            f"accuracy is {accuracy[-1]:.1%} {last}, where every image can be turned into grey and nothing above chance "
-            f"({chance:.1%}) is possible: the attack fails."
+            f"accuracy is {accuracy[-1]:.1%} {last}, where every image can be turned into grey and nothing above "
+            f"chance ({chance:.1%}) is possible: the attack fails."
             if epsilons[-1] >= full
             else f"the curve ends {last} with {accuracy[-1]:.1%}, above chance ({chance:.1%}): go on to larger radii "
             f"(at {full:g} no model can hold)."

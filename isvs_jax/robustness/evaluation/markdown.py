@@ -209,7 +209,8 @@ def _provenance(report: Report) -> str:
         f"Time: {sum(seconds.values()):.0f} s ({times}), in batches of {made.get('batch_size', '?')}",
         f"Versions: {versions}",
         f"Preprocessing inside the model, of images in [0, 1]: {report.preprocessing or 'not said'}",
-        f"Data: {report.count} images {sides(report.image_shape)}, {report.num_classes} classes, SHA-256 {made.get('data')}",
+        f"Data: {report.count} images {sides(report.image_shape)}, {report.num_classes} classes, SHA-256 "
+        f"{made.get('data')}",
         f"Parameters: SHA-256 {made.get('parameters') or 'not given'}",
         *([] if made.get("defence") is None else [f"Defence: {made['defence'] or 'not described'}"]),
         *([] if made.get("corrupted") is None else [f"Corrupted images from: {made['corrupted']}"]),

@@ -121,8 +121,9 @@ class Report:
 
     def every_warning(self) -> tuple[str, ...]:
         """Every sentence on any of the figures, each once."""
-        parts = [*(attack.worst for attack in self.attacks), *self.curves, *self.doublings]
-        return tuple(dict.fromkeys([*self.warnings, *(text for part in parts for text in part.warnings)]))
+        of_attacks = [attack.worst.warnings for attack in self.attacks]
+        of_checks = [curve.warnings for curve in self.curves] + [check.warnings for check in self.doublings]
+        return tuple(dict.fromkeys(text for said in (self.warnings, *of_attacks, *of_checks) for text in said))
 
     def groups(self) -> dict[str, list[str]]:
         """The corruptions of the table by category, in the order noise, blur, weather, digital."""

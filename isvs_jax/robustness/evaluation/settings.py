@@ -23,7 +23,7 @@ from isvs_jax.robustness.corruptions import CORRUPTIONS
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES, TABLE_SIZES
 from isvs_jax.robustness.evaluation.hard_stop_rule import check_radii
 from isvs_jax.robustness.official import CorruptedImages
-from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution, low_resolution
+from isvs_jax.robustness.resolution import Resolution, low_resolution
 
 EPSILONS = (0.5 / 255, 2 / 255, 8 / 255)
 CURVE = (0.5 / 255, 2 / 255, 8 / 255, 32 / 255, 0.5)

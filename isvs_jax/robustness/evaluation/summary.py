@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isvs_jax.robustness.evaluation.cells import AttackResult
+from isvs_jax.robustness.evaluation.normaliser import Normaliser
+from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.evaluation.statistics import (
     mean_corruption_error,
     mean_interval,
     relative_corruption_error,
 )
-from isvs_jax.robustness.evaluation.normaliser import Normaliser
-from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.cells import AttackResult
-from isvs_jax.robustness.text import ball_name, listed
 from isvs_jax.robustness.resolution import chance_corrected
+from isvs_jax.robustness.text import ball_name, listed
 
 ALL = "all corruptions"
 SHOWN_BESIDE = ("fog", "contrast")

@@ -12,7 +12,6 @@ from isvs_jax.robustness.evaluation import Attacks, Corruptions, HardStopChecks,
 from isvs_jax.robustness.resolution import Resolution
 from tests.compilation import cheap_compilation
 
-
 CORRUPTIONS = Corruptions(("gaussian_noise", "contrast"), (1, 5))
 ATTACKS = Attacks(("apgd-ce",), epsilons=(0.5 / 255, 2 / 255), num_steps=3)
 CHECKS = HardStopChecks(curve=(2 / 255, 0.5), num_steps=3)

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ["command", "evaluate", "metrics", "reach", "results", "store", "text"]
+MODULES = ["_evaluate", "_hard_stop", "cells", "command", "comparison", "hard_stop_rule", "statistics", "store"]
 
 
 @pytest.mark.parametrize("name", MODULES)
