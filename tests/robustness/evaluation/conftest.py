@@ -10,7 +10,6 @@ import pytest
 
 from isvs_jax.robustness.evaluation import Attacks, Corruptions, HardStopChecks, Report, Resources, evaluate
 from isvs_jax.robustness.resolution import Resolution
-from tests.compilation import cheap_compilation
 
 CORRUPTIONS = Corruptions(("gaussian_noise", "contrast"), (1, 5))
 ATTACKS = Attacks(("apgd-ce",), epsilons=(0.5 / 255, 2 / 255), num_steps=3)
@@ -54,8 +53,7 @@ def problem() -> Problem:
 
 @pytest.fixture(scope="session")
 def report(problem: Problem) -> Report:
-    with cheap_compilation():
-        return problem.evaluate()
+    return problem.evaluate()
 
 
 @pytest.fixture(scope="session")
