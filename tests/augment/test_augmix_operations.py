@@ -7,8 +7,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from isvs_jax.augment._augmix import MAPS, OPERATIONS, apply_operation, autocontrast_table, equalize_table
+from tests.compilation import as_usual
 
-operation = jax.jit(apply_operation)
+operation = jax.jit(apply_operation, compiler_options=as_usual())
 HEIGHT, WIDTH = 17, 22
 
 

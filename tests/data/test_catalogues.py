@@ -33,10 +33,10 @@ def test_the_split_is_the_same_each_time_and_stratified() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match="image_size is 4; for the digits it may be 8 or more"):
+    with pytest.raises(ValueError, match=r"image_size must be an integer of at least 8; got 4\."):
         data.load("digits", image_size=4)
-    with pytest.raises(ValueError, match="limit_test is 0"):
+    with pytest.raises(ValueError, match=r"limit_test must be an integer of at least 1; got 0\."):
         data.load("digits", limit_test=0)
     for spec in ("", "tfds:", "/no/such/place", "digit"):
-        with pytest.raises(ValueError, match=r"spec is .*'tfds:NAME'"):
+        with pytest.raises(ValueError, match=r"spec must be 'digits', 'tfds:NAME' .*; got '"):
             data.load(spec)
