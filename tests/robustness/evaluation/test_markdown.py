@@ -18,11 +18,12 @@ from isvs_jax.robustness.evaluation import (
     epsilon_curves,
     heat_map,
     markdown,
+    packed,
     parameters_hash,
     read_report,
+    unpacked,
     write_report,
 )
-from isvs_jax.robustness.evaluation.results import packed, unpacked
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +64,77 @@ def test_json_gives_the_same_report(report: Report, tmp_path: Path) -> None:
 
 
 def test_json_of_another_form_is_refused(report: Report) -> None:
-    with pytest.raises(ValueError, match="format is 0"):
+    with pytest.raises(ValueError, match="report must have the format 3, or 2; got 0"):
         Report.from_dict(report.to_dict() | {"format": 0})
-    with pytest.raises(ValueError, match="'extra'"):
+    with pytest.raises(ValueError, match="for extra"):
         Report.from_dict(report.to_dict() | {"extra": 1})
-    with pytest.raises(FileNotFoundError, match="no report"):
+    with pytest.raises(FileNotFoundError, match="which is not there"):
         read_report("nowhere")
+
+
+def _as_format_2(values: dict[str, Any]) -> dict[str, Any]:
+    """What the version before wrote of the same report."""
+
+    def cell(entry: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in entry.items() if name not in ("masks", "source")}
+
+    settings, attacks = values["settings"], []
+    for entry in values["attacks"]:
+        worst = entry["worst"]
+        kept = {name: value for name, value in entry.items() if name != "worst"}
+        of_cell = {name: worst[name] for name in ("count", "masks", "warnings", "seconds")}
+        attacks.append(kept | of_cell | {"robust": worst["correct"]})
+    return values | {
+        "format": 2,
+        "clean": cell(values["clean"]),
+        "corruptions": {
+            name: {severity: cell(entry) for severity, entry in row.items()}
+            for name, row in values["corruptions"].items()
+        },
+        "resolutions": [entry | {"cell": cell(entry["cell"])} for entry in values["resolutions"]],
+        "curves": [entry | {"cells": [cell(part) for part in entry["cells"]]} for entry in values["curves"]],
+        "attacks": attacks,
+        "settings": {
+            "corruptions": settings["corruptions"]["names"],
+            "severities": settings["corruptions"]["severities"],
+            "parameters": settings["corruptions"]["table"],
+            "quantize": settings["corruptions"]["quantize"],
+            "resolutions": settings["resolutions"],
+            "attacks": settings["attacks"]["names"],
+            "epsilons": {"linf": settings["attacks"]["epsilons"]},
+            "curve": {"linf": settings["checks"]["curve"]},
+            "attack_count": settings["attacks"]["count"],
+            "attack_steps": settings["attacks"]["num_steps"],
+            "attack_queries": settings["attacks"]["num_queries"],
+            "curve_count": settings["checks"]["count"],
+            "curve_steps": settings["checks"]["num_steps"],
+            "individually": settings["attacks"]["individually"],
+            "doubling": settings["checks"]["doubling"],
+        },
+    }
+
+
+def test_files_of_the_format_before_are_read(report: Report) -> None:
+    old = Report.from_dict(json.loads(json.dumps(_as_format_2(report.to_dict()))))
+    assert old.settings == report.settings
+    assert (old.attacks, old.doublings, old.clean) == (report.attacks, report.doublings, report.clean)
+    assert markdown(old).partition("- Settings")[0] == markdown(report).partition("- Settings")[0]
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 3, "name": "li', "[]", '{"format": 3, "name": "x"}'])
+def test_a_cut_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ValueError, match=r"report\.json must be"):
+        read_report(tmp_path)
+
+
+def test_a_report_shows_itself_in_a_few_lines(report: Report) -> None:
+    lines = repr(_warned(report)).splitlines()
+    assert lines[0] == "Report('linear')"
+    assert lines[1].strip() == "clean 90.5% of 21 images"
+    assert lines[2].strip().startswith(f"corruptions {100 * report.mean_accuracy(list(report.corruptions)):.1f}%")
+    assert lines[3].strip().startswith(f"robust {100 * report.attacks[0].worst.accuracy:.1f}%, L∞, ε = 0.5/255")
+    assert lines[5].strip() == "3 warnings"
 
 
 def test_markdown_holds_every_cell_in_its_place(full_report: Report) -> None:
@@ -87,7 +153,7 @@ def test_markdown_holds_every_cell_in_its_place(full_report: Report) -> None:
 
 
 def test_mce_says_its_normaliser_or_why_it_is_missing(full_report: Report, report: Report) -> None:
-    assert "mCE is left out: it is relative to the errors of a reference network" in markdown(full_report)
+    assert "mCE is left out: it is relative to the errors of another network" in markdown(full_report)
     itself = Normaliser("itself", full_report.corruption_errors(), (1, 2, 3, 4, 5), 1 - full_report.clean.accuracy)
     text = markdown(full_report, itself)
     assert "mCE: **100.0%** (" in text
@@ -106,14 +172,20 @@ def test_mce_says_its_normaliser_or_why_it_is_missing(full_report: Report, repor
 
 
 def test_warnings_stand_with_their_figure(report: Report) -> None:
-    attack = dataclasses.replace(report.attacks[0], warnings=("the gradients may be masked.",))
+    attack = _attack(report, "the gradients may be masked.")
     text = markdown(dataclasses.replace(report, attacks=(attack,)))
     assert f"ε = 0.5/255, {100 * attack.worst.accuracy:.1f}%): the gradients may be masked." in text
 
 
+def _attack(report: Report, warning: str) -> AttackResult:
+    """The first ball with a warning."""
+    first = report.attacks[0]
+    return dataclasses.replace(first, worst=dataclasses.replace(first.worst, warnings=(warning,)))
+
+
 def _warned(report: Report) -> Report:
     """Each of the attack, the curve and the doubling of the first ball with a warning of its own."""
-    attack = dataclasses.replace(report.attacks[0], warnings=("the attack failed.",))
+    attack = _attack(report, "the attack failed.")
     curve = dataclasses.replace(report.curves[0], warnings=("the curve rises.",))
     doubling = dataclasses.replace(report.doublings[0], warnings=("more steps help.",))
     return dataclasses.replace(
@@ -194,19 +266,23 @@ def test_pictures_are_figures(report: Report, tmp_path: Path) -> None:
 
 def test_pictures_that_would_mislead_are_refused(report: Report) -> None:
     official = dataclasses.replace(report, source="official")
-    with pytest.raises(ValueError, match="differ in the source of the corrupted images: regenerated and official"):
+    with pytest.raises(
+        ValueError, match=r"agree in the source of the corrupted images; got regenerated in .* and official in"
+    ):
         bars([report, official])
-    fewer = dataclasses.replace(report, settings=report.settings | {"attack_steps": 5})
-    with pytest.raises(ValueError, match="differ in the setting attack_steps: 3 and 5"):
+    fewer = dataclasses.replace(
+        report, settings=report.settings | {"attacks": report.settings["attacks"] | {"num_steps": 5}}
+    )
+    with pytest.raises(ValueError, match=r"agree in the setting attacks\.num_steps; got 3 in .* and 5 in"):
         bars([report, fewer])
     # Where one of them has no robust figures there is nothing to mistake.
     bars([report, dataclasses.replace(fewer, attacks=())])
     other = dataclasses.replace(report, made=report.made | {"data": "x"})
-    with pytest.raises(ValueError, match="differ in the data"):
+    with pytest.raises(ValueError, match="agree in the data"):
         epsilon_curves([report, other])
-    with pytest.raises(ValueError, match="holds a curve"):
+    with pytest.raises(ValueError, match="must hold an ε-curve"):
         epsilon_curves([report], "l2")
-    with pytest.raises(ValueError, match="no corruptions"):
+    with pytest.raises(ValueError, match="must hold corruptions"):
         heat_map(dataclasses.replace(report, corruptions={}))
 
 
@@ -218,8 +294,8 @@ def test_hash_sees_names_shapes_types_and_values() -> None:
     assert parameters_hash(tree) == parameters_hash({"a": np.arange(4.0)})
 
 
-def test_attack_result_s_worst_case_by_hand() -> None:
+def test_the_cell_of_attacks_by_hand() -> None:
     masks = {"clean": packed(np.array([1, 1, 1, 0])), "a": packed(np.array([1, 0, 1, 0]))}
-    result = AttackResult("linf", 0.1, 4, masks, packed(np.array([1, 0, 0, 0])))
-    assert result.accuracies == {"clean": 0.75, "a": 0.5}
-    assert result.worst.accuracy == 0.25
+    cell = Cell(packed(np.array([1, 0, 0, 0])), 4, masks=masks)
+    assert cell.accuracies == {"clean": 0.75, "a": 0.5}
+    assert cell.accuracy == 0.25

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isvs_jax.robustness.evaluation.cells import AttackResult, DoublingCheck, EpsilonCurve, StepReach
 from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.results import AttackResult, Curve, Doubling, StepReach
-from isvs_jax.robustness.evaluation.text import (
+from isvs_jax.robustness.text import (
     NOTHING,
     ball_name,
     capital,
@@ -37,17 +37,17 @@ def attack_sections(report: Report) -> list[str]:
 
 
 def _attack_table(report: Report, found: list[AttackResult]) -> list[str]:
-    names = list(found[0].masks)
+    names = list(found[0].worst.masks)
     rows = []
     for attack in found:
-        accuracies = attack.accuracies
+        accuracies = attack.worst.accuracies
         shown = [percent(accuracies[name]) if name in accuracies else NOTHING for name in names]
         warned = str(len(report.attack_warnings(attack)) or "none")
         ends = interval(attack.worst.interval)
         rows.append(
             [ball_name(attack.norm, attack.epsilon), *shown, f"**{percent(attack.worst.accuracy)}**", ends, warned]
         )
-    counts = sorted({attack.count for attack in found})
+    counts = sorted({attack.worst.count for attack in found})
     order = "each on what those before it had left" if found[0].cumulative else "each on every image"
     what = (
         f"Accuracy in % on the first {' or '.join(map(str, counts))} images after the attacks, {order}; the worst case "
@@ -93,7 +93,7 @@ def _not_checked(report: Report) -> list[str]:
     return sentences
 
 
-def _curve(curve: Curve) -> list[str]:
+def _curve(curve: EpsilonCurve) -> list[str]:
     rows = [
         [radius(epsilon), percent(cell.accuracy), interval(cell.interval)]
         for epsilon, cell in zip(curve.epsilons, curve.cells, strict=True)
@@ -112,7 +112,7 @@ def _curve(curve: Curve) -> list[str]:
     ]
 
 
-def _doublings(doublings: Sequence[Doubling]) -> list[str]:
+def _doublings(doublings: Sequence[DoublingCheck]) -> list[str]:
     rows, said = [], []
     for entry in doublings:
         ball = ball_name(entry.norm, entry.epsilon)

@@ -17,12 +17,12 @@ from isvs_jax.robustness.evaluation import (
     combine,
     combined_markdown,
     normaliser_of,
+    packed,
     read_normaliser,
     summary,
 )
-from isvs_jax.robustness.evaluation.results import packed
 from isvs_jax.robustness.evaluation.summary import relative_errors
-from isvs_jax.robustness.evaluation.text import radius
+from isvs_jax.robustness.text import radius
 
 DATA = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
@@ -133,20 +133,20 @@ def test_tables_normalise(tmp_path: Path) -> None:
     assert one.severities == (1, 2)
     assert one.clean_error == pytest.approx(0.045)
     assert read_normaliser(tmp_path / "t.csv", "Two").clean_error is None
-    with pytest.raises(ValueError, match="rows for One, Two"):
+    with pytest.raises(ValueError, match="one of the rows One, Two"):
         read_normaliser(tmp_path / "t.csv")
-    with pytest.raises(FileNotFoundError, match="no file"):
+    with pytest.raises(FileNotFoundError, match="which is not there"):
         read_normaliser(tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize(
     ("errors", "said"),
     [
-        ({"fog": [0.1, 0.2, 0.3]}, "has 3 errors of fog; it may have 5"),
-        ({"fog": [0.1] * 6}, "has 6 errors of fog; it may have 5"),
-        ({"fog": 40}, r"has the errors 40 of fog; they may be numbers in \[0, 1\]"),
-        ({"fog": "high"}, "has the errors 'high' of fog"),
-        ([0.1], "has no mapping errors"),
+        ({"fog": [0.1, 0.2, 0.3]}, "must have 5 errors of fog.*; got 3"),
+        ({"fog": [0.1] * 6}, "must have 5 errors of fog.*; got 6"),
+        ({"fog": 40}, r"must have numbers in \[0, 1\] as errors of fog; got 40"),
+        ({"fog": "high"}, "errors of fog; got 'high'"),
+        ([0.1], "got no mapping of errors"),
     ],
 )
 def test_a_table_of_another_form_is_refused(tmp_path: Path, errors: object, said: str) -> None:
@@ -158,10 +158,10 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, errors: object, said
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([",fog,fog", ",1,2", "One,0.9"], "3 corruptions, 3 severities and 2 values of One"),
-        ([",fog,fog,snow", ",1,2,1", "One,0.9,0.8,0.7"], "other severities for snow"),
-        ([",fog", ",1", "One,much"], "has 'much' for fog '1' of One"),
-        ([",fog"], "has 1 rows"),
+        ([",fog,fog", ",1,2", "One,0.9"], "got 3 corruptions, 3 severities and 2 values of One"),
+        ([",fog,fog,snow", ",1,2,1", "One,0.9,0.8,0.7"], "got others for snow"),
+        ([",fog", ",1", "One,much"], "number for fog '1' of One; got 'much'"),
+        ([",fog"], "got 1 rows"),
     ],
 )
 def test_a_csv_table_of_another_form_is_refused(tmp_path: Path, rows: list[str], said: str) -> None:
@@ -208,7 +208,7 @@ def test_an_interval_of_accuracies_stays_within_them() -> None:
 def test_a_mean_carries_the_warnings_of_its_trainings() -> None:
     def attacked(name: str, warnings: tuple[str, ...]) -> Report:
         mask = packed(np.arange(10) < 5)
-        attack = AttackResult("linf", 8 / 255, 10, {"clean": mask}, mask, warnings=warnings)
+        attack = AttackResult("linf", 8 / 255, Cell(mask, 10, masks={"clean": mask}, warnings=warnings))
         return dataclasses.replace(made(name, TABLE), attacks=(attack,))
 
     combined = combine([attacked("a", ()), attacked("b", ("the attack failed.",))], "method")
@@ -235,11 +235,14 @@ def test_what_cannot_be_combined_is_refused() -> None:
         combine([report, report], "method")
     for changes, said in (
         ({"source": "official"}, "source of the corrupted images"),
-        ({"settings": {"quantize": True}}, "the setting quantize"),
+        ({"settings": {"corruptions": {"quantize": True}}}, "the setting corruptions.quantize"),
         ({"made": {"data": "x"}}, "the data"),
-        ({"made": {"defence": "rounding"}}, "differ in the defence: None and rounding"),
+        ({"made": {"defence": "rounding"}}, "agree in the defence; got None in .* and rounding in"),
         ({"num_classes": 7}, "the number of classes"),
-        ({"made": {}, "attacks": (AttackResult("linf", 0.1, 1, {}, "80"),)}, r"some lack robust, L∞, ε = 25.5/255"),
+        (
+            {"made": {}, "attacks": (AttackResult("linf", 0.1, Cell("80", 1)),)},
+            r"got some without robust, L∞, ε = 25",
+        ),
     ):
         with pytest.raises(ValueError, match=said):
             combine([report, dataclasses.replace(report, **changes)], "method")
@@ -250,3 +253,10 @@ def test_what_cannot_be_combined_is_refused() -> None:
 )
 def test_radii_are_written_as_people_write_them(epsilon: float, text: str) -> None:
     assert radius(epsilon) == text
+
+
+@pytest.mark.parametrize("text", ["", '{"name": "net", "err', "[1]"])
+def test_a_cut_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(ValueError, match=r"t\.json must be"):
+        read_normaliser(tmp_path / "t.json")

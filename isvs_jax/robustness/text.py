@@ -1,16 +1,15 @@
-"""How numbers and tables of a report are written."""
+"""How the numbers, tables and sentences of the referee are written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from isvs_jax.robustness.evaluation.report import Report
-
 NOTHING = "–"
+"""What stands in a table where there is no figure."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns lined up."""
+    """A Markdown table with its columns lined up."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -29,8 +28,9 @@ def norm_name(norm: str) -> str:
 def radius(epsilon: float) -> str:
     """A radius as people write it: in 255ths where it is a round number of quarters of them.
 
-    >>> radius(0.5 / 255), radius(0.03)
-    ('0.5/255', '0.03')
+    Example:
+        >>> radius(0.5 / 255), radius(0.03)
+        ('0.5/255', '0.03')
     """
     levels = 255 * epsilon
     if 0 < levels <= 64 and abs(4 * levels - round(4 * levels)) < 1e-6:
@@ -39,10 +39,11 @@ def radius(epsilon: float) -> str:
 
 
 def ball_name(norm: str, epsilon: float) -> str:
-    """A ball of an attack.
+    """The name of the ball that an attack stays in.
 
-    >>> ball_name("linf", 8 / 255)
-    'L∞, ε = 8/255'
+    Example:
+        >>> ball_name("linf", 8 / 255)
+        'L∞, ε = 8/255'
     """
     return f"{norm_name(norm)}, ε = {radius(epsilon)}"
 
@@ -57,16 +58,33 @@ def interval(ends: tuple[float, float] | None) -> str:
     return NOTHING if ends is None else f"{percent(ends[0])} to {percent(ends[1])}"
 
 
-def listed(values: Sequence[object]) -> str:
+def listed(values: Iterable[object]) -> str:
     """Values one after another."""
     return ", ".join(map(str, values))
 
 
-def grouped(said: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Places and sentences, a sentence that several places say once with all of them.
+def sides(shape: Sequence[int]) -> str:
+    """The shape of an image.
 
-    >>> grouped([("a", "It rises."), ("b", "It fails."), ("c", "It rises.")])
-    [('a; c', 'It rises.'), ('b', 'It fails.')]
+    Example:
+        >>> sides((32, 32, 3))
+        '32×32×3'
+    """
+    return "×".join(map(str, shape))
+
+
+def grouped(said: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Join the places of equal sentences.
+
+    Args:
+        said: Pairs of a place and a sentence.
+
+    Returns:
+        Pairs of all places of a sentence and that sentence, in the order in which the sentences come first.
+
+    Example:
+        >>> grouped([("a", "It rises."), ("b", "It fails."), ("c", "It rises.")])
+        [('a; c', 'It rises.'), ('b', 'It fails.')]
     """
     places: dict[str, list[str]] = {}
     for place, sentence in said:
@@ -75,10 +93,5 @@ def grouped(said: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def capital(text: str) -> str:
-    """A sentence with its first letter large, but for the name mCE."""
+    """A sentence with a capital letter at its beginning, but for the name mCE."""
     return text if text.startswith("mCE") else text[0].upper() + text[1:]
-
-
-def shape(report: Report) -> str:
-    """Of its images."""
-    return "×".join(map(str, report.image_shape))
