@@ -131,7 +131,9 @@ def read_photograph(photo: Path, max_side: int | None = None) -> np.ndarray:
 def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterator[FlowState]:
     """The states at the times, those of `smooth`, with a progress bar."""
     integrator = choose_integrator(solver, jnp.asarray(image), np.asarray(times), None)
-    with _tqdm()(total=integrator.count(len(times)), unit="solve", desc=f"{image.shape[1]}×{image.shape[0]}") as bar:
+    with _tqdm()(
+        total=integrator.solves(len(times)) + len(times), unit="solve", desc=f"{image.shape[1]}×{image.shape[0]}"
+    ) as bar:
         yield from integrator.in_turn(solver.flow, to_planar(jnp.asarray(image)), times, bar.update)
         # Fewer than at most: nothing enters at first.
         bar.total = bar.n

@@ -146,9 +146,9 @@ class Euler:
             state, taken = host_steps(body, state, [planar.dtype.type(alpha)] * (goal - taken), moved), goal
             yield host_steps(body, state, [planar.dtype.type(time - goal * alpha)], moved)
 
-    def count(self, num_times: int) -> int:
-        """Solves at most, `in_turn`."""
-        return self.num_steps + num_times
+    def solves(self, num_times: int = 1) -> int:
+        """The number of solves of a path, at most: u(0), every step, and the shorter steps to several times."""
+        return 1 + self.num_steps + (num_times if num_times > 1 else 0)
 
     def _step_size(self, times: jax.Array) -> jax.Array:
         """α, a scalar, or one per image where the times are."""

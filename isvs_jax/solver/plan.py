@@ -139,8 +139,3 @@ def tolerance_share(tolerance: float | None) -> float:
 def count_long_steps(plan: Plan, time: float, kappa: float, nu: float) -> int:
     """The number of long steps that fit before the finish towards a time, t₁ ≥ 0 being unknown."""
     return max(0, floor((time * kappa / nu - plan.finish_length) / plan.long_length + SLACK))
-
-
-def count_solves(plan: Plan, num_long: int, num_times: int = 1) -> int:
-    """Solves of a path at most: u(0), the long steps if an image enters at once, each time's finish and its u."""
-    return 1 + num_times + num_long * plan.long[0] + num_times * plan.finish_solves

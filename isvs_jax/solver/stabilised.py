@@ -97,7 +97,7 @@ class Stabilised:
     ) -> Iterator[FlowState]:
         """The states at the times one after another, driven from the host.
 
-        Only one of them and the long path are held; `moved` is called after every solve, at most `count` times.
+        Only one of them and the long path are held; `moved` is called after every solve: of u(0) anew for each time.
         """
         plan, body = self.plan, Partial(next_stage, flow, planar)
         length, far, taken = plan.long_length * float(flow.nu) / float(flow.kappa), None, 0
@@ -121,9 +121,9 @@ class Stabilised:
             moved()
             yield state
 
-    def count(self, num_times: int) -> int:
-        """Solves at most, `in_turn`."""
-        return self.num_long * self.plan.long[0] + num_times * (self.plan.finish_solves + 2)
+    def solves(self, num_times: int = 1) -> int:
+        """The number of solves of a path, at most: u(0), the long steps if an image enters at once, finishes, u(t)."""
+        return 1 + self.num_long * self.plan.long[0] + num_times * (self.plan.finish_solves + 1)
 
 
 def set_out(flow: Flow, planar: jax.Array, times: jax.Array, plan: Plan) -> Course:
