@@ -76,7 +76,7 @@ def scale_space(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, time, number of steps or step size cannot be.
+        ValueError: A shape, a time, the number of steps or the step size is out of its range.
 
     Example:
         >>> import jax.numpy as jnp

@@ -73,7 +73,7 @@ def smooth(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, time, number of steps, step size or output cannot be.
+        ValueError: A shape, the time, the number of steps, the step size or the output is out of its range.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -123,7 +123,7 @@ def smooth_until(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, fraction, time, number of steps, step size or output cannot be.
+        ValueError: A shape, a number or the output is out of its range.
 
     Example:
         >>> import jax
