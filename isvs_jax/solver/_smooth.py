@@ -13,7 +13,7 @@ from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.euler import Euler
 from isvs_jax.solver.flow import FlowState, to_planar
 from isvs_jax.solver.integrator import choose_euler, choose_integrator
-from isvs_jax.solver.regions import piecewise_constant
+from isvs_jax.solver.regions import component_means
 from isvs_jax.solver.shrinkage import support
 from isvs_jax.solver.split_lbi import SplitLBI
 from isvs_jax.solver.stabilised import Stabilised
@@ -89,7 +89,7 @@ def smooth(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     time = as_numbers(time, "time")
-    _check_per_image(time, image, "time")
+    _check_per_image("time", time, image.shape[:-3])
     integrator = choose_integrator(solver, image, time, num_steps, "time")
     return _smooth(image, time, solver, integrator, output=output)
 
@@ -135,7 +135,7 @@ def smooth_until(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     fraction, max_time = as_numbers(fraction, "fraction"), as_numbers(max_time, "max_time")
-    _check_per_image(fraction, image, "fraction")
+    _check_per_image("fraction", fraction, image.shape[:-3])
     seen = concrete(fraction)
     if seen is not None and not ((seen >= 0) & (seen <= 1)).all():
         raise ValueError(f"fraction must be in [0, 1]; got {seen.tolist()}.")
@@ -145,13 +145,10 @@ def smooth_until(
     return _smooth_until(image, fraction, max_time, solver, integrator, output=output)
 
 
-def _check_per_image(value: ArrayLike, image: jax.Array, name: str) -> None:
-    shape, leading = jnp.shape(value), image.shape[:-3]
+def _check_per_image(name: str, value: ArrayLike, leading: tuple[int, ...]) -> None:
+    shape = jnp.shape(value)
     if shape not in ((), leading):
-        raise ValueError(
-            f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape} for image "
-            f"{image.shape}."
-        )
+        raise ValueError(f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape}.")
 
 
 @partial(jax.jit, static_argnames="output")
@@ -213,5 +210,5 @@ def _path_source(image: jax.Array, output: Output) -> jax.Array:
 
 def _output(image: jax.Array, solver: SplitLBI, state: FlowState, output: Output) -> jax.Array:
     if output == "sparse":
-        return piecewise_constant(image, solver.support(state))
+        return component_means(image, solver.support(state), leading=image.shape[:-3])
     return solver.dense(state).astype(image.dtype)

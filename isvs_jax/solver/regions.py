@@ -45,12 +45,13 @@ def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
     leading = _check_support(image, support)
     support = Edges(jnp.asarray(support[0]), jnp.asarray(support[1]))
     image = jnp.expand_dims(image, tuple(range(len(leading) + 3 - image.ndim)))
-    return _project(image, support, leading=leading)
+    return component_means(image, support, leading=leading)
 
 
 @partial(jax.jit, static_argnames="leading")
 @left_to_compiler(lambda leading: leading)
-def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
+def component_means(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
+    """`piecewise_constant` of an image and a support that fit, with the broadcast leading axes of both."""
     height, width, channels = image.shape[-3:]
     shared = support.horizontal.shape[-1]
 
@@ -64,7 +65,7 @@ def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> j
     values = in_groups(image.astype(compute_dtype(image.dtype)))
     labels = components(*(in_groups(~edge)[..., 0] for edge in support))
     pixels = height * width
-    means = _component_means(values.reshape(-1, pixels, values.shape[-1]), labels.reshape(-1, pixels))
+    means = _means(values.reshape(-1, pixels, values.shape[-1]), labels.reshape(-1, pixels))
     if shared != 1:
         means = jnp.moveaxis(means.reshape(*leading, channels, pixels), -2, -1)
     return means.reshape(*leading, height, width, channels).astype(image.dtype)
@@ -136,7 +137,7 @@ def _look_up(table: jax.Array, labels: jax.Array) -> jax.Array:
     return jax.vmap(lambda table, at: table.at[at].get(mode="promise_in_bounds"))(table, labels)
 
 
-def _component_means(values: jax.Array, labels: jax.Array) -> jax.Array:
+def _means(values: jax.Array, labels: jax.Array) -> jax.Array:
     """Every pixel's component mean [N, P, K]; values [N, P, K], labels [N, P]."""
     # Counted in integers: float32 cannot count beyond 2²⁴.
     counts = jax.vmap(lambda at: jnp.zeros_like(at).at[at].add(1, mode="promise_in_bounds"))(labels)
