@@ -37,7 +37,10 @@ def brief_numbers(value: ArrayLike) -> str:
     """An array of numbers in a few words: the numbers where they can be seen, else shape and dtype."""
     if concrete(value) is None or np.ndim(value) > 1:
         return f"{value.dtype}{list(value.shape)}"
-    return np.array2string(np.asarray(value), threshold=8, precision=6, separator=", ")
+    seen = np.asarray(value)
+    if seen.ndim == 0:
+        return f"{seen.item():.6g}" if seen.dtype.kind == "f" else str(seen.item())
+    return np.array2string(seen, threshold=8, precision=6, separator=", ")
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
