@@ -79,13 +79,14 @@ def one_word_options() -> ConstructorRegistry:
 def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     from tyro.constructors import PrimitiveConstructorSpec
 
-    kind: Any = info.type
-    if not (isinstance(kind, type) and callable(getattr(kind, "parse", None))):
+    kind = info.type
+    parse: Callable[[str], Any] | None = getattr(kind, "parse", None)
+    if not isinstance(kind, type) or parse is None:
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=getattr(kind, "FORM", kind.__name__.upper()),
-        instance_from_str=lambda words: kind.parse(words[0]),
+        instance_from_str=lambda words: parse(words[0]),
         is_instance=lambda value: isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],
     )
