@@ -28,9 +28,18 @@ __all__ = [
     "smooth_until",
 ]
 
+__version__ = "0.1.0"
+
+_SUBPACKAGES = ("augment", "data", "filters", "models", "plotting", "robustness", "training")
+
 
 def __getattr__(name: str) -> ModuleType:
-    """The pictures, `isvs_jax.plotting`, and the referee, `isvs_jax.robustness`, are imported when first asked for."""
-    if name in ("plotting", "robustness"):
+    """Import a subpackage when it is first asked for."""
+    if name in _SUBPACKAGES:
         return import_module(f"isvs_jax.{name}")
     raise AttributeError(f"module 'isvs_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names and the subpackages."""
+    return sorted([*__all__, *_SUBPACKAGES, "__version__"])

@@ -1,43 +1,51 @@
-"""What all commands share: how one reads its options, how it ends, and the sentence where a package is missing."""
+"""What all commands share: how one begins, how it reads its options, and how it ends."""
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-# The extra that each package comes with, where it is imported by name.
-_EXTRAS = {
-    "PIL": "photo",
-    "matplotlib": "plot",
-    "flax": "train",
-    "grain": "train",
-    "optax": "train",
-    "orbax": "train",
-    "sklearn": "train",
-    "tensorboardX": "train",
-    "tensorflow_datasets": "train",
-    "tqdm": "train",
-    "tyro": "train",
-}
+from isvs_jax._extras import missing
 
 INTERRUPTED = 130
+
+
+def start(prog: str, module: str) -> int:
+    """Run `main` of the module of a command.
+
+    Args:
+        prog: The command, such as "python -m isvs_jax.data".
+        module: The full name of its module, whose imports may need an extra.
+
+    Returns:
+        The exit status; 1 with one sentence where a package of an extra is missing.
+    """
+    _write_anything()
+    try:
+        main = import_module(module).main
+    except ModuleNotFoundError as error:
+        print(f"{prog}: {missing(error)}", file=sys.stderr)
+        return 1
+    return main()
 
 
 def exit_status(work: Callable[[], None], prog: str, again: str = "The same command goes on from there.") -> int:
     """Do the work of a command; its exit status.
 
     Args:
-        work: Raises where something cannot be.
+        work: Raises where something is wrong with what it was given.
         prog: The command, such as "python -m isvs_jax.data".
         again: What is said after "Interrupted.".
 
     Returns:
-        0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 where something cannot be, with one sentence.
+        0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 after an error of the caller, with one sentence.
     """
     # A polite kill ends like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -53,6 +61,12 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
         print(f"{prog}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _write_anything() -> None:
+    """Let stdout write escapes for what its encoding lacks, as stderr does, in place of an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def one_word_options() -> ConstructorRegistry:
@@ -90,15 +104,3 @@ def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         is_instance=lambda value: isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],
     )
-
-
-def missing(error: ModuleNotFoundError) -> str:
-    """What to type where a package of an extra is missing; the error's own words for others.
-
-    >>> missing(ModuleNotFoundError("No module named 'flax'", name="flax"))
-    'flax is not installed: pip install "isvs_jax[train]"'
-    """
-    name = (error.name or "").partition(".")[0]
-    if name not in _EXTRAS:
-        return str(error)
-    return f'{name} is not installed: pip install "isvs_jax[{_EXTRAS[name]}]"'

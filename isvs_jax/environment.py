@@ -17,13 +17,16 @@ from typing import Any
 import jax
 import numpy as np
 
+import isvs_jax
+
 _PACKAGE = Path(__file__).parent
-_PACKAGES = ("isvs_jax", "jax", "jaxlib", "numpy")
+_PACKAGES = ("jax", "jaxlib", "numpy")
 
 
 def versions(*more: str) -> dict[str, str]:
     """Versions of Python and of the packages that figures depend on; `more` names further packages."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in (*_PACKAGES, *more)}
+    ours = {"python": platform.python_version(), "isvs_jax": isvs_jax.__version__}
+    return ours | {name: _version(name) for name in (*_PACKAGES, *more)}
 
 
 def hardware(devices: Sequence[jax.Device]) -> dict[str, Any]:

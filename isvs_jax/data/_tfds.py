@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from isvs_jax._extras import optional
+from isvs_jax._progress import progress_bar
 from isvs_jax.data._image_files import KEPT, RESIZED, checked_size, stacked
 from isvs_jax.data.dataset import Dataset, Split, drawn_indices, limited, stratified_indices, take
 from isvs_jax.data.source import Part, Source
@@ -155,22 +156,14 @@ def _part(builder: Any, split: str, indices: np.ndarray | None) -> Part:
 
 def _labels(builder: Any) -> np.ndarray:
     """The labels of the training images, whose pixels are left undecoded."""
-    import tensorflow_datasets as tfds
-
+    tfds = optional("tensorflow_datasets")
     source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     return np.array([int(source[index]["label"]) for index in range(len(source))], np.int32)
 
 
 def _builder(name: str, root: Path) -> Any:
     """The builder of a data set that is prepared under `root`."""
-    try:
-        import tensorflow_datasets as tfds
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"tfds:{name} is read by tensorflow-datasets, which is not complete here ({error}): "
-            "pip install tensorflow-datasets importlib_resources",
-            name=error.name,
-        ) from error
+    tfds = optional("tensorflow_datasets")
     prepared = _prepared_folder(name, root)
     if prepared is not None:
         builder = tfds.builder_from_directory(prepared)
@@ -229,7 +222,7 @@ def _read(
     length = len(source)
     indices = range(length) if limit is None or limit >= length else drawn_indices(length, limit, seed)
     images, labels = [], []
-    for index in tqdm(indices, desc=f"reading {builder.name} {split}", unit="image", disable=not progress):
+    for index in progress_bar(indices, desc=f"reading {builder.name} {split}", unit="image", shown=progress):
         example = source[int(index)]
         images.append(np.asarray(example["image"]))
         labels.append(int(example["label"]))

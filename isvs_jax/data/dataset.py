@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
+
+from isvs_jax._progress import progress_bar
 
 # Bytes that are looked at together.
 _PIECE = 2**24
@@ -120,7 +121,7 @@ def digest(split: Split, *, progress: bool = False) -> str:
     images = split.images
     found = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
     rows = max(1, _PIECE // max(1, images[:1].nbytes))
-    for start in tqdm(range(0, len(images), rows), desc="hashing", leave=False, disable=not progress):
+    for start in progress_bar(range(0, len(images), rows), desc="hashing", leave=False, shown=progress):
         found.update(np.ascontiguousarray(images[start : start + rows]).data)
     return found.hexdigest()
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from isvs_jax._extras import optional
 from isvs_jax.data.dataset import Dataset, Split, digest, stratified_indices
 from isvs_jax.data.source import Part, Source
 
@@ -36,14 +37,7 @@ def load_digits(image_size: int | None = None) -> Dataset:
     size = DEFAULT_SIZE if image_size is None else image_size
     if size < 8:
         raise ValueError(f"image_size is {size}; for the digits it may be 8 or more.")
-    try:
-        from sklearn.datasets import load_digits as embedded_digits
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "The digits come with scikit-learn, which is not installed: pip install scikit-learn",
-            name="sklearn",
-        ) from error
-    table = embedded_digits()
+    table = optional("sklearn.datasets").load_digits()
     small = np.asarray(table.images, np.float64) / 16
     weights = _bilinear(8, size)
     images = (weights @ small @ weights.T).astype(np.float32)[..., None]

@@ -4,10 +4,11 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from isvs_jax._progress import progress_bar
 from isvs_jax.data._image_files import KEPT, RESIZED, SUFFIXES, checked_size, image_shape, read_image, stacked
 from isvs_jax.data.dataset import Dataset, Split, drawn_indices, stratified_indices
 from isvs_jax.data.source import Part, Source
@@ -62,7 +63,7 @@ def load_folder(
     train_files = _drawn(train_files, limit_train, seed)
     test_files = _drawn(test_files, limit_test, seed + 1)
     files = [file for file, _ in train_files + test_files]
-    bar = tqdm(files, desc=f"reading {root.name}", unit="image", disable=not progress)
+    bar = progress_bar(files, desc=f"reading {root.name}", unit="image", shown=progress)
     images, how = stacked([read_image(file) for file in bar], image_size, DEFAULT_SIZE)
     labels = np.array([label for _, label in train_files + test_files], np.int32)
     count = len(train_files)
@@ -103,7 +104,7 @@ def open_folder(
     root = _existing(path)
     train, test, class_names, ignored = _split(root, seed)
     files = [file for file, _ in train + test]
-    bar = tqdm(total=len(files), desc=f"looking at {root.name}", unit="image", disable=not progress)
+    bar = progress_bar(total=len(files), desc=f"looking at {root.name}", unit="image", shown=progress)
     with bar:
         shapes = _shapes(files, image_size is not None, workers, bar)
     channels = max(shape[-1] for shape in shapes)
@@ -132,7 +133,7 @@ def open_folder(
 _Labelled = list[tuple[Path, int]]
 
 
-def _shapes(files: list[Path], channels_only: bool, workers: int, bar: tqdm) -> set[tuple[int, int, int]]:
+def _shapes(files: list[Path], channels_only: bool, workers: int, bar: Any) -> set[tuple[int, int, int]]:
     """The shapes that the files have, looked up in pieces: a call for each of millions would fill the memory."""
 
     def look(start: int) -> set[tuple[int, int, int]]:

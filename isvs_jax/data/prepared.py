@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from isvs_jax._progress import progress_bar
 from isvs_jax.data._image_files import fitted
 from isvs_jax.data.dataset import Dataset, Split, digest
 from isvs_jax.data.growing import ArraySpec, PartialFolder, only_maker
@@ -131,7 +131,7 @@ def _fill(growing: PartialFolder, source: Source, workers: int, progress: bool) 
     numbers = int(np.prod(source.shape))
     rows = max(1, _CHUNK // (numbers * source.dtype.itemsize))
     total = source.train.count + source.test.count
-    bar = tqdm(total=total, initial=growing.done, desc=f"preparing {source.name}", unit="image", disable=not progress)
+    bar = progress_bar(total=total, initial=growing.done, desc=f"preparing {source.name}", unit="image", shown=progress)
     with bar, ThreadPoolExecutor(workers) as pool:
         for name, offset in (("train", 0), ("test", source.train.count)):
             part: Part = getattr(source, name)
@@ -144,7 +144,7 @@ def _fill(growing: PartialFolder, source: Source, workers: int, progress: bool) 
 
 
 def _read(
-    part: Part, indices: range, source: Source, pool: ThreadPoolExecutor, bar: tqdm
+    part: Part, indices: range, source: Source, pool: ThreadPoolExecutor, bar: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     def one(index: int) -> tuple[np.ndarray, int]:
         image, label = part.read(index)

@@ -1,14 +1,19 @@
 """Classifiers in Flax Linen, as functions of (parameters, batch statistics)."""
 
-from isvs_jax.models._build import MODELS, build
-from isvs_jax.models.classifier import LogitsFn, Variables, count_parameters, init, logits_fn
-from isvs_jax.models.cnn import CNN
-from isvs_jax.models.pytorch import import_resnet, read_state_dict
-from isvs_jax.models.resnet import ResNet
-from isvs_jax.models.resnet18 import ResNet18
-from isvs_jax.models.resnet50 import ResNet50
-from isvs_jax.models.vision_transformer import VisionTransformer
-from isvs_jax.models.wide_resnet import WideResNet
+from isvs_jax._extras import unavailable
+
+try:
+    from isvs_jax.models._build import MODELS, build
+    from isvs_jax.models.classifier import LogitsFn, Variables, count_parameters, init, logits_fn
+    from isvs_jax.models.cnn import CNN
+    from isvs_jax.models.pytorch import import_resnet, read_state_dict
+    from isvs_jax.models.resnet import ResNet
+    from isvs_jax.models.resnet18 import ResNet18
+    from isvs_jax.models.resnet50 import ResNet50
+    from isvs_jax.models.vision_transformer import VisionTransformer
+    from isvs_jax.models.wide_resnet import WideResNet
+except ModuleNotFoundError as error:
+    __getattr__ = unavailable(error)
 
 __all__ = [
     "CNN",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice
+from isvs_jax._extras import optional
 from isvs_jax.solver._scale_space import ScaleSpace
 from isvs_jax.solver._smooth import OUTPUTS, Output
 from isvs_jax.solver.edges import Edges
@@ -41,13 +42,8 @@ def new_figure(size: tuple[float, float]) -> "Figure":
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'pictures are drawn by matplotlib, which is not installed: pip install "isvs_jax[plot]"', name="matplotlib"
-        ) from error
-    return Figure(figsize=size, layout="constrained")
+    figure: Figure = optional("matplotlib.figure").Figure(figsize=size, layout="constrained")
+    return figure
 
 
 def one_axes(ax: "Axes | None", size: tuple[float, float]) -> "Axes":

@@ -1,8 +1,6 @@
-"""`python -m isvs_jax.training`."""
+"""`python -m isvs_jax.training`: train a classifier."""
 
-import sys
-
-from isvs_jax.training.command import main
+from isvs_jax._command import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(start("python -m isvs_jax.training", "isvs_jax.training.command"))

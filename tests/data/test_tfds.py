@@ -22,7 +22,8 @@ def test_a_set_that_is_not_prepared_says_how_to_get_it(tmp_path: Path, monkeypat
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install tensorflow-datasets importlib_resources"):
+    sentence = r'^tensorflow-datasets is not installed: pip install "isvs_jax\[train\]"$'
+    with pytest.raises(ModuleNotFoundError, match=sentence):
         data.load("tfds:cifar10")
 
 

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
-from tests.test_flow import picture
 
 import isvs_jax
 from isvs_jax.solver import on_chip, stabilised
@@ -15,6 +14,7 @@ from isvs_jax.solver.flow import to_planar
 from isvs_jax.solver.path_kernel import kernel_states
 from isvs_jax.solver.plan import count_long_steps, plan_path
 from isvs_jax.solver.shrinkage import support
+from tests.solver.test_flow import picture
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes", "cheap_compilation")
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, PartitionSpec
-from tests.test_flow import picture
 
 import isvs_jax
 from isvs_jax.solver.flow import SCHEMES
 from isvs_jax.solver.shrinkage import PENALTIES
 from tests.reference import Flow
+from tests.solver.test_flow import picture
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 

@@ -2,12 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.test_flow import picture
 
 import isvs_jax
 from isvs_jax.solver._smooth import support_fraction
 from isvs_jax.solver.flow import planar_step
 from tests.reference import Flow, project
+from tests.solver.test_flow import picture
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 

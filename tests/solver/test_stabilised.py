@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.test_flow import picture
 
 import isvs_jax
 from isvs_jax.solver.chebyshev import chebyshev_stages
 from isvs_jax.solver.plan import count_long_steps, count_solves, plan_path
 from tests.reference import Flow
+from tests.solver.test_flow import picture
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
