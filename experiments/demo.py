@@ -30,7 +30,7 @@ from isvs_jax import SplitLBI, data, environment, scale_space
 from isvs_jax.data import Dataset, load_data
 from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import claim
-from isvs_jax.training.network import build_model
+from isvs_jax.training.trained import build_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from isvs_jax.data import DataChoice
-from isvs_jax.training.network import ModelChoice
+from isvs_jax.training.config import ModelChoice
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A folder of arrays that is made in parts: whole or absent, taken up again after a kill, by one process at a time."""
 
 import errno
-import importlib.util
 import json
 import os
 import shutil
@@ -16,12 +15,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from isvs_jax._files import write_atomically
+from isvs_jax._files import HAS_LOCKS, write_atomically
 
 PLAN, PROGRESS, LOCK = "plan.json", "progress.json", "lock"
 # Seconds between the points from which a killed process is taken up again: each waits for the disk.
 INTERVAL = 5.0
-HAS_LOCKS = importlib.util.find_spec("fcntl") is not None
 
 
 class ArraySpec(NamedTuple):
