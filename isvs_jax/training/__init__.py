@@ -1,22 +1,27 @@
 """Training of classifiers on raw images and along the inverse scale space path."""
 
-from isvs_jax.augment._augmix import AugMixConfig, augmix
-from isvs_jax.augment.basic import Augmentation, augment
-from isvs_jax.augment.views import View, show_views
-from isvs_jax.training.batches import HostBatch, make_loader
-from isvs_jax.training.cache import cached_views, smoothed_views
-from isvs_jax.training.checkpoint import TerminatedError
-from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
-from isvs_jax.training.devices import AXIS, Distributed, map_over_devices
-from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.log import read_log
-from isvs_jax.training.loop import train
-from isvs_jax.training.methods import matched, method_configs
-from isvs_jax.training.objective import Objective, make_loss
-from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
-from isvs_jax.training.run import ConfigurationChangedError, Run, claim, execute
-from isvs_jax.training.step import Batch, Metrics, TrainState, init_state, make_train_step, plain_batch
-from isvs_jax.training.trained import correct, evaluate, load_classifier
+from isvs_jax._extras import unavailable
+
+try:
+    from isvs_jax.augment._augmix import AugMixConfig, augmix
+    from isvs_jax.augment.basic import Augmentation, augment
+    from isvs_jax.augment.views import View, show_views
+    from isvs_jax.training.batches import HostBatch, make_loader
+    from isvs_jax.training.cache import cached_views, smoothed_views
+    from isvs_jax.training.checkpoint import TerminatedError
+    from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
+    from isvs_jax.training.devices import AXIS, Distributed, map_over_devices
+    from isvs_jax.training.inputs import Inputs
+    from isvs_jax.training.log import read_log
+    from isvs_jax.training.loop import train
+    from isvs_jax.training.methods import matched, method_configs
+    from isvs_jax.training.objective import Objective, make_loss
+    from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
+    from isvs_jax.training.run import ConfigurationChangedError, Run, claim, execute
+    from isvs_jax.training.step import Batch, Metrics, TrainState, init_state, make_train_step, plain_batch
+    from isvs_jax.training.trained import correct, evaluate, load_classifier
+except ModuleNotFoundError as error:
+    __getattr__ = unavailable(error)
 
 __all__ = [
     "AXIS",
