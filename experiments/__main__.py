@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,22 @@ import jax
 import tyro
 
 from experiments.claims import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
-from experiments.command import exit_status
 from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
-from experiments.study import Study
+from experiments.study import Study, usual_study
+from isvs_jax._command import exit_status
 
-_DESCRIPTION = """Put a claim to the test: train, judge, and write a table and pictures.
+_PROG = "python -m experiments"
+_DESCRIPTION = f"""Put a claim to the test: train, judge, and write a table and pictures.
 
-    python -m experiments all
-    python -m experiments corruptions --size cpu --data tfds:cifar10
-    python -m experiments methods --size cpu --finished-only
+    {_PROG} all
+    {_PROG} corruptions --size cpu --data tfds:cifar10
+    {_PROG} methods --size cpu --finished-only
 
-What is finished is kept and used again; a command that was stopped goes on when it is given again. Each experiment
-leaves FOLDER/NAME/report.md, result.json and pictures; "all" a page FOLDER/README.md too."""
+What is finished is kept and used again. Each experiment leaves FOLDER/NAME/report.md, result.json and pictures; "all" a
+page FOLDER/README.md too. `{_PROG} CLAIM --size SIZE --help` shows what is usual at a size."""
 
-# Seconds of compilation.
+# Programs that take so many seconds to compile are kept.
 _WORTH_KEEPING = 0.3
 
 # In the order in which they are read. Each module has `run`, from the configuration to a `Section`.
@@ -53,25 +54,22 @@ class All:
         study: Size, data, seeds, folder.
     """
 
-    study: Study = field(default_factory=Study)
+    study: Study
 
 
 def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False) -> int:
     """Run the command; its exit status.
 
     Args:
-        arguments: By default those of the command line.
+        arguments: The arguments; by default those of the command line.
         keep_compiled: Whether to keep compiled programs in the folder of the study, for the whole process.
     """
-    named = {kind.__name__.lower(): ((kind.__doc__ or "").partition("\n")[0], kind()) for kind in _RUNS}
+    study = usual_study(arguments, "smoke")
+    claims = {kind.__name__.lower(): (_first_line(kind), kind(study=study)) for kind in (*_RUNS, All)}
 
     def work() -> None:
         chosen = tyro.extras.overridable_config_cli(
-            {**named, "all": ("Every experiment.", All())},
-            prog="python -m experiments",
-            description=_DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.OmitArgPrefixes,),
+            claims, prog=_PROG, description=_DESCRIPTION, args=arguments, config=(tyro.conf.OmitArgPrefixes,)
         )
         if keep_compiled:
             _keep_compiled(chosen.study.root / "compiled")
@@ -80,7 +78,11 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
         else:
             print(write_section(_RUNS[type(chosen)](chosen), chosen.study.root, chosen), flush=True)
 
-    return exit_status(work)
+    return exit_status(work, _PROG)
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
 
 
 def _run_all(study: Study) -> None:

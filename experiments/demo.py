@@ -6,9 +6,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Compilation leaves lines on the terminal that say nothing to the reader.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,15 +18,14 @@ import numpy as np
 import tyro
 
 from experiments.claims import adversarial, corruptions, methods
-from experiments.command import exit_status
-from experiments.entrants import Entrant
+from experiments.claims.comparison import Comparison
 from experiments.estimates import Estimate
-from experiments.judging import check_entrants, judged
+from experiments.judging import Entrant, check_entrants, judged
 from experiments.section import Section, Table, write_section
-from experiments.sizes import SIZES, Size
-from experiments.study import Study
+from experiments.study import SIZES, Study, study_of_size, usual_study
 from experiments.trainings import trainings
 from isvs_jax import SplitLBI, data, environment, scale_space
+from isvs_jax._command import exit_status
 from isvs_jax.data import Dataset, load_data
 from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import claim
@@ -35,18 +34,17 @@ from isvs_jax.training.trained import build_model
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DESCRIPTION = """Train small networks on raw images and along the path; judge them on clean, corrupted, attacked and
+_PROG = "python -m experiments.demo"
+_DESCRIPTION = f"""Train small networks on raw images and along the path; judge them on clean, corrupted, attacked and
 small images.
 
-    python -m experiments.demo
-    python -m experiments.demo --data tfds:cifar10
-    python -m experiments.demo --data path/to/folder/of/class/folders --limit-train 2000
-    python -m experiments.demo --entrants raw noise path path_noise path_noise@dense:8
+    {_PROG}
+    {_PROG} --data tfds:cifar10
+    {_PROG} --data path/to/folder/of/class/folders --limit-train 2000
+    {_PROG} --entrants raw noise path path_noise path_noise@dense:8
 
 A run that was interrupted goes on where it stopped when the same command is given again."""
 
-_DIGITS = "digits"
-_SIZE = SIZES["demo"]
 _EPSILON = (
     "Accuracy against the radius of the attack. Left: figures of the table. Right: of a weaker attack, PGD, and for "
     "a defence of all ways: where there is no mistake, it falls to nothing. Of several trainings the mean, with "
@@ -58,64 +56,37 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(Comparison):
     """Raw images and the path, side by side.
 
+    The folder is results/demo by default, for other images results/demo-NAME. It belongs to one choice of images and
+    trainings; seeds and entrants may be added.
+
     Attributes:
-        data: "digits" (embedded), "tfds:NAME" such as "tfds:cifar10", "prepared:FOLDER", or a folder with a folder of
-            images for each class.
-        data_dir: Where TFDS keeps its data sets; by default ~/tensorflow_datasets.
-        image_size: Height and width; by default 16 for the digits, 32 for images of several sizes, else their own.
-        limit_train: At most so many training images, drawn at random.
-        limit_test: At most so many test images, drawn at random; the first of them are attacked.
-        model: Which network, one of `isvs_jax.models.MODELS`.
-        epochs: Passes over the training images.
-        batch_size: Images a step.
-        learning_rate: The largest.
-        seeds: Of the trainings; with two or more, intervals are over trainings.
-        entrants: Who is compared: "TRAINING", one of `experiments/trainings.py`, or "TRAINING@BEFORE" with smoothing
+        entrants: Who is compared: "TRAINING", a name of `experiments/trainings.py`, or "TRAINING@BEFORE" with smoothing
             before the network, such as dense:4, when it is tested.
-        out: Folder of the report, numbers, pictures and trainings; by default results/demo for the digits, else
-            results/demo-NAME. It belongs to one choice of images and trainings; seeds and entrants may be added.
-        progress: Whether to show bars.
     """
 
-    data: str = _DIGITS
-    data_dir: str | None = None
-    image_size: int | None = None
-    limit_train: int = _SIZE.data.limit_train or 0
-    limit_test: int = _SIZE.corrupted_count
-    model: str = _SIZE.model.name
-    epochs: int = _SIZE.epochs
-    batch_size: int = _SIZE.batch_size
-    learning_rate: float = _SIZE.learning_rate
-    seeds: tuple[int, ...] = _SIZE.seeds
-    entrants: tuple[str, ...] = ("raw", "path", "path@dense:4")
-    out: Path | None = None
-    progress: bool = True
+    study: Study = field(default_factory=lambda: study_of_size("demo"))
+    entrants: tuple[str, ...] = Comparison.usual
 
     @property
     def folder(self) -> Path:
         """Where the results go."""
-        if self.out is not None:
-            return self.out
-        name = "demo" if self.data == _DIGITS else f"demo-{re.sub(r'[^A-Za-z0-9]+', '-', self.data).strip('-')}"
+        study = self.study
+        if study.out is not None:
+            return study.out
+        name = "demo" if study.size == "demo" else f"demo-{study.size}"
+        if study.data.spec != SIZES[study.size].data.spec:
+            name += f"-{re.sub(r'[^A-Za-z0-9]+', '-', study.data.spec).strip('-')}"
         return Path("results") / name
-
-    @property
-    def study(self) -> Study:
-        """What the experiments know of it."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "entrants"}
-        # Other images than those of the size come as they are.
-        chosen |= {"out": self.folder, "data": None if self.data == _DIGITS else self.data}
-        return Study(size="demo", **chosen)
 
 
 def run(demo: Demo) -> Section:
     """Train and judge what is missing; tables and pictures."""
     entrants = [Entrant.parse(text) for text in demo.entrants]
-    study = demo.study
-    check_entrants(entrants, study.scale)
+    study = replace(demo.study, out=demo.folder)
+    check_entrants(entrants, study)
     dataset = _taken(study)
     for number, entrant in enumerate(entrants, start=1):
         print(f"{number} of {len(entrants)}: {entrant}", flush=True)
@@ -135,32 +106,48 @@ def run(demo: Demo) -> Section:
             "epsilon": (attacked.pictures["epsilon"][0], _EPSILON),
             "path": (path_figure(dataset), _PATH),
         },
-        tuple(dict.fromkeys((*_remarks(study.scale, dataset), *whole.remarks, *attacked.remarks))),
+        tuple(dict.fromkeys((*_remarks(study, dataset), *whole.remarks, *attacked.remarks))),
     )
 
 
 def _taken(study: Study) -> Dataset:
     """The images, once the folder is taken for them; what can be known to be wrong is said before that."""
-    size = study.scale
-    dataset = load_data(replace(size.data, limit_test=size.corrupted_count), progress=study.progress)
+    dataset = load_data(study.data, progress=study.progress)
     if dataset.num_classes < 2:
-        raise ValueError(f"data is {size.data.spec!r}, which holds one class; it may hold two or more.")
-    trainings(size)["raw"].steps_per_epoch(len(dataset.train))
-    build_model(size.model, dataset.num_classes, dataset.image_shape)
+        raise ValueError(f"data must hold two classes or more; got {study.data.spec!r}, which holds one.")
+    trainings(study)["raw"].steps_per_epoch(len(dataset.train))
+    build_model(study.model, dataset.num_classes, dataset.image_shape)
     height, width, _ = dataset.image_shape
     factor = math.lcm(*(setting.factor for setting in RESOLUTIONS))
     if height % factor or width % factor:
         raise ValueError(
-            f"images are {height}×{width}; for the test of low resolution their sides may be multiples of {factor}. "
+            f"height and width must be multiples of {factor} for the test of low resolution; got {height}×{width}. "
             f"Give image_size, such as {factor * max(1, round(max(height, width) / factor))}."
         )
-    chosen = asdict(size)
-    # Where the data lie matters to nothing, and trainings of other seeds have folders of their own.
-    del chosen["data"]["data_dir"], chosen["seeds"], chosen["ablation_seeds"]
-    if claim(study.root, {"size": chosen, "isvs_jax": environment.versions()["isvs_jax"]}):
+    if claim(study.root, {"size": _recorded(study), "isvs_jax": environment.versions()["isvs_jax"]}):
         print(f"{study.root} holds this configuration already: what is finished there is used again.")
     print(f"{_described(dataset)}, {len(dataset.test)} test images", flush=True)
     return dataset
+
+
+def _recorded(study: Study) -> dict[str, Any]:
+    """What the folder of a demo belongs to, in the form that folders of before hold.
+
+    Where the data lie matters to nothing, and trainings of other seeds have folders of their own.
+    """
+    chosen = asdict(study)
+    for name in ("size", "out", "seeds", "ablation_count", "finished_only", "progress"):
+        del chosen[name]
+    del chosen["data"]["data_dir"]
+    chosen["corrupted_count"] = chosen["data"].pop("limit_test")
+    chosen["data"]["limit_test"] = None
+    for name, before in (
+        ("num_steps", "attack_steps"),
+        ("num_queries", "attack_queries"),
+        ("training_steps", "training_attack_steps"),
+    ):
+        chosen[before] = chosen.pop(name)
+    return chosen
 
 
 def _described(dataset: Dataset) -> str:
@@ -168,12 +155,12 @@ def _described(dataset: Dataset) -> str:
     return f"{dataset.source}: {len(dataset.train)} training images, {shape}"
 
 
-def _remarks(size: Size, dataset: Dataset) -> tuple[str, ...]:
+def _remarks(study: Study, dataset: Dataset) -> tuple[str, ...]:
     return (
         "raw: trained on images. path: half of the time on the image, else on dense t = 2, 4 or 8 of its path. "
         "NAME@dense:4: the same network with everything smoothed to dense t = 4 before it when it is tested. Other "
         "names: experiments/trainings.py.",
-        f"{_described(dataset)}; network {size.model.name}, {size.epochs} epochs. The accuracies are far from what "
+        f"{_described(dataset)}; network {study.model.name}, {study.epochs} epochs. The accuracies are far from what "
         "large networks and many images reach.",
         "Every test of its own with its interval: reports/ENTRANT/SEED/report.md.",
     )
@@ -205,14 +192,22 @@ def compact(table: Table) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; its exit status."""
+    usual = Demo(usual_study(arguments, "demo"))
 
     def work() -> None:
-        demo = tyro.cli(Demo, prog="python -m experiments.demo", args=arguments, description=_DESCRIPTION)
+        demo = tyro.cli(
+            Demo,
+            prog=_PROG,
+            args=arguments,
+            description=_DESCRIPTION,
+            default=usual,
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
         section = run(demo)
         page = write_section(section, demo.folder.parent, demo)
         print(f"\n{compact(section.tables[0])}\n\nReport, numbers and pictures: {page.parent}")
 
-    return exit_status(work)
+    return exit_status(work, _PROG)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,26 @@
-"""A figure of several trainings: its mean, and a 95% interval over them."""
+"""Figures of several trainings and differences between two entrants, with 95% intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation import student_interval, summary
-from isvs_jax.robustness.evaluation.metrics import mean_interval
+from isvs_jax.robustness.evaluation import mean_interval, student_interval, summary
+from isvs_jax.robustness.evaluation.summary import corruption_groups, robust_label
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure of one training or several.
+    """A figure of one training or several, or the difference of two such figures.
 
     Attributes:
-        mean: Over the trainings.
-        low: Of the 95% interval: Student's over trainings, or over test images where there is one training.
-        high: Likewise.
-        values: One a training.
-        warnings: Why it may be too high.
+        mean: The mean over the trainings.
+        low: The lower end of the 95% interval: Student's over trainings, or over test images where there is one
+            training. None where there is no interval.
+        high: Its upper end.
+        values: The value of each training.
+        warnings: Why the figure may be too high.
     """
 
     mean: float
@@ -57,6 +58,16 @@ def estimate(
     return Estimate(float(np.mean(values)), low, high, tuple(values), tuple(dict.fromkeys(warnings)))
 
 
+def estimate_of_shares(each: Sequence[np.ndarray]) -> Estimate:
+    """The estimate of a mean over test images.
+
+    Args:
+        each: For every training a share in [0, 1] for each test image, [N].
+    """
+    interval = mean_interval(each[0]) if len(each[0]) > 1 else None
+    return estimate([float(shares.mean()) for shares in each], interval)
+
+
 def figures(reports: Sequence[Report]) -> dict[str, Estimate]:
     """Every figure of `summary` that all reports of one entrant have, by its label."""
     tables = [{figure.label: figure for figure in summary(report)} for report in reports]
@@ -72,12 +83,64 @@ def figures(reports: Sequence[Report]) -> dict[str, Estimate]:
     }
 
 
-def estimate_of_shares(each: Sequence[np.ndarray], warnings: Sequence[str] = ()) -> Estimate:
-    """The estimate of a mean over test images.
+def shares(report: Report, column: str) -> np.ndarray:
+    """For each test image the share of the cells of a column in which it is classified correctly, float64 [N].
 
     Args:
-        each: For every training a share in [0, 1] for each test image, [N].
-        warnings: Why it may be too high.
+        report: The report of one training.
+        column: A label of `isvs_jax.robustness.evaluation.summary` that is an accuracy: "clean", "all corruptions", a
+            category of corruptions, "fog", "contrast", "low resolution, mean", or a robust accuracy, which is of the
+            images under attack.
+
+    Raises:
+        ValueError: The column is none of these, or the report has no such cells.
     """
-    interval = mean_interval(each[0]) if len(each[0]) > 1 else None
-    return estimate([float(shares.mean()) for shares in each], interval, warnings)
+    cells = {
+        "clean": [report.clean],
+        **{
+            group: [cell for name in names for cell in report.corruptions[name].values()]
+            for group, names in corruption_groups(report).items()
+        },
+        "low resolution, mean": [entry.cell for entry in report.resolutions],
+        **{robust_label(attack): [attack.worst] for attack in report.attacks},
+    }
+    if not cells.get(column):
+        known = [name for name, found in cells.items() if found]
+        raise ValueError(f"column must be one of {', '.join(map(repr, known))} for this report; got {column!r}.")
+    return np.mean([cell.mask for cell in cells[column]], axis=0)
+
+
+def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -> Estimate:
+    """Mean accuracy less that of the base, with a 95% interval: Student's over the trainings, compared seed by seed.
+
+    Where there is one training, the interval is over test images, compared image by image.
+
+    Args:
+        reports: One report a seed.
+        base: The reports of the same seeds, in the same order.
+        column: A column as for `shares`.
+
+    Raises:
+        ValueError: There are not as many of both.
+    """
+    if len(reports) != len(base) or not base:
+        raise ValueError(f"reports must be one or more, as many as base; got {len(reports)} and {len(base)}.")
+    each = [shares(one, column) - shares(other, column) for one, other in zip(reports, base, strict=True)]
+    means = tuple(float(values.mean()) for values in each)
+    low, high = student_interval(means, -1.0, 1.0) if len(means) > 1 else mean_interval(each[0], -1.0, 1.0)
+    return Estimate(float(np.mean(means)), low, high, means)
+
+
+def differences(
+    reports: Mapping[int, Report], base: Mapping[int, Report], columns: Iterable[str]
+) -> dict[str, Estimate]:
+    """By column the `difference` over the seeds that both have; nothing where they have none together.
+
+    Args:
+        reports: The reports of an entrant by seed.
+        base: The reports of the base by seed.
+        columns: Columns as for `shares`.
+    """
+    seeds = [seed for seed in reports if seed in base]
+    ours, theirs = [reports[seed] for seed in seeds], [base[seed] for seed in seeds]
+    return {column: difference(ours, theirs, column) for column in columns} if seeds else {}

@@ -1,52 +1,91 @@
-"""A study: the size, the data, the seeds and the folder that experiments share."""
+"""A study: the images, the network, the budget, the tests and the folder that experiments share."""
 
+import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 
-from experiments.sizes import SIZES, Size
+import tyro
+
+from isvs_jax.data import DataChoice
+from isvs_jax.training import ModelChoice
+
+Size = Literal["demo", "smoke", "cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class Images(DataChoice):
+    """A `DataChoice` whose specification is called --data on the command line."""
+
+    spec: Annotated[str, tyro.conf.arg(name="data")] = DataChoice.spec
+
+
+@dataclass(frozen=True)
+class Network(ModelChoice):
+    """A `ModelChoice` whose name is called --model on the command line."""
+
+    name: Annotated[str, tyro.conf.arg(name="model")] = ModelChoice.name
 
 
 @dataclass(frozen=True)
 class Study:
-    """What the experiments share. Trainings and reports in the folder are used by every experiment that asks for them.
+    """What the experiments share. Every experiment uses the trainings and reports that are in the folder.
+
+    The fields have the values of size "cpu"; `study_of_size` gives the other sizes.
 
     Attributes:
-        size: How large: "demo" for a small network on embedded digits and "smoke" for a look at every experiment on
-            them (minutes), "cpu" for a machine with few cores, "gpu".
-        out: Folder of trainings, reports, tables and pictures; by default results/SIZE. What was stopped goes on.
-        data: Other images than the size's: "digits" (embedded), "tfds:NAME" such as "tfds:cifar10", "prepared:FOLDER",
-            or a folder with a folder of images for each class.
-        data_dir: Where TFDS keeps its data sets; by default ~/tensorflow_datasets.
-        image_size: Another height and width than the size's; where other images are given, by default their own, or 32
-            where these differ.
-        limit_train: Another limit of training images, drawn at random, than the size's.
-        limit_test: Another number of test images, drawn at random, than the size's; the first of them are attacked.
-        seeds: Other seeds of the trainings than the size's.
-        model: Another network than the size's, one of `isvs_jax.models.MODELS`.
-        weights: What trainings start from: a PyTorch state dict of the network, or the folder of a run of it; by
-            default parameters are drawn from the seed.
-        epochs: Other passes over the training images than the size's.
-        batch_size: Other images a step than the size's.
-        learning_rate: Another peak of the learning rate than the size's.
+        size: The size, which says what is usual for all else: "demo" for a small network on embedded digits and
+            "smoke" for a look at every experiment on them (minutes), "cpu" for a machine with few cores, "gpu".
+        out: The folder of trainings, reports, tables and pictures; by default results/SIZE. The same command again
+            goes on where it stopped.
+        data: The images. Trainings are tested on all test images; the referee takes `limit_test` of them, and attacks
+            the first of these.
+        model: The network, and what its training starts from.
+        epochs: The number of passes over the training images.
+        batch_size: The number of images in a step.
+        learning_rate: The largest learning rate of the schedule.
+        weight_decay: The weight decay of the optimizer.
+        seeds: The seeds of the trainings; with two or more, intervals are over trainings.
+        epsilons: The radii of the attacks, L∞.
+        attacks: The attacks of `isvs_jax.robustness.autoattack_report`, in order.
+        corruptions: The names of the corruptions; none for the 15 of the benchmark.
+        severities: The severities of the corruptions, 1 to 5.
+        attack_count: The number of test images under attack.
+        num_steps: The number of steps of an attack by gradients.
+        check_count: The number of test images in the ε-curve and under twice the steps.
+        doubling: Whether to attack with twice the steps too.
+        num_queries: The number of queries of the attack without gradients.
+        training_epsilon: The radius of adversarial training, L∞.
+        training_steps: The number of steps of the attack in adversarial training.
+        ablation_count: How many of the seeds the ablation takes, which asks for a training for each choice.
         finished_only: Use only reports that are in the folder: nothing is trained or judged, and who has no report is
             left out and named. For a look at a study that is not done.
-        progress: Whether to show bars.
+        progress: Whether to show progress bars.
     """
 
-    size: Literal["demo", "smoke", "cpu", "gpu"] = "smoke"
+    size: Size = "cpu"
     out: Path | None = None
-    data: str | None = None
-    data_dir: str | None = None
-    image_size: int | None = None
-    limit_train: int | None = None
-    limit_test: int | None = None
-    seeds: tuple[int, ...] | None = None
-    model: str | None = None
-    weights: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
+    data: DataChoice = Images("tfds:cifar10", limit_train=5000, limit_test=500)
+    model: ModelChoice = Network("cnn")
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    seeds: tuple[int, ...] = (0, 1, 2)
+    epsilons: tuple[float, ...] = (1 / 255, 2 / 255)
+    attacks: tuple[str, ...] = ("apgd-ce", "apgd-t", "square")
+    corruptions: tuple[str, ...] = ()
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    attack_count: int = 64
+    num_steps: int = 20
+    check_count: int = 16
+    doubling: bool = True
+    num_queries: int = 300
+    training_epsilon: float = 2 / 255
+    training_steps: int = 2
+    ablation_count: int = 1
     finished_only: bool = False
     progress: bool = True
 
@@ -55,34 +94,117 @@ class Study:
         """The folder."""
         return Path("results") / self.size if self.out is None else self.out
 
-    @property
-    def scale(self) -> Size:
-        """The size with the choices of this study."""
-        size = SIZES[self.size]
-        images = replace(size.data, data_dir=self.data_dir)
-        if self.data is not None:
-            images = replace(images, spec=self.data, image_size=None)
-        images = replace(images, **_given(image_size=self.image_size, limit_train=self.limit_train))
-        chosen = replace(
-            size,
-            data=images,
-            model=replace(size.model, weights=self.weights, **_given(name=self.model)),
-            **_given(
-                corrupted_count=self.limit_test,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
+
+SIZES: Mapping[str, Study] = MappingProxyType(
+    {
+        "demo": Study(
+            "demo",
+            # All digits; of larger sets as many as take minutes.
+            data=Images("digits", image_size=16, limit_train=5000, limit_test=500),
+            epochs=25,
+            seeds=(0,),
+            # The first for photographs, the last for digits.
+            epsilons=(2 / 255, 4 / 255, 8 / 255),
+            attacks=("apgd-ce", "square"),
+            corruptions=(
+                "gaussian_noise",
+                "impulse_noise",
+                "defocus_blur",
+                "motion_blur",
+                "fog",
+                "brightness",
+                "contrast",
+                "pixelate",
+                "jpeg_compression",
             ),
-        )
-        if self.seeds is None:
-            return chosen
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds is {self.seeds}; it may hold one or more different numbers.")
-        if not all(0 <= seed < 2**32 for seed in self.seeds):
-            raise ValueError(f"seeds is {self.seeds}; it may hold numbers of at least 0 and below 2³².")
-        return replace(chosen, seeds=self.seeds, ablation_seeds=self.seeds[: len(size.ablation_seeds)])
+            severities=(1, 3, 5),
+            # As many as are attacked, in the same programs.
+            check_count=64,
+            doubling=False,
+            num_queries=100,
+        ),
+        "smoke": Study(
+            "smoke",
+            data=Images("digits", image_size=16, limit_train=400, limit_test=100),
+            epochs=3,
+            batch_size=40,
+            seeds=(0, 1),
+            epsilons=(8 / 255,),
+            attacks=("apgd-ce", "square"),
+            corruptions=("gaussian_noise", "defocus_blur", "fog", "contrast", "jpeg_compression"),
+            severities=(3,),
+            attack_count=20,
+            num_steps=10,
+            # As many as are attacked, in the same programs.
+            check_count=20,
+            doubling=False,
+            num_queries=50,
+            training_epsilon=8 / 255,
+        ),
+        "cpu": Study("cpu"),
+        "gpu": Study(
+            "gpu",
+            data=Images("tfds:cifar10", limit_test=10_000),
+            model=Network("resnet18"),
+            epochs=100,
+            batch_size=128,
+            learning_rate=1e-3,
+            weight_decay=5e-2,
+            epsilons=(1 / 255, 2 / 255, 4 / 255, 8 / 255),
+            attacks=("apgd-ce", "apgd-t", "fab-t", "square"),
+            attack_count=1000,
+            num_steps=100,
+            check_count=200,
+            num_queries=5000,
+            training_epsilon=8 / 255,
+            training_steps=7,
+            ablation_count=3,
+        ),
+    }
+)
+"""What is usual at each size."""
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    """Without those that are None."""
-    return {name: value for name, value in values.items() if value is not None}
+def study_of_size(size: str = "smoke", data: str | None = None, **others: Any) -> Study:
+    """The study of a size, with some choices made otherwise.
+
+    Args:
+        size: A name of `SIZES`.
+        data: A specification of other images than the size's, which keep their own height and width.
+        **others: Fields of `Study`.
+
+    Example:
+        >>> study_of_size("smoke", epochs=40).epochs
+        40
+        >>> study_of_size("smoke", "tfds:cifar10").data.image_size is None
+        True
+    """
+    study = SIZES[size]
+    if data is not None and data != study.data.spec:
+        study = replace(study, data=replace(study.data, spec=data, image_size=None))
+    return replace(study, **others)
+
+
+def usual_study(arguments: Sequence[str] | None, size: Size) -> Study:
+    """The study that the options --size and --data of a command line make usual; its other options change fields of it.
+
+    Args:
+        arguments: The arguments of the command; by default those of the process.
+        size: The size where the command line names none.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--size", default=size)
+    parser.add_argument("--data")
+    try:
+        given, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        # An option without its value: the parser of the whole command line says so.
+        return study_of_size(size)
+    return study_of_size(given.size if given.size in SIZES else size, given.data)
+
+
+def check_seeds(study: Study) -> None:
+    """Raise a ValueError unless the seeds are one or more different numbers below 2³²."""
+    seeds = study.seeds
+    if not seeds or len(set(seeds)) != len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise ValueError(f"seeds must be one or more different integers from 0 to 2³² − 1; got {seeds}.")

@@ -28,7 +28,7 @@ __all__ = [
     "smooth_until",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _SUBPACKAGES = ("augment", "data", "filters", "models", "plotting", "robustness", "training")
 

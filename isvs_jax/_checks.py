@@ -113,6 +113,20 @@ def check_scalar(name: str, value: ArrayLike) -> None:
         )
 
 
+def check_keys(name: str, keys: object, count: int) -> None:
+    """Raise unless `keys` is an array of `count` PRNG keys, one for each example.
+
+    Raises:
+        TypeError: They are no PRNG keys.
+        ValueError: They are more or fewer.
+    """
+    what = f"{count} PRNG keys, such as jax.random.split(key, {count})"
+    if not (isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)):
+        raise TypeError(f"{name} must be {what}; got {brief(keys)}.")
+    if keys.shape != (count,):
+        raise ValueError(f"{name} must be {what}; got shape {keys.shape}.")
+
+
 def as_image(image: ArrayLike, name: str = "image") -> jax.Array:
     """`image` as an array [..., H, W, C] of a floating dtype.
 

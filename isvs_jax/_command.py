@@ -27,7 +27,6 @@ def start(prog: str, module: str) -> int:
     Returns:
         The exit status; 1 with one sentence where a package of an extra is missing.
     """
-    _write_anything()
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
@@ -42,11 +41,12 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     Args:
         work: Raises where something is wrong with what it was given.
         prog: The command, such as "python -m isvs_jax.data".
-        again: What is said after "Interrupted.", or after what an interrupt says itself.
+        again: What is said after "Interrupted.", or after the sentence of an interrupt that has one.
 
     Returns:
         0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 after an error of the caller, with one sentence.
     """
+    _write_anything()
     # A polite kill ends like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -93,9 +93,8 @@ def one_word_options() -> ConstructorRegistry:
 def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     from tyro.constructors import PrimitiveConstructorSpec
 
-    kind = info.type
-    parse: Callable[[str], Any] | None = getattr(kind, "parse", None)
-    if not isinstance(kind, type) or parse is None:
+    kind, parse = info.type, getattr(info.type, "parse", None)
+    if not (isinstance(kind, type) and callable(parse)):
         return None
     return PrimitiveConstructorSpec(
         nargs=1,

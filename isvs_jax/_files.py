@@ -1,14 +1,14 @@
-"""Files that are whole at every moment, folders that one process has to itself, and JSON that is read with its name."""
+"""Files that are whole at every moment, JSON that is whole or gets a sentence, and a lock among processes."""
 
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# Locks of the file system die with their holder; where there are none (Windows), nothing keeps processes apart.
 HAS_LOCKS = importlib.util.find_spec("fcntl") is not None
 
 
@@ -26,41 +26,55 @@ def write_atomically(file: Path, text: str) -> None:
         raise
 
 
-def read_json(file: Path) -> Any:
-    """The value that a file of JSON holds.
+def write_json(file: Path, value: Any) -> None:
+    """Write a value as JSON, whole or not at all.
+
+    Names of files that are no UTF-8 are kept: what Python has in their place is written as an escape.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    escaped = re.sub("[\ud800-\udfff]", lambda lone: f"\\u{ord(lone[0]):04x}", text)
+    write_atomically(file, f"{escaped}\n")
+
+
+def read_json(file: Path, hint: str = "") -> Any:
+    """Read a file of JSON.
+
+    Args:
+        file: The file.
+        hint: A sentence for the end of the error, on what to do about it.
 
     Raises:
-        OSError: The file cannot be opened.
-        ValueError: The file is empty, cut off, or no JSON; the sentence names it.
+        FileNotFoundError: There is no such file.
+        ValueError: It is empty, cut off or no JSON; it is named.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} must hold JSON; got what cannot be read ({error}).") from None
+        size = file.stat().st_size
+        raise ValueError(
+            f"{file} must be a whole file of JSON; got {size:,} bytes with an error: {error}.{hint and ' '}{hint}"
+        ) from error
 
 
 @contextmanager
-def sole_use(lock: Path, taken: str) -> Iterator[None]:
-    """Hold a lock file while the block runs, so that of several processes one at a time is in such a block.
+def only_one(file: Path, taken: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock of the file system that one process has at a time, and that dies with its holder.
+
+    Where the system has no `flock` (Windows), nothing keeps processes apart.
 
     Args:
-        lock: The file, which stays where it is; its folder exists.
-        taken: The sentence of the error where another process holds it.
-
-    Raises:
-        BlockingIOError: Another process holds the lock.
+        file: The file of the lock, which is made and stays.
+        taken: What is done where another process has it; after that this one waits, unless it raises.
     """
     if not HAS_LOCKS:
         yield
         return
     import fcntl
 
-    with lock.open("ab") as stream:
+    with open(file, "wb") as lock:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BlockingIOError(taken) from None
-        except OSError:
-            # A file system without locks, such as some of clusters: the run is worth more than the guard.
-            pass
+            taken()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

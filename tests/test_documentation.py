@@ -12,6 +12,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 NOTEBOOKS = sorted((DOCS.parent / "notebooks").glob("*.ipynb"))
 PAGES = {
     "core": "isvs_jax",
+    "filters": "isvs_jax.filters",
+    "augment": "isvs_jax.augment",
     "plotting": "isvs_jax.plotting",
     "data": "isvs_jax.data",
     "models": "isvs_jax.models",
@@ -40,6 +42,33 @@ def test_names_that_pages_import_are_there(page):
             assert hasattr(importlib.import_module(module), name.split()[0]), f"{module}.{name}"
 
 
+def test_links_of_the_readme_lead_to_files():
+    text = (DOCS.parent / "README.md").read_text()
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if not target.startswith("https://")]
+    assert targets
+    assert all((DOCS.parent / target).is_file() for target in targets)
+
+
+def test_readme_and_site_open_with_the_same_code():
+    readme, site = (
+        re.search(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        for page in (DOCS.parent / "README.md", DOCS / "index.md")
+    )
+    assert readme is not None
+    assert site is not None
+    assert readme[1] == site[1]
+
+
+def test_figures_stay_on_one_line():
+    mark = runpy.run_path(str(DOCS / "site_hooks.py"))["mark_figures"]
+    assert mark("<td>54.8 ± 3.0*</td>") == '<td class="figure">54.8\u00a0±\u00a03.0*</td>'
+    assert mark('<td style="text-align: right;">1.3 (0.9 to 1.8)</td>').startswith(
+        '<td class="figure" style="text-align'
+    )
+    assert mark("<td>steps of 0.05 t</td>") == "<td>steps of 0.05 t</td>"
+    assert mark("<p>wins 1.5 ± 0.9 points</p>") == "<p>wins 1.5\u00a0±\u00a00.9 points</p>"
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (DOCS.parent / "mkdocs.yml").read_text().split("\nnav:\n")[1]
     named = set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE))
@@ -49,7 +78,7 @@ def test_every_page_is_in_the_navigation():
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
 def test_a_notebook_becomes_a_page_with_its_outputs(notebook):
-    text, pictures = runpy.run_path(str(DOCS / "notebook_pages.py"))["as_page"](notebook)
+    text, pictures = runpy.run_path(str(DOCS / "site_hooks.py"))["as_page"](notebook)
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     assert all("".join(cell["source"]) in text for cell in cells)
     outputs = [output for cell in cells for output in cell.get("outputs", [])]

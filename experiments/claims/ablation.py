@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from experiments.claims.ablation_picture import dot_plot
-from experiments.differences import differences
-from experiments.entrants import Entrant
-from experiments.estimates import Estimate, figures
-from experiments.judging import NothingFinishedError, judged_by_seed
-from experiments.remarks import common_remarks
+import numpy as np
+
+from experiments.claims.comparison import Reports, common_remarks
+from experiments.estimates import Estimate, differences, figures
+from experiments.judging import Entrant, NothingFinishedError, judged
 from experiments.section import Section, Table
-from experiments.study import Study
-from experiments.variations import VARIATIONS
-from isvs_jax.robustness import Report
+from experiments.study import Study, study_of_size
+from experiments.trainings import VARIATIONS
+from isvs_jax.plotting._axes import COLOURS, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BASE = Entrant("path")
 _COMPARED = ("clean", "all corruptions", "low resolution, mean")
@@ -24,9 +27,9 @@ class Choice:
     """An entrant that differs from the base in one choice.
 
     Attributes:
-        group: Which choice.
-        label: What was chosen.
-        entrant: Who.
+        group: The choice, such as "ν".
+        label: What was chosen, such as "0.3".
+        entrant: The entrant that chose it.
     """
 
     group: str
@@ -44,7 +47,7 @@ BASE_LABELS: Mapping[str, str] = {
     "way": "random",
     "test": "as it is",
 }
-"""What the base has for each choice."""
+"""The label of the base in each group."""
 
 CHOICES: tuple[Choice, ...] = (
     *(Choice(one.group, one.label, Entrant(one.training)) for one in VARIATIONS),
@@ -65,31 +68,30 @@ class Ablation:
 
     Attributes:
         study: Size, data, seeds, folder.
-        choices: Which are made otherwise, as "GROUP = LABEL" or a whole "GROUP"; () for all, at size smoke for a few.
+        choices: The choices that are made otherwise, each "GROUP = LABEL" or a whole "GROUP"; () for all, at size smoke
+            for a few.
     """
 
-    study: Study = field(default_factory=Study)
+    study: Study = field(default_factory=study_of_size)
     choices: tuple[str, ...] = ()
 
 
 def run(claim: Ablation) -> Section:
     """Train and judge what is missing; a table for each choice, and a picture."""
-    size = claim.study.scale
-    chosen = selected(claim.choices or (_SMOKE if claim.study.size == "smoke" else ()))
+    study = claim.study
+    chosen = selected(claim.choices or (_SMOKE if study.size == "smoke" else ()))
     entrants = (BASE, *(choice.entrant for choice in chosen))
-    found = judged_by_seed(entrants, claim.study, size.ablation_seeds, attacks=False)
+    found = judged(entrants, study, study.seeds[: study.ablation_count], attacks=False)
     if BASE not in found:
         raise NothingFinishedError(
-            f"finished_only is set, but {claim.study.root} holds no finished report of the base, {BASE}."
+            f"finished_only is set, but {study.root} holds no finished report of the base, {BASE}."
         )
     reports = {entrant: tuple(by_seed.values()) for entrant, by_seed in found.items()}
     compared = tuple(column for column in _COMPARED if column in figures(reports[BASE]))
     changes = {choice: differences(found.get(choice.entrant, {}), found[BASE], compared) for choice in chosen}
     changes = {choice: change for choice, change in changes.items() if change}
     if not changes:
-        raise NothingFinishedError(
-            f"finished_only is set, but {claim.study.root} holds no choice with a seed of the base."
-        )
+        raise NothingFinishedError(f"finished_only is set, but {study.root} holds no choice with a seed of the base.")
     picture = dot_plot({f"{one.group}: {one.label}": row for one, row in changes.items()}, compared)
     return Section(
         "ablation",
@@ -99,7 +101,7 @@ def run(claim: Ablation) -> Section:
         tuple(_table(group, changes, reports) for group in dict.fromkeys(choice.group for choice in changes)),
         {"differences": (picture, "Difference to the base in points of accuracy, with 95% intervals.")},
         (
-            *common_remarks(reports, size, entrants),
+            *common_remarks(reports, study, entrants),
             "Differences (Δ, in points) are of the same test images and, training by training, of the same seed: ± "
             "half of Student's 95% interval over the trainings, or, where there is one, of that over test images.",
             "Times mean other things for another ν or penalty: what has entered by then differs too.",
@@ -108,7 +110,7 @@ def run(claim: Ablation) -> Section:
 
 
 def selected(names: Sequence[str]) -> tuple[Choice, ...]:
-    """Choices by "GROUP = LABEL" or "GROUP"; all of them for none.
+    """The choices of some names, each "GROUP = LABEL" or "GROUP"; all of them for no name.
 
     Raises:
         ValueError: A name is none of these.
@@ -116,7 +118,7 @@ def selected(names: Sequence[str]) -> tuple[Choice, ...]:
     full = {f"{choice.group} = {choice.label}" for choice in CHOICES}
     unknown = [name for name in names if name not in full and name not in BASE_LABELS]
     if unknown:
-        raise ValueError(f"choices holds {unknown}; it may hold {', '.join((*BASE_LABELS, *sorted(full)))}.")
+        raise ValueError(f"choices must hold some of {', '.join((*BASE_LABELS, *sorted(full)))}; got {unknown}.")
     return tuple(
         choice
         for choice in CHOICES
@@ -124,11 +126,31 @@ def selected(names: Sequence[str]) -> tuple[Choice, ...]:
     )
 
 
-def _table(
-    group: str,
-    changes: Mapping[Choice, Mapping[str, Estimate]],
-    reports: Mapping[Entrant, tuple[Report, ...]],
-) -> Table:
+def dot_plot(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> "Figure":
+    """Differences in points with their intervals, a panel for each column.
+
+    Args:
+        rows: Differences in [-1, 1], by the name of the row, by column.
+        columns: The columns, a panel for each.
+    """
+    figure = new_figure((1.8 + 2.4 * len(columns), 0.9 + 0.24 * len(rows)))
+    axes = figure.subplots(1, len(columns), squeeze=False, sharey=True)[0]
+    places = np.arange(len(rows))
+    for number, (ax, column) in enumerate(zip(axes, columns, strict=True)):
+        cells = [row[column] for row in rows.values()]
+        means = np.array([cell.mean for cell in cells])
+        reach = 100 * np.array([cell.reach for cell in cells]).T
+        ax.axvline(0, color="0.5", linewidth=0.8)
+        ax.errorbar(100 * means, places, xerr=reach, fmt="o", color=COLOURS[number], markersize=4, elinewidth=1)
+        ax.set_title(column, fontsize=9)
+        ax.set_xlabel("points")
+        ax.grid(alpha=0.3)
+    axes[0].set_yticks(places, list(rows), fontsize=8)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def _table(group: str, changes: Mapping[Choice, Mapping[str, Estimate]], reports: Reports) -> Table:
     """The accuracies of one group of choices, and their differences to the base."""
     rows: dict[str, tuple[Estimate | str, ...]] = {f"{BASE_LABELS[group]} (base)": _cells(figures(reports[BASE]), {})}
     for choice, change in changes.items():

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from experiments.accuracies import accuracy_columns, accuracy_table
-from experiments.claims.ablation_picture import dot_plot
-from experiments.differences import differences
-from experiments.entrants import Entrant
-from experiments.estimates import Estimate
-from experiments.judging import judged_by_seed
-from experiments.remarks import common_remarks, warning_remarks
+from experiments.claims.ablation import dot_plot
+from experiments.claims.comparison import (
+    accuracy_columns,
+    accuracy_table,
+    common_remarks,
+    first_report,
+    warning_remarks,
+)
+from experiments.estimates import Estimate, differences
+from experiments.judging import Entrant, judged
 from experiments.section import Section, Table
-from experiments.study import Study
+from experiments.study import Study, study_of_size
 from isvs_jax.robustness.evaluation.summary import robust_label
 
 _COLUMNS = ("clean", "all corruptions", "fog", "contrast", "low resolution, mean")
@@ -34,10 +37,10 @@ class Additions:
 
     Attributes:
         study: Size, data, seeds, folder.
-        pairs: Who is compared, a defence without the path and with it; () for the usual ones.
+        pairs: The pairs that are compared, a defence without the path and with it; () for the usual ones.
     """
 
-    study: Study = field(default_factory=Study)
+    study: Study = field(default_factory=study_of_size)
     pairs: tuple[tuple[str, str], ...] = ()
 
 
@@ -46,9 +49,9 @@ def run(claim: Additions) -> Section:
     named = claim.pairs or (_SMOKE if claim.study.size == "smoke" else _USUAL)
     pairs = tuple((Entrant.parse(one), Entrant.parse(other)) for one, other in named)
     wanted = tuple(dict.fromkeys(entrant for pair in pairs for entrant in pair))
-    found = judged_by_seed(wanted, claim.study)
+    found = judged(wanted, claim.study)
     reports = {entrant: tuple(of.values()) for entrant, of in found.items()}
-    first = next(iter(reports.values()))[0]
+    first = first_report(reports)
     columns = accuracy_columns(first, _COLUMNS, robust=True)
     drawn = tuple(column for column in columns if column not in (*_BESIDE, *map(robust_label, first.attacks[:-1])))
     changes = {
@@ -65,7 +68,7 @@ def run(claim: Additions) -> Section:
         if changes
         else {},
         (
-            *common_remarks(reports, claim.study.scale, wanted),
+            *common_remarks(reports, claim.study, wanted),
             "Differences, in points, are of the same test images and, training by training, of the same seed: "
             + ("± half of Student's 95% interval over n seeds" if several else "± half of the 95% interval over images")
             + (", for n = 1 of the 95% interval over test images." if several else "."),

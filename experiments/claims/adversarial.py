@@ -1,50 +1,37 @@
 """Claim 2: trained along the path, a network resists adversarial noise; with a defence, the worst case is counted."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from experiments.entrants import Entrant, chosen_entrants
+from experiments.claims.comparison import Comparison, Reports, common_remarks, first_report, warning_remarks
 from experiments.estimates import Estimate, estimate_of_shares, figures
-from experiments.judging import judged
-from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
-from experiments.study import Study
-from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation import AttackResult
-from isvs_jax.robustness.evaluation.results import unpacked
+from isvs_jax.robustness.evaluation import AttackResult, unpacked
 from isvs_jax.robustness.evaluation.summary import robust_label
-from isvs_jax.robustness.evaluation.text import radius
+from isvs_jax.robustness.text import radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_USUAL = ("raw", "noise", "path", "mixed_noise", "mixed_noise@dense:8", "adversarial", "path_adversarial")
-_SMOKE = ("raw", "path", "path@dense:8", "adversarial")
 _CLEAN = "clean"
 
 
 @dataclass(frozen=True)
-class Adversarial:
-    """Adversarial noise: robust accuracy, for a defence the worst case over the ways of attacking it.
+class Adversarial(Comparison):
+    """Adversarial noise: robust accuracy, for a defence the worst case over the ways of attacking it."""
 
-    Attributes:
-        study: Size, data, seeds, folder.
-        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE"; () for the usual ones.
-    """
-
-    study: Study = field(default_factory=Study)
-    entrants: tuple[str, ...] = ()
+    usual: ClassVar = ("raw", "noise", "path", "mixed_noise", "mixed_noise@dense:8", "adversarial", "path_adversarial")
+    few: ClassVar = ("raw", "path", "path@dense:8", "adversarial")
 
 
 def run(claim: Adversarial) -> Section:
     """Train and judge what is missing; tables and pictures."""
-    entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
-    reports = judged(entrants, claim.study)
+    reports = claim.reports()
     defended = {entrant: several for entrant, several in reports.items() if entrant.before is not None}
-    first = next(iter(reports.values()))[0]
+    attacks = first_report(reports).settings["attacks"]
     return Section(
         "adversarial",
         "Adversarial noise",
@@ -60,19 +47,19 @@ def run(claim: Adversarial) -> Section:
             )
         },
         (
-            *common_remarks(reports, claim.study.scale, entrants),
-            f"Attacks: {', '.join(first.settings['attacks'])} of {first.settings['attack_steps']} steps and "
-            f"{first.settings['attack_queries']} queries, L∞; each image counts as robust where none of them succeeds.",
+            *common_remarks(reports, claim.study, claim.chosen),
+            f"Attacks: {', '.join(attacks['names'])} of {attacks['num_steps']} steps and "
+            f"{attacks['num_queries']} queries, L∞; each image counts as robust where none of them succeeds.",
             *(("A defence is attacked in every way of the second table, one after another.",) if defended else ()),
             *warning_remarks(reports),
         ),
     )
 
 
-def robust_table(reports: Mapping[Entrant, Sequence[Report]]) -> Table:
+def robust_table(reports: Reports) -> Table:
     """Accuracy without attack, on all images and on those attacked, and within each ball."""
     found = {entrant: figures(several) for entrant, several in reports.items()}
-    labels = tuple(robust_label(attack) for attack in next(iter(reports.values()))[0].attacks)
+    labels = tuple(robust_label(attack) for attack in first_report(reports).attacks)
     rows = {
         str(entrant): (
             found[entrant][_CLEAN],
@@ -85,9 +72,9 @@ def robust_table(reports: Mapping[Entrant, Sequence[Report]]) -> Table:
     return Table("accuracy in %", columns, rows, best=(1,) * len(columns))
 
 
-def ways_tables(reports: Mapping[Entrant, Sequence[Report]]) -> tuple[Table, Table]:
+def ways_tables(reports: Reports) -> tuple[Table, Table]:
     """Of defended entrants what is left after each way of attack, in order, and what each way took."""
-    ways = tuple(next(iter(reports.values()))[0].attacks[0].masks)
+    ways = tuple(first_report(reports).attacks[0].worst.masks)
     left: dict[str, Sequence[Estimate | str]] = {}
     taken: dict[str, Sequence[Estimate | str]] = {}
     for entrant, several in reports.items():
@@ -105,12 +92,12 @@ def ways_tables(reports: Mapping[Entrant, Sequence[Report]]) -> tuple[Table, Tab
     )
 
 
-def epsilon_figure(reports: Mapping[Entrant, Sequence[Report]]) -> "Figure":
+def epsilon_figure(reports: Reports) -> "Figure":
     """Accuracy against ε: robust accuracies, and the ε-curves where all have one."""
     from isvs_jax.plotting import accuracy_by_severity
     from isvs_jax.plotting._axes import new_figure
 
-    first = next(iter(reports.values()))[0]
+    first = first_report(reports)
     chance = 1 / first.num_classes
     curves = all(report.curves for several in reports.values() for report in several)
     figure = new_figure((10.0 if curves else 5.0, 3.6))
@@ -143,4 +130,4 @@ def epsilon_figure(reports: Mapping[Entrant, Sequence[Report]]) -> "Figure":
 
 
 def _mask(attack: AttackResult, name: str) -> np.ndarray:
-    return unpacked(attack.masks[name], attack.count)
+    return unpacked(attack.worst.masks[name], attack.worst.count)

@@ -1,74 +1,73 @@
 """The table: every method with all figures of the referee."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from experiments.entrants import chosen_entrants
+from experiments.claims.comparison import Comparison, common_remarks, first_report, warning_remarks
 from experiments.estimates import Estimate, figures
-from experiments.judging import judged
-from experiments.remarks import common_remarks, warning_remarks
 from experiments.section import Section, Table
-from experiments.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_USUAL = (
-    "raw",
-    "noise",
-    "contrast",
-    "noise_contrast",
-    "augmix",
-    "adversarial",
-    "blur",
-    "lowpass",
-    "rof",
-    "fixed",
-    "path",
-    "coarse_to_fine",
-    "consistency",
-    "mixed",
-    "path_noise",
-    "mixed_noise",
-    "mixed_noise_contrast",
-    "consistency_noise_contrast",
-    "path_augmix",
-    "path_adversarial",
-    "mixed_noise@dense:8",
-    "mixed_noise@by-noise:4,8",
-)
-_SMOKE = ("raw", "noise", "augmix", "adversarial", "blur", "path", "mixed_noise", "path_augmix", "path@dense:8")
 # Derived from another figure of the table.
 _LEFT_OUT = ("low resolution, chance-corrected",)
 
 
 @dataclass(frozen=True)
-class Methods:
-    """Every method with all figures of the referee.
+class Methods(Comparison):
+    """Every method with all figures of the referee."""
 
-    Attributes:
-        study: Size, data, seeds, folder.
-        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE"; () for all.
-    """
-
-    study: Study = field(default_factory=Study)
-    entrants: tuple[str, ...] = ()
+    usual: ClassVar = (
+        "raw",
+        "noise",
+        "contrast",
+        "noise_contrast",
+        "augmix",
+        "adversarial",
+        "blur",
+        "lowpass",
+        "rof",
+        "fixed",
+        "path",
+        "coarse_to_fine",
+        "consistency",
+        "mixed",
+        "path_noise",
+        "mixed_noise",
+        "mixed_noise_contrast",
+        "consistency_noise_contrast",
+        "path_augmix",
+        "path_adversarial",
+        "mixed_noise@dense:8",
+        "mixed_noise@by-noise:4,8",
+    )
+    few: ClassVar = (
+        "raw",
+        "noise",
+        "augmix",
+        "adversarial",
+        "blur",
+        "path",
+        "mixed_noise",
+        "path_augmix",
+        "path@dense:8",
+    )
 
 
 def run(claim: Methods) -> Section:
     """Train and judge what is missing; the table and a picture of it."""
-    entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
-    reports = judged(entrants, claim.study)
+    reports = claim.reports()
     found = {str(entrant): figures(several) for entrant, several in reports.items()}
     columns = tuple(
         label
         for label in next(iter(found.values()))
         if label not in _LEFT_OUT and all(label in values for values in found.values())
     )
-    first = next(iter(reports.values()))[0]
+    first = first_report(reports)
     return Section(
         "methods",
         "All methods",
@@ -81,12 +80,12 @@ def run(claim: Methods) -> Section:
             )
         },
         (
-            *common_remarks(reports, claim.study.scale, entrants),
+            *common_remarks(reports, claim.study, claim.chosen),
             "n: trainings. ECE: expected calibration error, less is better; all else is accuracy.",
             *(
                 (
                     f"Behind a defence (a name with @) robust accuracy is the worst case over its ways of attack; "
-                    f"else of {', '.join(first.settings['attacks'])}.",
+                    f"else of {', '.join(first.settings['attacks']['names'])}.",
                 )
                 if first.attacks
                 else ()

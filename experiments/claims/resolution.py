@@ -1,43 +1,32 @@
 """Claim 3: trained along the path, a network copes with images of low resolution."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from experiments.entrants import Entrant, chosen_entrants
+from experiments.claims.comparison import Comparison, Reports, common_remarks, first_report
 from experiments.estimates import estimate_of_shares, figures
-from experiments.judging import judged
-from experiments.remarks import common_remarks
 from experiments.section import Section, Table
-from experiments.study import Study
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.evaluation import ResolutionCell
 
-_USUAL = ("raw", "noise", "blur", "lowpass", "path", "mixed_noise", "mixed_noise_contrast")
-_SMOKE = ("raw", "blur", "path", "mixed_noise")
-
 
 @dataclass(frozen=True)
-class Resolution:
-    """Low resolution: images shrunk and enlarged again, by factor, interpolation and JPEG.
+class Resolution(Comparison):
+    """Low resolution: images shrunk and enlarged again, by factor, interpolation and JPEG."""
 
-    Attributes:
-        study: Size, data, seeds, folder.
-        entrants: Who is compared, "TRAINING" or "TRAINING@BEFORE"; () for the usual ones.
-    """
-
-    study: Study = field(default_factory=Study)
-    entrants: tuple[str, ...] = ()
+    usual: ClassVar = ("raw", "noise", "blur", "lowpass", "path", "mixed_noise", "mixed_noise_contrast")
+    few: ClassVar = ("raw", "blur", "path", "mixed_noise")
 
 
 def run(claim: Resolution) -> Section:
     """Train and judge what is missing; tables and pictures."""
     from isvs_jax.plotting import accuracy_by_severity
 
-    entrants = chosen_entrants(claim.entrants, claim.study.size, _USUAL, _SMOKE)
-    reports = judged(entrants, claim.study)
-    first = next(iter(reports.values()))[0]
+    reports = claim.reports()
+    first = first_report(reports)
     factors = sorted({entry.factor for entry in first.resolutions})
     lines = {
         str(entrant): [
@@ -61,16 +50,16 @@ def run(claim: Resolution) -> Section:
             )
         },
         (
-            *common_remarks(reports, claim.study.scale, entrants),
+            *common_remarks(reports, claim.study, claim.chosen),
             "Images are shrunk by the factor and enlarged to their size again; each column is the mean over all "
             'settings that it names. "down, up" are the interpolations; JPEG is of the small image.',
         ),
     )
 
 
-def resolution_table(reports: Mapping[Entrant, Sequence[Report]]) -> Table:
+def resolution_table(reports: Reports) -> Table:
     """Mean over the settings of low resolution, by factor, by interpolation, and with and without JPEG."""
-    entries = next(iter(reports.values()))[0].resolutions
+    entries = first_report(reports).resolutions
     columns: dict[str, Callable[[ResolutionCell], bool]] = {"mean": lambda _: True}
     columns |= {f"factor {factor}": _of_factor(factor) for factor in sorted({entry.factor for entry in entries})}
     for pair in dict.fromkeys((entry.down, entry.up) for entry in entries):

@@ -1,14 +1,15 @@
 """Claim 6: large scales come first, along the path and in what a network trained on it looks at."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import sqrt
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 from experiments.claims import scales_pictures
+from experiments.claims.comparison import Comparison, starting_remarks
 from experiments.estimates import Estimate, estimate
 from experiments.judging import NothingFinishedError, referee_images
 from experiments.measures.cue_conflict import Decisions, Hybrids, Pairs, decisions, hybrids, pairs
@@ -22,36 +23,32 @@ from experiments.measures.entry_order import (
     straight_entry,
     stripe,
 )
-from experiments.remarks import starting_remarks
 from experiments.section import Section, Table
-from experiments.study import Study
+from experiments.study import Study, check_seeds
 from experiments.trainings import check_training, train_one, training_folder, trainings
 from isvs_jax import data
-from isvs_jax.augment.views import View
+from isvs_jax._checks import check_number
+from isvs_jax.augment import View
 from isvs_jax.models import LogitsFn
-from isvs_jax.robustness.evaluation.metrics import wilson
+from isvs_jax.robustness.evaluation import wilson
 from isvs_jax.training import load_classifier
 from isvs_jax.training.run import RESULT_FILE
 
-_USUAL = ("raw", "noise", "blur", "path", "mixed_noise")
-
 
 @dataclass(frozen=True)
-class Scales:
+class Scales(Comparison):
     """Large scales first: shape against texture, and the order of entry.
 
     Attributes:
-        study: Size, data, seeds, folder.
-        entrants: Trainings that are compared, on hybrids as they are; () for the usual ones.
-        splits: What large scales are in hybrids: views of the path or Gaussian blurs of a standard deviation in pixels.
-        nus: ν of the paths on which squares enter.
-        sides: Of the squares in pixels.
-        heights: Of the squares.
-        ground: Height and width of the images with squares.
-        stripe_nus: ν of the paths on which a wide low stripe and a narrow high one enter.
+        entrants: The trainings that are compared, on hybrids as they are; by default the usual ones of the claim.
+        splits: What large scales are in hybrids: views of the path, or Gaussian blurs by a number of pixels.
+        nus: The values of ν of the paths on which squares enter.
+        sides: The sides of the squares in pixels.
+        heights: The heights of the squares.
+        ground: The height and width of the images with squares.
+        stripe_nus: The values of ν of the paths on which a wide low stripe and a narrow high one enter.
     """
 
-    study: Study = field(default_factory=Study)
     entrants: tuple[str, ...] = ()
     splits: tuple[str, ...] = ("blur:1", "blur:2", "blur:3", "blur:4", "dense:1", "dense:2", "dense:4", "dense:8")
     nus: tuple[float, ...] = (0.01, 0.1, 1.0)
@@ -60,14 +57,17 @@ class Scales:
     ground: int = 48
     stripe_nus: tuple[float, ...] = (0.01, 0.02, 0.03, 0.1, 1.0)
 
+    usual: ClassVar = ("raw", "noise", "blur", "path", "mixed_noise")
+    few: ClassVar = usual
+
     def __post_init__(self) -> None:
         for name in ("splits", "nus", "sides", "heights", "stripe_nus"):
             if not getattr(self, name):
-                raise ValueError(f"{name} is (); it may hold one or more.")
+                raise ValueError(f"{name} must be one or more; got none.")
         for name in ("heights", "nus", "stripe_nus"):
-            if not all(0 < number < float("inf") for number in getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)}; it may hold finite numbers > 0.")
-        # Refuses what cannot be.
+            for number in getattr(self, name):
+                check_number(name, number, "(0, inf)")
+        # Raises a ValueError where a view or a side is wrong.
         for text in self.splits:
             View.parse(text)
         for side in self.sides:
@@ -76,10 +76,11 @@ class Scales:
 
 def run(claim: Scales) -> Section:
     """Train what is missing, show hybrids to the networks, follow squares and stripes; tables and pictures."""
-    size, study = claim.study.scale, claim.study
-    names = claim.entrants or _USUAL
-    _check_names(names, trainings(size))
-    solver = trainings(size)["path"].inputs.solver
+    study, known = claim.study, trainings(claim.study)
+    names = tuple(map(str, claim.chosen))
+    check_seeds(study)
+    _check_names(names, known)
+    solver = known["path"].inputs.solver
     examples = referee_images(study)
     of = pairs(data.as_float(examples.images), examples.labels)
     made = dict(zip(claim.splits, hybrids(of, [View.parse(text) for text in claim.splits], solver), strict=True))
@@ -97,7 +98,7 @@ def run(claim: Scales) -> Section:
         scales_pictures.pictures(of, made, shape_shares(seen), squares, claim.sides, claim.heights),
         (
             *_remarks(of, {name: len(row[claim.splits[0]]) for name, row in seen.items()}, names, squares),
-            *starting_remarks(size),
+            *starting_remarks(study),
         ),
     )
 
@@ -194,24 +195,23 @@ def _time(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "later"
 
 
-def _check_names(names: Sequence[str], known: Mapping[str, Any]) -> None:
+def _check_names(names: Sequence[str], known: Collection[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"entrants holds {unknown}; here they may be trainings: {', '.join(known)}.")
+        raise ValueError(f"entrants must be trainings here, some of {', '.join(known)}; got {unknown}.")
 
 
 def _networks(names: Sequence[str], study: Study) -> dict[str, list[LogitsFn]]:
     """The classifiers of each training, one a seed; who is not finished is left out where only that is asked for."""
-    size = study.scale
     found: dict[str, list[LogitsFn]] = {}
-    for seed, name in product(size.seeds, names):
+    for seed, name in product(study.seeds, names):
         folder = training_folder(study.root, name, seed)
         if study.finished_only:
             if not (folder / RESULT_FILE).exists():
                 continue
-            check_training(folder, size)
+            check_training(folder, study)
         else:
-            train_one(name, trainings(size)[name], size, seed, study.root, progress=study.progress)
+            train_one(name, study, seed)
         found.setdefault(name, []).append(load_classifier(folder))
     if not found:
         raise NothingFinishedError(

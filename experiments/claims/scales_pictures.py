@@ -8,7 +8,7 @@ import numpy as np
 from experiments.estimates import Estimate
 from experiments.measures.cue_conflict import Hybrids, Pairs
 from experiments.measures.entry_order import SquareEntries, straight_entry
-from isvs_jax.augment.views import View
+from isvs_jax.augment import View
 from isvs_jax.plotting._axes import COLOURS, as_shown, look, new_figure
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What is measured on images: contours, noise, hybrids, times of entry."""
+"""What is measured on images: what smoothing keeps, the noise of an image, hybrids, times of entry."""

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.measures.matching import shown
+from experiments.measures.smoothing import shown
 from isvs_jax import SplitLBI
-from isvs_jax.augment.views import View
+from isvs_jax.augment import View
 from isvs_jax.models import LogitsFn
 from isvs_jax.training.cache import padded
 
@@ -26,8 +26,8 @@ class Pairs:
     Attributes:
         large: A, whose large scales are shown, float32 [N, H, W, C].
         small: B, whose small scales are shown.
-        large_labels: int [N].
-        small_labels: int [N].
+        large_labels: The classes of A, int [N].
+        small_labels: The classes of B, int [N].
     """
 
     large: np.ndarray
@@ -41,7 +41,7 @@ class Hybrids:
     """Images with the large scales of A and the small scales of B.
 
     Attributes:
-        images: In [0, 1], float32 [N, H, W, C].
+        images: The hybrids, float32 [N, H, W, C] in [0, 1].
         clipped: The share of their energy, without their means, that was cut off at 0 and 1.
         large_share: The part of the energy of A, without its mean, that its large scales hold.
     """
@@ -56,9 +56,9 @@ class Decisions:
     """Whose class was seen, for one network.
 
     Attributes:
-        large: For the class of A.
-        small: For the class of B.
-        count: Hybrids.
+        large: The number of decisions for the class of A.
+        small: The number of decisions for the class of B.
+        count: The number of hybrids.
     """
 
     large: int
@@ -67,7 +67,7 @@ class Decisions:
 
     @property
     def either(self) -> int:
-        """For the class of A or that of B."""
+        """The number of decisions for the class of A or that of B."""
         return self.large + self.small
 
     @property
@@ -82,13 +82,13 @@ def pairs(images: np.ndarray, labels: np.ndarray, seed: int = 0) -> Pairs:
     Args:
         images: float32 [N, H, W, C] in [0, 1].
         labels: int [N], of two classes or more.
-        seed: Of the draw.
+        seed: The seed of the draw.
 
     Raises:
         ValueError: All images are of one class.
     """
     if len(np.unique(labels)) < 2:
-        raise ValueError(f"labels holds the class {labels[0]} only; it may hold two classes or more.")
+        raise ValueError(f"labels must be of two classes or more; got {labels[0]} only.")
     rng = np.random.default_rng(seed)
     partners = np.array([rng.choice(np.flatnonzero(labels != label)) for label in labels])
     return Pairs(images, images[partners], labels, labels[partners])
@@ -126,9 +126,9 @@ def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:
     """Whose class a network sees in hybrids.
 
     Args:
-        logits_fn: From images [B, H, W, C] in [0, 1] to logits [B, K].
+        logits_fn: A function from images [B, H, W, C] in [0, 1] to logits [B, K].
         images: The hybrids [N, H, W, C].
-        of: The pairs that they were made of.
+        of: The pairs that the hybrids were made of.
     """
     function = logits_fn if isinstance(logits_fn, jax.tree_util.Partial) else jax.tree_util.Partial(logits_fn)
     starts = range(0, len(images), _BATCH)
@@ -138,7 +138,7 @@ def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:
 
 
 def _energy(images: np.ndarray) -> float:
-    """Of images without their means."""
+    """The energy of images without their means."""
     return float(np.square(images - images.mean((1, 2), keepdims=True)).sum())
 
 

@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.measures.contours import differences
+from experiments.measures.smoothing import differences
 from isvs_jax import Edges, SplitLBI, difference, smooth
+from isvs_jax._checks import check_integer
 
 LONGER = 2.0
-"""Paths go on for so many times the last first entry."""
+"""Paths go on for so many times the latest time at which a first edge enters."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class SquareEntries:
     """When squares enter, and when they should: float64 [len(sides), len(heights)] by ν.
 
     Attributes:
-        first: When the first edge of a contour enters.
-        whole: When all of them have; infinite where that is beyond the end of the path.
-        predicted: t₁.
-        limit: When squares are whole as ν → 0, the same for every ν.
+        first: The time at which the first edge of a contour enters.
+        whole: The time at which all of them have entered; infinite where that is beyond the end of the path.
+        predicted: The time t₁.
+        limit: The time at which squares are whole as ν → 0, the same for every ν.
     """
 
     first: Mapping[float, np.ndarray]
@@ -43,8 +44,7 @@ class SquareEntries:
 
 def square(side: int, height: float, size: int) -> np.ndarray:
     """A square on a flat ground, in the middle: float32 [size, size, 1]."""
-    if not 0 < side <= size - 2:
-        raise ValueError(f"side is {side}; on a ground of {size} pixels it may be 1 to {size - 2}.")
+    check_integer("side", side, 1, size - 2)
     image = np.zeros((size, size, 1), np.float32)
     start = (size - side) // 2
     image[start : start + side, start : start + side] = height
@@ -60,8 +60,8 @@ def first_entry(images: np.ndarray, nu: float) -> np.ndarray:
     """t₁ = ν/max|Du₀|, the time at which the first edge enters: float64 [N].
 
     Args:
-        images: One channel, float [N, H, W, 1].
-        nu: ν.
+        images: Images of one channel, float [N, H, W, 1].
+        nu: The ν of the flow.
     """
     edges = difference(smooth(jnp.asarray(images), 0.0, SplitLBI(nu=nu)))
     largest = np.maximum(*(np.abs(np.asarray(field)).max((1, 2, 3), initial=0) for field in edges))
@@ -93,9 +93,9 @@ def entries(images: np.ndarray, nu: float, last: float, kappa: float = 5.0) -> t
 
     Args:
         images: Objects of one channel on flat grounds, float [N, H, W, 1].
-        nu: ν.
+        nu: The ν of the flow.
         last: The time at which the path ends.
-        kappa: κ.
+        kappa: The κ of the flow.
 
     Returns:
         Two times an image, float64 [N]; infinite where they lie beyond `last`.

@@ -38,14 +38,14 @@ def noise_level(images: jax.Array) -> jax.Array:
 
 
 def noise_level_defence(times: Sequence[float], solver: SplitLBI = SplitLBI()) -> Defence:
-    """Smoothing each image to a time that its noise allows, or not at all.
+    """Smooth each image to a time that its noise allows, or not at all.
 
     Noise of level σ enters from about 0.7/σ on in colour images, 1/σ in grey ones; 1/(√3 σ) is before both. Each image
     is smoothed to the latest of the times before that; where all are later, to the earliest; and an image whose noise
     enters only past twice the latest time stays as it is.
 
     Args:
-        times: Increasing times > 0.
+        times: The times, increasing and > 0.
         solver: The flow.
 
     Raises:
@@ -56,7 +56,7 @@ def noise_level_defence(times: Sequence[float], solver: SplitLBI = SplitLBI()) -
         or not all(0 < time < float("inf") for time in times)
         or any(late <= early for early, late in pairwise(times))
     ):
-        raise ValueError(f"times is {tuple(times)}; it may hold increasing positive times.")
+        raise ValueError(f"times must be one or more increasing finite numbers > 0; got {tuple(times)}.")
 
     def forward(images: jax.Array) -> jax.Array:
         entry = 1 / (sqrt(3) * jnp.maximum(jax.lax.stop_gradient(noise_level(images)), 1e-6))

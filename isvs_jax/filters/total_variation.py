@@ -6,32 +6,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import as_image, compute_dtype
+from isvs_jax._checks import as_image, check_integer, check_number, compute_dtype
 from isvs_jax.solver.edges import Edges, difference, difference_adjoint
 
 # ‖D‖² ≤ 8: the step of gradient descent on the dual problem.
 _STEP = 1 / 8
 
 
-def rof(images: jax.Array, weight: float, *, iterations: int = 100) -> jax.Array:
-    """Total variation denoising of Rudin, Osher and Fatemi, each channel for itself.
+def rof(images: jax.Array, weight: float, *, num_steps: int = 100) -> jax.Array:
+    """Denoise by total variation, as Rudin, Osher and Fatemi do, each channel for itself.
 
     u = argmin ½‖u − x‖² + weight·Σ |∇u|, with |∇u| of a pixel the Euclidean norm of its two forward differences: the
     minimiser that scikit-image's `denoise_tv_chambolle` approaches as its eps goes to 0. Computed on the dual problem,
-    u = x − Dᵀq with |q| ≤ weight, by accelerated projected gradient descent; the distance to the minimiser falls
-    about as 1/iterations², and after 100 it is a grey level or less for weights up to 0.1.
+    u = x − Dᵀq with |q| ≤ weight, by accelerated projected gradient descent. The distance to the minimiser falls about
+    as 1/num_steps²; after 100 steps it is a grey level or less for weights up to 0.1.
 
     Args:
         images: float [..., H, W, C].
-        weight: > 0.
-        iterations: Of the accelerated descent (static).
+        weight: The weight of the total variation, > 0.
+        num_steps: The number of steps of the descent (static).
 
     Returns:
-        Shape and dtype of `images`.
+        Images with the shape and dtype of `images`.
 
     Raises:
-        TypeError: `images` is not of a floating dtype.
-        ValueError: `weight` is not positive and finite, or `iterations` is not a positive integer.
+        TypeError: `images` is not of a floating dtype, `weight` no number or `num_steps` no integer.
+        ValueError: `weight` is not positive and finite, or `num_steps` is not positive.
 
     Example:
         >>> step = jnp.zeros((4, 8, 1)).at[:, 4:].set(1.0)
@@ -45,15 +45,12 @@ def rof(images: jax.Array, weight: float, *, iterations: int = 100) -> jax.Array
         problems", IEEE Trans. Image Process. 18 (2009).
     """
     images = as_image(images, "images")
-    if not 0 < weight < float("inf"):
-        raise ValueError(f"weight is {weight}; it may be finite and > 0.")
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
-        raise ValueError(f"iterations is {iterations!r}; it may be a positive integer.")
-    return _rof(images, jnp.asarray(weight), iterations=iterations)
+    weight = check_number("weight", weight, "(0, inf)")
+    return _rof(images, jnp.asarray(weight), num_steps=check_integer("num_steps", num_steps))
 
 
-@partial(jax.jit, static_argnames="iterations")
-def _rof(images: jax.Array, weight: jax.Array, *, iterations: int) -> jax.Array:
+@partial(jax.jit, static_argnames="num_steps")
+def _rof(images: jax.Array, weight: jax.Array, *, num_steps: int) -> jax.Array:
     values = images.astype(compute_dtype(images.dtype))
     weight = weight.astype(values.dtype)
 
@@ -66,13 +63,14 @@ def _rof(images: jax.Array, weight: jax.Array, *, iterations: int) -> jax.Array:
 
     # From the images, so that under shard_map the dual varies over the mesh as they do.
     start = jax.tree.map(lambda edges: 0 * edges, difference(values))
-    (dual, _), _ = jax.lax.scan(descend, (start, start), jnp.asarray(_momenta(iterations), values.dtype))
+    (dual, _), _ = jax.lax.scan(descend, (start, start), jnp.asarray(_momenta(num_steps), values.dtype))
     return (values - difference_adjoint(dual)).astype(images.dtype)
 
 
-def _momenta(iterations: int) -> np.ndarray:
-    momenta, t = np.empty(iterations), 1.0
-    for k in range(iterations):
+def _momenta(num_steps: int) -> np.ndarray:
+    """Nesterov's momentum (tₖ − 1)/tₖ₊₁ of each step, with tₖ₊₁ = (1 + √(1 + 4tₖ²))/2."""
+    momenta, t = np.empty(num_steps), 1.0
+    for k in range(num_steps):
         following = (1 + np.sqrt(1 + 4 * t * t)) / 2
         momenta[k], t = (t - 1) / following, following
     return momenta

@@ -78,8 +78,8 @@ def build(
         axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
         precision: The precision of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator,
             which on GPUs rounds the factors of float32 products to TF32. "highest" does not.
-        image_size: The (H, W) of the images. The vision transformers belong to one size, by default that of their names and
-            32×32; the others take any size, and this argument is without effect on them.
+        image_size: The (H, W) of the images. The vision transformers belong to one size, by default that of their names
+            and 32×32; the others take any size, and this argument is without effect on them.
 
     Returns:
         The module. Equal arguments give equal modules.

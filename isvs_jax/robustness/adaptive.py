@@ -18,6 +18,7 @@ from isvs_jax.robustness.attacks._checks import check_ball, check_choice, check_
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct
 from isvs_jax.robustness.attacks._norms import NORMS
 from isvs_jax.robustness.attacks.noise import NoiseResult, noise_report
+from isvs_jax.robustness.batches import batches, filled
 from isvs_jax.robustness.defences import Defence, check_shapes, defended
 from isvs_jax.robustness.masking import masking_warnings
 from isvs_jax.robustness.ways import GRADIENT_FREE, WAYS, surrogate
@@ -167,19 +168,15 @@ def check_gradient_attacks(attacks: Sequence[str], ways: Sequence[str] = WAYS) -
         )
 
 
-def filled(left: np.ndarray, batch_size: int) -> tuple[np.ndarray, int]:
-    """Row numbers filled up to a multiple of the batch, so that one shape is compiled, and how many are real."""
-    short = -left.size % batch_size
-    return np.concatenate([left, np.full(short, left[0])]), left.size
-
-
 @jax.jit
 def _judge(model: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:
     return is_correct(model(images), labels)
 
 
 def _correct(model: LogitsFn, images: np.ndarray, labels: np.ndarray, batch_size: int) -> np.ndarray:
-    rows, real = filled(np.arange(len(images)), batch_size)
     model = as_pytree(model)
-    pieces = np.split(rows, len(rows) // batch_size)
-    return np.concatenate([_judge(model, images[piece], labels[piece]) for piece in pieces])[:real]
+    parts = [
+        np.asarray(_judge(model, images[rows], labels[rows]))[:real]
+        for rows, real in batches(np.arange(len(images)), batch_size)
+    ]
+    return np.concatenate(parts)

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from isvs_jax._files import sole_use
+from isvs_jax._files import only_one
 from isvs_jax.data import Split, as_float
 from isvs_jax.models import Variables, logits_fn
 from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
@@ -137,9 +137,14 @@ def only_run(folder: Path) -> Iterator[None]:
     if jax.process_index() > 0:
         yield
         return
+
+    def taken() -> None:
+        raise BlockingIOError(
+            f"the folder of a run must be free; got {folder}, where another process trains. Wait, or give another one."
+        )
+
     folder.mkdir(parents=True, exist_ok=True)
-    taken = f"the folder of a run must be free; got {folder}, where another process trains. Wait, or give another one."
-    with sole_use(folder / LOCK_FILE, taken):
+    with only_one(folder / LOCK_FILE, taken):
         yield
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from isvs_jax.augment.basic import Augmentation
 from isvs_jax.augment.views import View, show_views
-from isvs_jax.filters.linear import FilterKind, matched_strength
+from isvs_jax.filters.matching import FilterKind, matched_strength
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective

@@ -16,9 +16,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from isvs_jax import data, environment, models
-from isvs_jax._files import read_json, write_atomically
+from isvs_jax._files import read_json, write_json
 from isvs_jax.augment.views import View
-from isvs_jax.data.choice import DataChoice, load_data
+from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices
@@ -172,10 +172,10 @@ def _claimed(run: Run, fingerprint: dict[str, Any]) -> bool:
 def _note_session(folder: Path, devices: list[jax.Device]) -> None:
     """Add what this session runs with to environment.json, one entry a session."""
     file = folder / ENVIRONMENT_FILE
-    sessions = read_json(file) if file.exists() else []
+    sessions = read_json(file, "Delete it, and a new one is begun.") if file.exists() else []
     versions = environment.versions("flax", "optax", "orbax-checkpoint", "grain")
     sessions.append(environment.session(devices) | {"versions": versions, "processes": jax.process_count()})
-    write_atomically(file, json.dumps(sessions, indent=2, ensure_ascii=False) + "\n")
+    write_json(file, sessions)
 
 
 def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split, seconds: float) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split,
     hashed = environment.parameters_hash(jax.device_get(state.variables))
     tested = {"parameters_sha256": hashed, "test_labels_sha256": _hash(test.labels)}
     file = folder / RESULT_FILE
-    known = read_json(file) if file.exists() else {}
+    known = read_json(file, "Delete it, and the network is tested again.") if file.exists() else {}
     if tested.items() <= known.items():
         return known
     result = {
@@ -195,7 +195,7 @@ def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split,
         "seconds": seconds,
     }
     if jax.process_index() == 0:
-        write_atomically(file, json.dumps(result, indent=2) + "\n")
+        write_json(file, result)
     return result
 
 
@@ -238,7 +238,7 @@ def claim(folder: str | os.PathLike[str], config: dict[str, Any], *, write: bool
     if not write:
         return False
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps(wanted, indent=2, ensure_ascii=False) + "\n")
+    write_json(file, wanted)
     return False
 
 

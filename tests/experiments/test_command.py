@@ -9,19 +9,17 @@ import pytest
 
 from experiments import judging, trainings
 from experiments.__main__ import main
-from experiments.sizes import SIZES
-from isvs_jax.data import DataChoice
+from experiments.study import SIZES, Images
 from isvs_jax.training import TerminatedError
 
 TINY = replace(
     SIZES["smoke"],
-    data=DataChoice("digits", image_size=8, limit_train=40),
+    data=Images("digits", image_size=8, limit_train=40, limit_test=20),
     epochs=1,
     batch_size=16,
     seeds=(0,),
     epsilons=(),
     attacks=(),
-    corrupted_count=20,
     corruptions=("gaussian_noise", "contrast"),
     severities=(3,),
 )
@@ -36,7 +34,7 @@ def _minute(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def forget() -> None:
     """As a process that starts."""
-    judging._judged_once.cache_clear()
+    judging.judge.cache_clear()
     trainings.train_one.cache_clear()
 
 
@@ -63,9 +61,9 @@ def test_from_training_to_table_and_picture_and_again_without_work(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--entrants", "rew"], "entrants holds 'rew'; its training may be one of raw,"),
-        (["--entrants", "raw@blur:1"], "before is 'blur:1'; it may be dense:TIME"),
-        (["--seeds", "1", "1"], "seeds is (1, 1); it may hold one or more different numbers."),
+        (["--entrants", "rew"], "the training of an entrant must be one of raw,"),
+        (["--entrants", "raw@blur:1"], "before must be dense:TIME"),
+        (["--seeds", "1", "1"], "seeds must be one or more different integers from 0 to 2³² − 1; got (1, 1)."),
         (["--finished-only"], "holds no finished report of raw"),
         (["--data", "folder:/no/such"], "There is no folder /no/such"),
     ],
@@ -109,7 +107,7 @@ def test_a_stop_is_polite(
 
     monkeypatch.setattr(command, "_RUNS", dict.fromkeys(command._RUNS, interrupted))
     assert main(["methods", "--out", str(tmp_path)]) == 130
-    assert "give the same command again to go on" in capsys.readouterr().err
+    assert "The same command goes on from there." in capsys.readouterr().err
 
 
 def test_a_look_at_all_leaves_out_what_has_nothing_finished(
@@ -118,8 +116,7 @@ def test_a_look_at_all_leaves_out_what_has_nothing_finished(
     from experiments import __main__ as module
     from experiments.claims.additions import Additions
     from experiments.claims.adversarial import Adversarial
-    from experiments.entrants import Entrant
-    from experiments.judging import report_folder
+    from experiments.judging import Entrant, report_folder
     from isvs_jax.robustness.evaluation import write_report
     from tests.experiments.reports import fabricated
 

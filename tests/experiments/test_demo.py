@@ -13,7 +13,7 @@ from PIL import Image
 
 from experiments import demo, judging, trainings
 from experiments.demo import Demo, main
-from experiments.sizes import SIZES
+from experiments.study import SIZES, study_of_size
 from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import TerminatedError
 
@@ -24,9 +24,9 @@ TINY = replace(
     corruptions=("gaussian_noise", "contrast"),
     severities=(3,),
     attack_count=4,
-    attack_steps=2,
+    num_steps=2,
     check_count=4,
-    attack_queries=2,
+    num_queries=2,
 )
 IMAGES = ["--limit-train", "40", "--limit-test", "16", "--image-size", "8", "--batch-size", "16", "--no-progress"]
 SMALL = [*IMAGES, "--epochs", "1"]
@@ -52,7 +52,7 @@ def _handlers() -> Iterator[None]:
 
 def forget() -> None:
     """As a process that starts."""
-    judging._judged_once.cache_clear()
+    judging.judge.cache_clear()
     trainings.train_one.cache_clear()
 
 
@@ -169,23 +169,23 @@ def test_a_stop_is_polite(
 ) -> None:
     monkeypatch.setattr(demo, "judged", stopped_at(0, error))
     assert main([*SMALL, "--out", str(tmp_path / "out")]) == 130
-    assert "give the same command again" in capsys.readouterr().err
+    assert "The same command goes on from there." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--data", "folder:/no/such"], "There is no folder /no/such"),
-        (["--batch-size", "5000"], "batch_size is 5000, but there are 1198 training images"),
-        (["--model", "cmm"], "name is 'cmm'; it may be cnn,"),
+        (["--batch-size", "5000"], "batch_size must be at most 1198, the number of training images; got 5000"),
+        (["--model", "cmm"], "name"),
         (["--epochs", "0"], "epochs is 0; it may be a positive integer"),
         (["--limit-test", "0"], "limit_test is 0"),
-        (["--image-size", "10"], "images are 10×10; for the test of low resolution their sides may be multiples of 4"),
-        (["--seeds", "1", "1"], "seeds is (1, 1)"),
-        (["--seeds", "0", "-1"], "seeds is (0, -1); it may hold numbers of at least 0"),
-        (["--entrants", "raw@"], "entrant is 'raw@'"),
-        (["--entrants", "raw", "rew"], "entrants holds 'rew'"),
-        (["--entrants"], "entrants is empty"),
+        (["--image-size", "10"], "height and width must be multiples of 4 for the test of low resolution; got 10×10."),
+        (["--seeds", "1", "1"], "got (1, 1)"),
+        (["--seeds", "0", "-1"], "seeds must be one or more different integers from 0 to 2³² − 1; got (0, -1)."),
+        (["--entrants", "raw@"], "entrant must be TRAINING or TRAINING@BEFORE, such as mixed@dense:4; got 'raw@'."),
+        (["--entrants", "raw", "rew"], "got 'rew'"),
+        (["--entrants"], "entrants must be one or more"),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_written(
@@ -215,6 +215,23 @@ def test_help_says_what_there_is_and_what_is_usual(capsys: pytest.CaptureFixture
 
 def test_the_folder_follows_the_data() -> None:
     assert Demo().folder == Path("results/demo")
-    assert Demo(data="tfds:cifar10").folder == Path("results/demo-tfds-cifar10")
-    assert Demo(data="tfds:cifar10").study.scale.data.image_size is None
-    assert Demo(limit_test=7).study.scale.corrupted_count == 7
+    other = Demo(study_of_size("demo", "tfds:cifar10"))
+    assert other.folder == Path("results/demo-tfds-cifar10")
+    assert other.study.data.image_size is None
+    assert Demo(study_of_size("demo", out=Path("there"))).folder == Path("there")
+
+
+def test_folders_of_before_belong_to_the_same_settings(finished: Path) -> None:
+    recorded = json.loads((finished / "config.json").read_text())["size"]
+    assert recorded["data"] == {
+        "spec": "digits",
+        "image_size": 8,
+        "limit_train": 40,
+        "limit_test": None,
+        "draw_seed": 0,
+        "validation_share": 0.0,
+        "mirror": None,
+    }
+    assert recorded["corrupted_count"] == 16
+    assert (recorded["attack_steps"], recorded["attack_queries"], recorded["training_attack_steps"]) == (2, 2, 2)
+    assert len(recorded) == 18

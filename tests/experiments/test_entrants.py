@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.entrants import Entrant, chosen_entrants
+from experiments.claims.comparison import Comparison
+from experiments.judging import Entrant
+from experiments.study import study_of_size
 from isvs_jax import SplitLBI
 
 NAMES = st.from_regex(r"[a-z][a-z_-]{0,20}", fullmatch=True)
@@ -34,18 +36,20 @@ def test_folders_differ_where_entrants_do(entrants: list[Entrant]) -> None:
 
 @pytest.mark.parametrize("text", ["", "@dense:4", "raw@"])
 def test_half_an_entrant_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="it may be TRAINING or TRAINING@BEFORE"):
+    with pytest.raises(ValueError, match="entrant must be TRAINING or TRAINING@BEFORE"):
         Entrant.parse(text)
 
 
 @pytest.mark.parametrize("before", ["dense", "dense:x", "blur:1", "by-noise", "by-noise:4,x", "by-noise:8,4", "why:1"])
 def test_what_cannot_stand_before_a_network_is_refused(before: str) -> None:
-    with pytest.raises(ValueError, match=f"before is '{before}'; it may be dense:TIME, sparse:TIME or by-noise"):
+    with pytest.raises(ValueError, match=f"before must be dense:TIME, sparse:TIME or by-noise.*got '{before}'"):
         Entrant("raw", before).defence(SplitLBI())
 
 
 def test_those_named_stand_before_the_usual_ones() -> None:
-    usual, few = ("raw", "path", "path@dense:4"), ("raw",)
-    assert chosen_entrants(("noise",), "smoke", usual, few) == (Entrant("noise"),)
-    assert chosen_entrants((), "smoke", usual, few) == (Entrant("raw"),)
-    assert chosen_entrants((), "cpu", usual, few)[-1] == Entrant("path", "dense:4")
+    class Some(Comparison):
+        usual, few = ("raw", "path", "path@dense:4"), ("raw",)
+
+    assert Some(entrants=("noise",)).chosen == (Entrant("noise"),)
+    assert Some().chosen == (Entrant("raw"),)
+    assert Some(study_of_size("cpu")).chosen[-1] == Entrant("path", "dense:4")

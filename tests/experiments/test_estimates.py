@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.differences import difference, shares
-from experiments.estimates import estimate, estimate_of_shares, figures
+from experiments.estimates import difference, estimate, estimate_of_shares, figures, shares
 from isvs_jax.robustness.evaluation import summary, wilson
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, fabricated
 
@@ -59,7 +58,7 @@ def test_columns_of_a_report_are_those_of_its_summary() -> None:
     report = fabricated("raw", 0)
     for label, cell in figures([report]).items():
         if "ECE" in label or "chance" in label:
-            with pytest.raises(ValueError, match=f"column is '{label}'"):
+            with pytest.raises(ValueError, match=f"got '{label}'"):
                 shares(report, label)
         else:
             found = shares(report, label)

@@ -5,8 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_tv_chambolle
 
-from isvs_jax.filters.linear import gaussian_blur, low_pass, matched_strength
-from isvs_jax.filters.total_variation import rof
+from isvs_jax.filters import gaussian_blur, gaussian_matrix, low_pass, matched_strength, rof
 
 RNG = np.random.default_rng(0)
 
@@ -25,6 +24,13 @@ IMAGES = np.stack([picture() for _ in range(3)])
 def test_blur_is_that_of_scipy(sigma: float) -> None:
     expected = gaussian_filter(IMAGES.astype(np.float64), (0, sigma, sigma, 0), mode="reflect", truncate=4.0)
     np.testing.assert_allclose(gaussian_blur(IMAGES, sigma), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("border", ["nearest", "reflect", "mirror"])
+@pytest.mark.parametrize(("size", "sigma"), [(1, 0.7), (5, 0.0), (5, 0.8), (5, 6.0)])
+def test_the_matrix_of_a_blur_is_that_of_scipy(size: int, sigma: float, border: str) -> None:
+    expected = gaussian_filter(np.eye(size), (sigma, 0), truncate=3.0, mode=border)
+    np.testing.assert_allclose(gaussian_matrix(size, sigma, truncate=3.0, border=border), expected, atol=1e-12)
 
 
 def fft_low_pass(image: np.ndarray, cutoff: float) -> np.ndarray:
@@ -60,7 +66,7 @@ def test_rof_is_the_minimiser_of_scikit_image(weight: float, distance: float) ->
     )
     assert np.abs(expected - IMAGES).max() > 10 * distance
     np.testing.assert_allclose(rof(IMAGES, weight), expected, atol=distance)
-    np.testing.assert_allclose(rof(IMAGES, weight, iterations=2000), expected, atol=min(distance, 1e-3))
+    np.testing.assert_allclose(rof(IMAGES, weight, num_steps=2000), expected, atol=min(distance, 1e-3))
 
 
 def test_rof_of_a_step_is_known() -> None:
@@ -69,7 +75,7 @@ def test_rof_of_a_step_is_known() -> None:
     step[:, 5:] = 1
     expected = np.where(np.arange(9) < 5, 0.2 / 5, 1 - 0.2 / 4)
     np.testing.assert_allclose(rof(step, 0.2)[2, :, 0], expected, atol=2e-3)
-    np.testing.assert_allclose(rof(step, 0.2, iterations=1000)[2, :, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(rof(step, 0.2, num_steps=1000)[2, :, 0], expected, atol=1e-5)
 
 
 FILTERS = {
@@ -91,6 +97,8 @@ def test_dtype_light_and_batches_are_kept(name: str) -> None:
     np.testing.assert_allclose(filter_(half).astype(jnp.float32), filter_(half.astype(jnp.float32)), atol=2**-8)
     np.testing.assert_allclose(jax.jit(filter_)(IMAGES), full, atol=1e-6)
     np.testing.assert_allclose(filter_(IMAGES[1]), full[1], atol=1e-6)
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        np.testing.assert_array_equal(filter_(IMAGES), full)
 
 
 def test_matched_strength_finds_the_strength_of_an_energy() -> None:
@@ -108,26 +116,27 @@ def test_matched_strength_finds_the_strength_of_an_energy() -> None:
 
 @pytest.mark.parametrize("kind", ["blur", "lowpass", "rof"])
 def test_an_energy_out_of_reach_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=rf"energy is 0.5; '{kind}' takes away between .* so no strength matches"):
+    sentence = rf"energy must be between .*, which '{kind}' removes from these images; got 0\.5\."
+    with pytest.raises(ValueError, match=sentence):
         matched_strength(kind, IMAGES, 0.5)
-    with pytest.raises(ValueError, match="energy is 0"):
+    with pytest.raises(ValueError, match=r"energy must be a finite number > 0; got 0\."):
         matched_strength(kind, IMAGES, 0)
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="sigma is -1"):
+    with pytest.raises(ValueError, match=r"sigma must be a finite number of pixels ≥ 0; got -1\."):
         gaussian_blur(IMAGES, -1)
-    with pytest.raises(ValueError, match="cutoff is 0"):
+    with pytest.raises(ValueError, match=r"cutoff must be a share of the Nyquist frequency in \(0, 1\]; got 0\."):
         low_pass(IMAGES, 0)
-    with pytest.raises(ValueError, match=r"cutoff is 1\.1"):
+    with pytest.raises(ValueError, match=r"cutoff must be .* got 1\.1\."):
         low_pass(IMAGES, 1.1)
-    with pytest.raises(ValueError, match="weight is 0"):
+    with pytest.raises(ValueError, match=r"weight must be a finite number > 0; got 0\."):
         rof(IMAGES, 0)
-    with pytest.raises(ValueError, match="weight is nan"):
+    with pytest.raises(ValueError, match=r"weight must be a finite number > 0; got nan\."):
         rof(IMAGES, float("nan"))
-    with pytest.raises(ValueError, match="iterations is 0"):
-        rof(IMAGES, 0.1, iterations=0)
-    with pytest.raises(TypeError, match="images has dtype uint8"):
+    with pytest.raises(ValueError, match=r"num_steps must be an integer of at least 1; got 0\."):
+        rof(IMAGES, 0.1, num_steps=0)
+    with pytest.raises(TypeError, match=r"images must be float16, .* got dtype uint8"):
         gaussian_blur(np.zeros((4, 4, 1), np.uint8), 1.0)
-    with pytest.raises(ValueError, match="kind is 'dense'"):
+    with pytest.raises(ValueError, match="kind must be one of 'blur', 'lowpass', 'rof'; got 'dense'"):
         matched_strength("dense", IMAGES, 0.01)

@@ -194,7 +194,7 @@ def test_a_refused_training_leaves_the_folder_to_the_corrected_one(
         for cut in ("", whole[:-5]):
             (out / name).write_text(cut)
             assert main([*few, "--train.batch-size", "16"]) == 1
-            assert f"{out / name} must hold JSON; got what cannot be read" in capsys.readouterr().err
+            assert f"{out / name} must be a whole file of JSON; got {len(cut)} bytes" in capsys.readouterr().err
         (out / name).write_text(whole)
 
 

@@ -141,7 +141,7 @@ def test_weights_of_another_network_are_refused(first: Path, tmp_path: Path) -> 
         starting_weights(tmp_path, Minute(), SHAPE)
     for cut in ("", "{"):
         (tmp_path / "config.json").write_text(cut)
-        with pytest.raises(ValueError, match=r"config\.json must hold JSON; got what cannot be read"):
+        with pytest.raises(ValueError, match=rf"config\.json must be a whole file of JSON; got {len(cut)} bytes"):
             starting_weights(tmp_path, Minute(), SHAPE)
     with pytest.raises(ValueError, match=r"weights must be .*; got ''"):
         ModelChoice(weights="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ from isvs_jax.robustness.attacks._fab import fab_runs
 from isvs_jax.robustness.attacks._model import is_correct, logits_of
 from isvs_jax.robustness.attacks._norms import project
 from isvs_jax.robustness.attacks._square import square_run
+from isvs_jax.robustness.batches import batches
 
 APGD_LOSS = {
     "apgd-ce": "cross_entropy",
@@ -66,14 +67,6 @@ def _run_attack(
     return square_run(model, images, labels, keys, epsilon, active, norm, settings.num_queries, 0.8, False)[0]
 
 
-def _chunks(indices: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Indices in pieces of exactly batch_size, the last filled up, and which of them are real."""
-    for begin in range(0, len(indices), batch_size):
-        piece = indices[begin : begin + batch_size]
-        fill = np.full(batch_size - len(piece), piece[0])
-        yield np.concatenate([piece, fill]), np.arange(batch_size) < len(piece)
-
-
 class Judge:
     """Asks logits_fn, outside of any attack, whether images keep their labels."""
 
@@ -90,8 +83,8 @@ class Judge:
 def clean_mask(problem: Problem, judge: Judge, batch_size: int) -> np.ndarray:
     """Which examples are classified correctly before any attack, bool [B]."""
     correct = np.zeros(len(problem.labels), bool)
-    for rows, real in _chunks(np.arange(len(correct)), batch_size):
-        correct[rows[real]] = judge(problem.images[rows], rows)[real]
+    for rows, real in batches(np.arange(len(correct)), batch_size):
+        correct[rows[:real]] = judge(problem.images[rows], rows)[:real]
     return correct
 
 
@@ -111,8 +104,9 @@ def attack_all(
     runs = settings.num_targets if attack in _TARGETED else 1
     for run in range(runs):
         run_key = jax.random.fold_in(key, run)
-        for count, (rows, real) in enumerate(_chunks(np.flatnonzero(robust), batch_size)):
+        for count, (rows, real_count) in enumerate(batches(np.flatnonzero(robust), batch_size)):
             chunk_key = jax.random.fold_in(run_key, count)
+            real = np.arange(batch_size) < real_count
             found = _run_attack(attack, run, problem, rows, jnp.asarray(real), chunk_key, settings)
             check_ball(problem.images[rows], found, problem.epsilon, settings.norm)
             broken = real & ~judge(found, rows)

@@ -12,6 +12,7 @@ import numpy as np
 from isvs_jax.robustness.attacks._checks import check_ball, check_count, check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
 from isvs_jax.robustness.attacks._norms import project, size, uniform_in_ball
+from isvs_jax.robustness.batches import batches
 
 
 class NoiseResult(NamedTuple):
@@ -69,11 +70,10 @@ def noise_report(
     check_count("batch_size", batch_size)
     problem = check_problem(logits_fn, images, labels, key, epsilon, norm)
     total, parts = len(problem.labels), []
-    for begin in range(0, total, batch_size):
-        rows = np.minimum(np.arange(begin, begin + batch_size), total - 1)
+    for rows, real in batches(np.arange(total), batch_size):
         given = (problem.images[rows], problem.labels[rows], problem.keys[rows])
         moved, robust = _worst_draw(problem.model, *given, problem.epsilon, norm, num_draws)
-        parts.append((np.asarray(moved)[: total - begin], np.asarray(robust)[: total - begin]))
+        parts.append((np.asarray(moved)[:real], np.asarray(robust)[:real]))
     worst, held = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     check_ball(problem.images, worst, problem.epsilon, norm)
     return NoiseResult(worst, held)

@@ -3,7 +3,7 @@
 The originals cut their frost from five photographs (two of them the same). What is kept of those
 here is their statistics: mean colour, contrast within an image, and how much the mean differs from
 place to place. The decay of the spectrum was set so that a ResNet-20 loses about as much accuracy as
-under the photographs at the 32-pixel table; docs/corruptions.md has both.
+under the photographs at the 32-pixel table; docs/notes/corruptions.md has both.
 """
 
 from __future__ import annotations

@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 
 from experiments.claims import additions, adversarial, corruptions, methods, resolution
-from experiments.entrants import Entrant
+from experiments.claims.comparison import starting_remarks
 from experiments.estimates import Estimate
-from experiments.judging import judged, report_folder
-from experiments.remarks import starting_remarks
+from experiments.judging import Entrant, judged, report_folder
 from experiments.section import Table, write_section
-from experiments.study import Study
+from experiments.study import SIZES, Network, Study, check_seeds, study_of_size, usual_study
 from experiments.trainings import trainings
 from isvs_jax.robustness.evaluation import write_report
-from isvs_jax.training import ModelChoice
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, WAYS, fabricated
 
 ENTRANTS = ("raw", "noise", "path", "mixed_noise", "path@dense:8")
@@ -35,7 +33,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             warnings = (WARNING,) if entrant.before else ()
             made = fabricated(text, seed, defended=bool(entrant.before), warnings=warnings)
             write_report(made, report_folder(root, entrant, seed))
-    return Study(out=root, seeds=(0, 1, 2), finished_only=True)
+    return study_of_size(out=root, seeds=(0, 1, 2), finished_only=True)
 
 
 def cells(table: Table) -> Iterable[Estimate]:
@@ -113,13 +111,13 @@ def test_the_table_has_every_figure_and_the_number_of_trainings(study: Study) ->
 
 def test_bad_names_are_refused_before_anything_is_trained(study: Study) -> None:
     def ask(*names: str) -> None:
-        judged(map(Entrant.parse, names), Study(out=study.root / "none"))
+        judged(map(Entrant.parse, names), study_of_size(out=study.root / "none"))
 
-    with pytest.raises(ValueError, match="entrants holds 'rew'; its training may be one of raw, noise"):
+    with pytest.raises(ValueError, match=r"the training of an entrant must be one of raw, noise.*; got 'rew'"):
         ask("raw", "rew")
-    with pytest.raises(ValueError, match="before is 'dense:x'"):
+    with pytest.raises(ValueError, match=r"before must be .*; got 'dense:x'"):
         ask("raw", "raw@dense:x")
-    with pytest.raises(ValueError, match="entrants is empty"):
+    with pytest.raises(ValueError, match="entrants must be one or more"):
         ask()
     with pytest.raises(ValueError, match="holds no finished report of augmix, seeds 0, 1, 2"):
         judged([Entrant("augmix")], study)
@@ -127,14 +125,22 @@ def test_bad_names_are_refused_before_anything_is_trained(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"epochs": 4}, {"weights": "w.th"}, {"model": "resnet20"}, {"learning_rate": 1.0}]
+    ("settings", "name"),
+    [
+        ({"epochs": 4}, "epochs"),
+        ({"model": Network(weights="w.th")}, "weights"),
+        ({"model": Network("resnet20")}, "model"),
+        ({"learning_rate": 1.0}, "learning_rate"),
+    ],
 )
-def test_a_look_at_a_study_of_other_trainings_is_refused(settings: dict, study: Study, tmp_path: Path) -> None:
+def test_a_look_at_a_study_of_other_trainings_is_refused(
+    settings: dict, name: str, study: Study, tmp_path: Path
+) -> None:
     shutil.copytree(study.root / "reports" / "raw", tmp_path / "reports" / "raw")
-    claim({"model": asdict(ModelChoice()), "train": asdict(trainings(study.scale)["raw"])}, tmp_path)
+    claim({"model": asdict(Network()), "train": asdict(trainings(study)["raw"])}, tmp_path)
     look = replace(study, out=tmp_path)
     assert len(judged([Entrant("raw")], look)[Entrant("raw")]) == 3
-    with pytest.raises(ValueError, match=rf"raw/0 holds a training of another study: {next(iter(settings))}"):
+    with pytest.raises(ValueError, match=rf"raw/0 holds a training of another study: {name}"):
         judged([Entrant("raw")], replace(look, **settings))
 
 
@@ -148,28 +154,38 @@ def claim(kept: dict, root: Path) -> None:
 @pytest.mark.parametrize("module", [corruptions, resolution, methods, adversarial])
 def test_every_page_says_what_trainings_started_from(module: ModuleType, study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.root / "reports" / "raw", tmp_path / "reports" / "raw")
-    kept = {"model": asdict(ModelChoice()) | {"weights_sha256": "0"}, "train": asdict(trainings(study.scale)["raw"])}
+    kept = {"model": asdict(Network()) | {"weights_sha256": "0"}, "train": asdict(trainings(study)["raw"])}
     claim(kept, tmp_path)
     kind = getattr(module, module.__name__.rpartition(".")[2].capitalize())
-    section = module.run(kind(replace(study, out=tmp_path, weights="folder/weights.th"), ("raw",)))
+    section = module.run(kind(replace(study, out=tmp_path, model=Network(weights="folder/weights.th")), ("raw",)))
     assert sum("start from weights.th" in text for text in section.remarks) == 1
 
 
 @pytest.mark.parametrize("seeds", [(), (1, 1), (0, -1)])
 def test_seeds_are_one_or_more_different_numbers(seeds: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"seeds is \("):
-        _ = Study(seeds=seeds).scale
+    with pytest.raises(ValueError, match=r"seeds must be one or more different integers .*; got \("):
+        check_seeds(study_of_size(seeds=seeds))
 
 
 def test_other_data_have_their_own_size() -> None:
-    assert Study().scale.data.image_size == 16
-    assert Study(data="tfds:cifar10").scale.data.image_size is None
-    assert Study(size="gpu", seeds=(4,)).scale.ablation_seeds == (4,)
-    assert trainings(Study(epochs=40).scale)["path"].epochs == 40
-    tuned = Study(model="resnet20", weights="folder/weights.th", learning_rate=1e-3).scale
-    assert tuned.model == ModelChoice("resnet20", weights="folder/weights.th")
+    assert study_of_size().data.image_size == 16
+    assert study_of_size(data="digits") == study_of_size()
+    assert study_of_size(data="tfds:cifar10").data.image_size is None
+    assert usual_study(["methods", "--data", "tfds:cifar10"], "smoke").data.image_size is None
+
+
+def test_the_size_says_what_is_usual_for_all_else() -> None:
+    assert usual_study(["methods", "--size", "gpu", "--epochs", "3"], "smoke") == SIZES["gpu"]
+    assert usual_study(["methods", "--size=cpu"], "smoke") == SIZES["cpu"]
+    for unknown in (["--size", "huge"], ["--size"], []):
+        assert usual_study(unknown, "demo") == SIZES["demo"]
+
+
+def test_trainings_follow_the_study() -> None:
+    assert trainings(study_of_size(epochs=40))["path"].epochs == 40
+    tuned = study_of_size(model=Network("resnet20", weights="folder/weights.th"), learning_rate=1e-3)
     assert trainings(tuned)["augmix"].optimizer.learning_rate == 1e-3
     said = "All trainings start from weights.th, a resnet20 that was trained before: 3 epochs at a learning rate of at "
     assert starting_remarks(tuned) == (f"{said}most 0.001.",)
-    with pytest.raises(ValueError, match="epochs is 0; it may be a positive integer"):
-        trainings(Study(epochs=0).scale)
+    with pytest.raises(ValueError, match=r"epochs .* positive integer"):
+        trainings(study_of_size(epochs=0))

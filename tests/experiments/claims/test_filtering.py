@@ -5,17 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.claims import filtering
-from experiments.claims.filtering import Filtering, match, match_tables
-from experiments.claims.filtering_pictures import strip, trade_off
-from experiments.measures.contours import contour_error, contours, noise_left, psnr
-from experiments.measures.matching import FILTERS, equals, kept, shown
+from experiments.claims import comparison, filtering
+from experiments.claims.filtering import Filtering, match, match_tables, strip, trade_off
+from experiments.measures.smoothing import FILTERS, contour_error, contours, equals, kept, noise_left, psnr, shown
 from experiments.section import write_section
-from experiments.study import Study
+from experiments.study import study_of_size
 from isvs_jax import SplitLBI, data
-from isvs_jax.augment.views import View
+from isvs_jax.augment import View
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation.results import Cell, packed
+from isvs_jax.robustness.evaluation import Cell, packed
 
 SOLVER = SplitLBI(nu=1.0)
 VIEWS = (View(4.0), View(8.0), View(16.0, "sparse"))
@@ -120,13 +118,13 @@ def test_tables_have_a_row_for_each_view_and_pictures_a_line_for_each_filter(
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="images is 1"):
+    with pytest.raises(ValueError, match="images must be an integer of at least 2; got 1"):
         Filtering(images=1)
-    with pytest.raises(ValueError, match="sigma is 0"):
+    with pytest.raises(ValueError, match="sigma must be a finite number > 0; got 0"):
         Filtering(sigma=0.0)
-    with pytest.raises(ValueError, match="views is"):
+    with pytest.raises(ValueError, match="views must be one or more views of the path"):
         Filtering(views=("blur:1",))
-    with pytest.raises(ValueError, match=r"share is 0; it may be in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"share must be a number in \(0, 1\]; got 0"):
         contours(np.zeros((1, 2, 2, 1)), 0)
 
 
@@ -137,8 +135,8 @@ def test_the_section_has_tables_pictures_and_accuracies(
     report = Report("raw, seed 0", "", "regenerated", 3, (12, 12, 1), 2, right, {"fog": {3: right}})
     split = data.Split(np.ascontiguousarray(images[..., :1]), np.array([0, 1, 0], np.int32))
     monkeypatch.setattr(filtering, "referee_images", lambda *_: split)
-    monkeypatch.setattr(filtering, "judged", lambda entrants, *_: {entrant: (report,) for entrant in entrants})
-    claim = Filtering(study=Study(out=tmp_path), entrants=("raw", "blur"), views=("dense:4", "dense:8"))
+    monkeypatch.setattr(comparison, "judged", lambda entrants, *_: {entrant: {0: report} for entrant in entrants})
+    claim = Filtering(study=study_of_size(out=tmp_path), entrants=("raw", "blur"), views=("dense:4", "dense:8"))
     section = filtering.run(claim)
     assert len(section.tables) == 9
     accuracies = section.tables[-1]

@@ -12,10 +12,10 @@ from experiments.claims.scales_pictures import hybrids_figure, shape_share_figur
 from experiments.estimates import Estimate
 from experiments.measures.cue_conflict import Decisions, decisions, hybrids, pairs, split
 from experiments.section import write_section
-from experiments.study import Study
+from experiments.study import study_of_size
 from isvs_jax import SplitLBI, data, scale_space
-from isvs_jax.augment.views import View
-from isvs_jax.filters.linear import gaussian_blur
+from isvs_jax.augment import View
+from isvs_jax.filters import gaussian_blur
 
 SIZE = 16
 
@@ -130,10 +130,10 @@ def test_tables_and_pictures_of_hybrids() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"splits": ()}, r"splits is \(\); it may hold one or more"),
-        ({"splits": ("wavelet:2",)}, "view is 'wavelet:2'"),
-        ({"heights": (0.0,)}, r"heights is \(0.0,\)"),
-        ({"sides": (60,)}, "side is 60; on a ground of 48 pixels"),
+        ({"splits": ()}, "splits must be one or more; got none"),
+        ({"splits": ("wavelet:2",)}, "view .*'wavelet:2'"),
+        ({"heights": (0.0,)}, "heights must be a finite number > 0; got 0.0"),
+        ({"sides": (60,)}, "side must be an integer from 1 to 46; got 60"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: dict, said: str) -> None:
@@ -142,7 +142,7 @@ def test_what_cannot_be_is_refused(settings: dict, said: str) -> None:
 
 
 def test_entrants_that_are_no_trainings_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"entrants holds \['path@dense:4'\]"):
+    with pytest.raises(ValueError, match=r"entrants must be trainings here, .*; got \['path@dense:4'\]"):
         run(Scales(entrants=("path@dense:4",)))
 
 
@@ -151,7 +151,7 @@ def test_the_section_shows_hybrids_to_every_network(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(scales, "referee_images", lambda *_: data.Split(images, labels))
     monkeypatch.setattr(scales, "_networks", lambda *_: {"raw": [sees_small], "path": [sees_large, sees_large]})
     claim = Scales(
-        study=Study(out=tmp_path),
+        study=study_of_size(out=tmp_path),
         entrants=("raw", "path", "noise"),
         splits=("blur:1",),
         nus=(1.0,),
@@ -171,4 +171,4 @@ def test_the_section_shows_hybrids_to_every_network(monkeypatch: pytest.MonkeyPa
 
 def test_a_look_at_a_study_without_trainings_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no finished training of raw, path"):
-        scales._networks(("raw", "path"), Study(out=tmp_path, finished_only=True))
+        scales._networks(("raw", "path"), study_of_size(out=tmp_path, finished_only=True))

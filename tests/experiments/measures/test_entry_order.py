@@ -29,7 +29,7 @@ def test_squares_and_stripes_are_where_they_should_be(squares: np.ndarray) -> No
     assert squares[0].argmax() == 11 * 24 + 11
     assert stripe(5, 1.0, 32).shape == (1, 32, 1)
     assert stripe(5, 1.0, 32).sum() == 5
-    with pytest.raises(ValueError, match="side is 23; on a ground of 24 pixels it may be 1 to 22"):
+    with pytest.raises(ValueError, match="side must be an integer from 1 to 22; got 23"):
         square(23, 1.0, 24)
 
 

@@ -68,5 +68,5 @@ def test_each_image_of_a_batch_has_its_own_time_and_jit_gives_the_same() -> None
 
 @pytest.mark.parametrize("times", [[], [0.0, 1.0], [2.0, 1.0], [1.0, 1.0]])
 def test_times_that_cannot_be_are_refused(times: list[float]) -> None:
-    with pytest.raises(ValueError, match="it may hold increasing positive times"):
+    with pytest.raises(ValueError, match="times must be one or more increasing finite numbers > 0"):
         noise_level_defence(times)
