@@ -23,6 +23,7 @@ from isvs_jax.training import (
 )
 from isvs_jax.training.command import main, parse
 from isvs_jax.training.run import _resolved
+from tests.training.networks import build_minute
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
 SHORT = ["--train.epochs", "2", "--train.batch-size", "16", "--train.ema-decay", "0.9"]
@@ -174,10 +175,10 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     assert claim(tmp_path, {"epochs": 3, "share": 0.5}) is True
 
 
-@pytest.mark.usefixtures("minute_networks")
 def test_a_refused_training_leaves_the_folder_to_the_corrected_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("isvs_jax.training.run.build_model", build_minute)
     out = tmp_path / "run"
     few = ["raw", "--out", str(out), "--data.image-size", "8", "--data.limit-train", "32", "--data.limit-test", "20"]
     few += ["--train.epochs", "1", "--resources.devices", "1"]
@@ -194,7 +195,7 @@ def test_a_refused_training_leaves_the_folder_to_the_corrected_one(
         for cut in ("", whole[:-5]):
             (out / name).write_text(cut)
             assert main([*few, "--train.batch-size", "16"]) == 1
-            assert f"{out / name} must be a whole file of JSON; got {len(cut)} bytes" in capsys.readouterr().err
+            assert f"{out / name} must be a whole file of JSON; got {len(cut):,} bytes" in capsys.readouterr().err
         (out / name).write_text(whole)
 
 
