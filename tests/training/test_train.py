@@ -149,6 +149,7 @@ def test_pmap_trains_as_shard_map_does_and_nothing_compiles_after_the_first_step
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(digits: data.Dataset, tmp_path: Path) -> None:
     split = data.Split(digits.train.images.copy(), digits.train.labels.copy())
     # A split refuses such pixels; these come later.
+    split.images.setflags(write=True)
     split.images[17] = np.nan
     config = dataclasses.replace(CONFIG, inputs=Inputs(), augmentation=Augmentation())
     numbers = np.arange(200, dtype=np.uint8).reshape(200, 1, 1, 1)
