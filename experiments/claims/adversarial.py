@@ -95,7 +95,7 @@ def ways_tables(reports: Reports) -> tuple[Table, Table]:
 def epsilon_figure(reports: Reports) -> "Figure":
     """Accuracy against ε: robust accuracies, and the ε-curves where all have one."""
     from isvs_jax.plotting import accuracy_by_severity
-    from isvs_jax.plotting._axes import new_figure
+    from isvs_jax.plotting.axes import new_figure
 
     first = first_report(reports)
     chance = 1 / first.num_classes
