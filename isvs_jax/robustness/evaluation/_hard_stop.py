@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import check_integer, check_number
-from isvs_jax.robustness.adaptive import DefenceResult, attack_defence
+from isvs_jax.robustness.adaptive import WAYS, DefenceResult, attack_defence
 from isvs_jax.robustness.attacks._checks import Problem, check_epsilon, check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct, logits_of
 from isvs_jax.robustness.attacks._pgd import pgd
@@ -26,7 +26,6 @@ from isvs_jax.robustness.evaluation.hard_stop_rule import (
     judge_doubling,
 )
 from isvs_jax.robustness.text import radius
-from isvs_jax.robustness.ways import WAYS
 
 Attack = Callable[..., jax.Array]
 

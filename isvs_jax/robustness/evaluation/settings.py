@@ -16,7 +16,7 @@ import numpy as np
 from isvs_jax._checks import brief, check_choice, check_integer, check_number
 from isvs_jax.robustness.adaptive import check_gradient_attacks
 from isvs_jax.robustness.attacks._autoattack import ATTACKS, VERSIONS
-from isvs_jax.robustness.attacks._losses import CLASSES_NEEDED
+from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
 from isvs_jax.robustness.attacks._square import check_square_size
 from isvs_jax.robustness.batches import Layout
 from isvs_jax.robustness.corruptions import CORRUPTIONS

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import corrupt, low_resolution
-from isvs_jax.robustness.adaptive import DefenceResult
+from isvs_jax.robustness.adaptive import DefenceResult, masking_warnings
 from isvs_jax.robustness.attacks._autoattack import AutoAttackResult
-from isvs_jax.robustness.attacks._gradient_masking import square_warning
+from isvs_jax.robustness.attacks._ensemble import square_warning
 from isvs_jax.robustness.defences import Defence
 from isvs_jax.robustness.evaluation import (
     Attacks,
@@ -22,7 +22,6 @@ from isvs_jax.robustness.evaluation import (
     attacked,
     evaluate,
 )
-from isvs_jax.robustness.masking import masking_warnings
 from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.resolution import Resolution
 
