@@ -41,7 +41,7 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     Args:
         work: Raises where something is wrong with what it was given.
         prog: The command, such as "python -m isvs_jax.data".
-        again: What is said after "Interrupted.".
+        again: What is said after "Interrupted.", or after the sentence of an interrupt that has one.
 
     Returns:
         0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 after an error of the caller, with one sentence.
@@ -51,8 +51,8 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work()
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. {again}", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\n{str(error) or 'Interrupted.'} {again}", file=sys.stderr)
         return INTERRUPTED
     except ModuleNotFoundError as error:
         print(f"{prog}: {missing(error)}", file=sys.stderr)

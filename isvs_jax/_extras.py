@@ -9,7 +9,6 @@ _EXTRAS = {
     "PIL": ("Pillow", "photo"),
     "matplotlib": ("matplotlib", "plot"),
     "etils": ("etils", "train"),
-    "filelock": ("filelock", "train"),
     "flax": ("flax", "train"),
     "grain": ("grain", "train"),
     "importlib_resources": ("importlib_resources", "train"),
