@@ -1,4 +1,4 @@
-"""How ν, κ and t change a path: the tables and pictures of docs/choosing.md.
+"""How ν, κ and t change a path: the pictures of docs/choosing.md and the tables of docs/notes/choosing.md.
 
     python benchmarks/choosing.py --out docs/images
 

@@ -27,7 +27,6 @@ def start(prog: str, module: str) -> int:
     Returns:
         The exit status; 1 with one sentence where a package of an extra is missing.
     """
-    _write_anything()
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
@@ -47,6 +46,7 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     Returns:
         0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 after an error of the caller, with one sentence.
     """
+    _write_anything()
     # A polite kill ends like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -1,53 +1,46 @@
-"""Compile fast rather than well: for tests with many programs on a handful of tiny images."""
+"""Programs are compiled fast rather than well: the tests are thousands of them, on a handful of tiny images each.
 
-import contextlib
-import importlib
+XLA reads its flags once in a process, when the first device starts, and ends the process where it does not know one.
+They are therefore set before any test, and only those that this version knows; processes that tests start inherit them.
+"""
+
 import os
-from collections.abc import Iterator
-from typing import Any
+import subprocess
+import sys
 
 import jax
-import pytest
 
-# The kernels of before the fusion emitters compute the same and take half the time to compile. XLA's options are no
-# part of JAX's public interface: these are of the versions known here, and with others, programs compile as usual.
-_OPTIONS = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__[:2] == (0, 10) else {}
+# The kernels of before the fusion emitters compile in half the time, and a program in one piece sooner than in many.
+OPTIONS: dict[str, bool | int] = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
-# Holds something while programs that were compiled cheaply may be in JAX's caches.
-_CHEAP: list[bool] = []
-
-
-def used_cheaply() -> bool:
-    """Whether programs were compiled cheaply since the last time of asking."""
-    found = bool(_CHEAP)
-    _CHEAP.clear()
-    return found
+_PROBE = """
+import jax
+for name, value in {options}.items():
+    try:
+        jax.jit(lambda x: x, compiler_options={{name: value}}).lower(0).compile()
+        print("--" + name + "=" + str(value).lower())
+    except jax.errors.JaxRuntimeError:
+        pass
+"""
 
 
-@contextlib.contextmanager
-def cheap_compilation() -> Iterator[None]:
-    """The same programs, into which XLA and LLVM put less effort."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    with pytest.MonkeyPatch.context() as patch:
-        if _OPTIONS:
-            compiler = importlib.import_module("jax._src.compiler")
-            usual = compiler.get_compile_options
-
-            def cheap(*arguments: Any, env_options_overrides: dict[str, Any] | None = None, **options: Any) -> Any:
-                return usual(*arguments, env_options_overrides=_OPTIONS | (env_options_overrides or {}), **options)
-
-            patch.setattr(compiler, "get_compile_options", cheap)
-        _CHEAP.append(True)
-        jax.config.update("jax_disable_most_optimizations", True)
-        try:
-            yield
-        finally:
-            jax.config.update("jax_disable_most_optimizations", before)
-
-
-def cheap_environment() -> dict[str, str]:
-    """The same for a process that is started with these variables."""
-    flags = " ".join(
-        [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}".lower() for name, value in _OPTIONS.items())]
+def compile_fast() -> None:
+    """Let this process, and those that it starts, put little effort into compiling."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    # Traces of the calls that made an operation, which a tenth of the time of lowering goes into.
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    if "JAX_DISABLE_MOST_OPTIMIZATIONS" in os.environ:
+        return
+    command = [sys.executable, "-c", _PROBE.format(options=OPTIONS)]
+    known = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"JAX_PLATFORMS": "cpu"}
     )
-    return {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "XLA_FLAGS": flags.strip()}
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *known.stdout.split()]).strip()
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
+
+
+def as_usual() -> dict[str, bool | int | str]:
+    """Options of `jax.jit` for what is compared to the bit: other kernels round a product and a sum otherwise."""
+    name = "xla_cpu_use_fusion_emitters"
+    return {name: True} if name in os.environ.get("XLA_FLAGS", "") else {}

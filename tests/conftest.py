@@ -1,4 +1,4 @@
-"""Eight CPU devices for every test, and strictness where a test asks for it."""
+"""Eight CPU devices for every test, fast compilation, and strictness where a test asks for it."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,15 @@ from tests import compilation
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--optimised", action="store_true", help="compile as users do (slower)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("optimised"):
+        compilation.compile_fast()
 
 
 @pytest.fixture
@@ -26,14 +35,5 @@ def x64() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def cheap_compilation() -> Iterator[None]:
-    """Compile fast rather than well, in a whole module."""
-    with compilation.cheap_compilation():
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled_as_asked_for(request: pytest.FixtureRequest) -> None:
-    """What was compiled cheaply for one module is not used by another that did not ask for it."""
-    if "cheap_compilation" not in request.fixturenames and compilation.used_cheaply():
-        jax.clear_caches()
+def cheap_compilation() -> None:
+    """Temporary."""

@@ -1,4 +1,4 @@
-"""The examples run: of the docstrings that no other test runs, and of the pages whose code stands alone."""
+"""Every example of a docstring runs, each module once, and so does the code of the pages whose code stands alone."""
 
 import doctest
 import importlib
@@ -7,38 +7,20 @@ from pathlib import Path
 
 import pytest
 
-import isvs_jax
-
-# The examples show what comes out, not how quickly.
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
-# Run by tests/test_package.py, tests/robustness/test_examples.py and tests/robustness/report/test_examples.py.
-ELSEWHERE = {
-    *(f"isvs_jax.solver.{name}" for name in ("edges", "flow", "regions", "_scale_space", "_smooth")),
-    *(f"isvs_jax.robustness.{name}" for name in ("adaptive", "defences", "masking")),
-    *(f"isvs_jax.robustness.attacks.{name}" for name in ("convergence", "curve", "noise")),
-}
-ROOT = Path(isvs_jax.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def modules_with_examples() -> list[str]:
     """By their text, so that nothing is imported while tests are collected."""
-    files = (file for file in sorted(ROOT.rglob("*.py")) if ">>> " in file.read_text())
-    return [".".join(("isvs_jax", *file.relative_to(ROOT).with_suffix("").parts)) for file in files]
+    files = (file for package in ("isvs_jax", "experiments") for file in sorted((ROOT / package).rglob("*.py")))
+    return [
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for file in files
+        if re.search(r"^\s*>>> ", file.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
 
 
-def test_no_example_is_run_twice_by_mistake():
-    assert set(modules_with_examples()) >= ELSEWHERE
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name in modules_with_examples()
-        if name not in ELSEWHERE and not name.startswith("isvs_jax.robustness.evaluation.")
-    ],
-)
+@pytest.mark.parametrize("name", modules_with_examples())
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(importlib.import_module(name))
@@ -54,7 +36,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
     small = data.coffee()[::8, ::8]
     monkeypatch.setattr(data, "coffee", lambda: small)
-    code = re.findall(r"^```python\n(.*?)^```$", (ROOT.parent / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    code = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
     assert code
     for block in code:
         exec(compile(block, page, "exec"), {})

@@ -1,6 +1,5 @@
 """What a user of the bare package meets: a light import, public names, sentences where an extra is missing."""
 
-import doctest
 import importlib
 import json
 import os
@@ -12,7 +11,6 @@ import pytest
 
 import isvs_jax
 
-CORE = ["edges", "flow", "regions", "_scale_space", "_smooth"]
 SUBPACKAGES = ("augment", "data", "filters", "models", "plotting", "robustness", "training")
 EXTRAS = ("PIL", "flax", "grain", "matplotlib", "optax", "sklearn", "tensorflow_datasets", "tqdm", "tyro")
 HEAVY = (*EXTRAS, "scipy.optimize", "tensorflow", "torch")
@@ -98,11 +96,3 @@ def test_the_package_shows_its_public_names_and_nothing_else():
 def test_every_public_name_is_there_and_documented():
     for name in isvs_jax.__all__:
         assert getattr(isvs_jax, name).__doc__, name
-
-
-@pytest.mark.parametrize("name", CORE)
-def test_examples_of_the_docstrings_run(name):
-    module = importlib.import_module(f"isvs_jax.solver.{name}")
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0

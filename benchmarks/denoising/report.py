@@ -1,4 +1,4 @@
-"""The tables of docs/denoising.md and its picture."""
+"""The tables of docs/denoising.md and docs/notes/denoising.md, and the picture."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """From the JSON of pytest-benchmark to results as JSON, a section of Markdown, and a picture of the growth.
 
     python -m benchmarks.peers.report --from results/bench/rounds.json --out results/bench
-    python -m benchmarks.peers.report --from results/bench/rounds.json --out results/bench --docs docs/performance.md
+    python -m benchmarks.peers.report --from results/bench/rounds.json --out results/bench --docs docs/notes/peers.md
 
 With --docs the section goes into that page, in place of the one that is there or at its end, and the picture to images/
 beside it.

@@ -85,7 +85,7 @@ def run(claim: Methods) -> Section:
             *(
                 (
                     f"Behind a defence (a name with @) robust accuracy is the worst case over its ways of attack; "
-                    f"else of {', '.join(first.settings['attacks'])}.",
+                    f"else of {', '.join(first.settings['attacks']['names'])}.",
                 )
                 if first.attacks
                 else ()

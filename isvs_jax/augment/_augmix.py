@@ -1,13 +1,24 @@
-"""AugMix on the device: chains of simple operations, mixed with one another and with the image."""
+"""AugMix on the device: chains of simple operations, mixed with one another and with the image.
+
+The operations work on grey levels, the integers 0 to 255, as those of Pillow do. An operation is one look-up followed
+by one bilinear sampling, of which one does nothing, so that a choice among nine costs one of each.
+"""
 
 from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from isvs_jax.augment._augmix_operations import OPERATIONS, TOP_LEVEL, apply_operation
+from isvs_jax._checks import as_image, check_integer, check_keys, check_number
 
+TABLES = ("autocontrast", "equalize", "posterize", "solarize")
+MAPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+OPERATIONS = TABLES + MAPS
+
+_LEVELS = 256
+_TOP_LEVEL = 10
 # A chain of random depth has 1 to 3 operations.
 _DEEPEST = 3
 # Levels are drawn from here to the severity.
@@ -19,15 +30,15 @@ class AugMixConfig:
     """The parameters of AugMix.
 
     Attributes:
-        severity: Strength of the operations, in [1, 10].
-        width: Number of chains, ≥ 1.
-        depth: Operations of a chain, ≥ 1; -1 draws 1, 2 or 3 for each chain.
-        alpha: Of the Dirichlet distribution of the chains' weights and of the Beta(alpha, alpha) of the share that the
-            chains have beside the image, > 0.
+        severity: The strength of the operations, in [1, 10].
+        width: The number of chains, ≥ 1.
+        depth: The number of operations in a chain, ≥ 1; -1 draws 1, 2 or 3 for each chain.
+        alpha: The parameter > 0 of the Dirichlet distribution of the chains' weights and of the Beta distribution of
+            the share that the chains have beside the image.
 
     Raises:
-        TypeError: `width` or `depth` is not an integer.
-        ValueError: A value that cannot be.
+        TypeError: `width` or `depth` is no integer, `severity` or `alpha` no number.
+        ValueError: A value is out of its range.
     """
 
     severity: float = 3
@@ -36,30 +47,25 @@ class AugMixConfig:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} is {value!r}; it may be an integer.")
-        if not 1 <= self.severity <= TOP_LEVEL:
-            raise ValueError(f"severity is {self.severity}; it may be in [1, {TOP_LEVEL}].")
-        if self.width < 1:
-            raise ValueError(f"width is {self.width}; it may be 1 chain or more.")
-        if self.depth < 1 and self.depth != -1:
-            raise ValueError(f"depth is {self.depth}; it may be 1 or more, or -1 for 1 to {_DEEPEST} at random.")
-        if not 0 < self.alpha < float("inf"):
-            raise ValueError(f"alpha is {self.alpha}; it may be finite and > 0.")
+        check_number("severity", self.severity, "[1, 10]")
+        check_integer("width", self.width)
+        if self.depth != -1:
+            check_integer("depth", self.depth)
+        check_number("alpha", self.alpha, "(0, inf)")
 
 
 def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConfig()) -> jax.Array:
-    """A random mixture of every image with augmented versions of it.
+    """Mix every image with randomly augmented versions of it.
 
-    (1 − m)·x + m·Σᵢ wᵢ·chainᵢ(x), with w from Dirichlet(alpha, ..., alpha), m from Beta(alpha, alpha) and chains of
-    random operations: autocontrast, equalize, posterize, rotate, solarize, shear and translate along x and y. None of
-    them is one of the corruptions that robustness is measured with. The operations are those of Pillow, on images
-    rounded to grey levels.
+    The result is (1 − m)·x + m·Σᵢ wᵢ·chainᵢ(x), with w from Dirichlet(alpha, ..., alpha), m from Beta(alpha, alpha) and
+    chains of random operations: autocontrast, equalize, posterize, rotate, solarize, shear and translate along x and y.
+    None of them is one of the corruptions that robustness is measured with. The operations are those of Pillow, on
+    images rounded to grey levels.
+
+    All is drawn for each example: an image's mixture depends on its own key and pixels alone, not on its batch.
 
     Args:
-        keys: A PRNG key for each example, [B]; what becomes of an image depends on its key and on it alone.
+        keys: A PRNG key for each example, [B].
         images: float [B, H, W, C] in [0, 1].
         config: The parameters (static).
 
@@ -67,6 +73,7 @@ def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConf
         Images of the same shape and dtype, in [0, 1]. No gradient passes through the chains.
 
     Raises:
+        TypeError: `keys` holds no PRNG keys, or `images` is not of a floating dtype.
         ValueError: The shapes do not fit.
 
     Example:
@@ -79,10 +86,10 @@ def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConf
         Hendrycks, Mu, Cubuk, Zoph, Gilmer, Lakshminarayanan, "AugMix: a simple data processing method to improve
         robustness and uncertainty", ICLR 2020.
     """
+    images = as_image(images, "images")
     if images.ndim != 4:
-        raise ValueError(f"images has shape {images.shape}; it may be [B, H, W, C].")
-    if keys.shape != images.shape[:1]:
-        raise ValueError(f"keys has shape {keys.shape}; it may be {images.shape[:1]}, a key for each example.")
+        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
+    check_keys("keys", keys, len(images))
     return jax.vmap(partial(_mix, config=config))(keys, images)
 
 
@@ -117,3 +124,130 @@ def _chain(numbers: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Ar
 
     steps = numbers[1:].reshape(-1, 3)
     return jax.lax.scan(step, image, (steps, jnp.arange(len(steps))))[0]
+
+
+def apply_operation(image: jax.Array, operation: jax.Array, level: jax.Array, sign: jax.Array) -> jax.Array:
+    """Apply an operation to grey levels.
+
+    Args:
+        image: Grey levels, float32 [H, W, C] holding integers 0 to 255.
+        operation: The number of the operation in `OPERATIONS`; may be traced.
+        level: The strength in (0, 10]; autocontrast and equalize have none.
+        sign: The direction of a rotation, a shear or a translation, 1 or -1.
+
+    Returns:
+        Grey levels of the same shape.
+    """
+    is_table = operation < len(TABLES)
+    pixels = image.astype(jnp.int32)
+    counts = jax.vmap(_histogram, in_axes=-1)(pixels)
+    identity = jnp.broadcast_to(jnp.arange(_LEVELS), counts.shape)
+    candidates = jnp.stack(
+        [
+            jax.vmap(autocontrast_table)(counts),
+            jax.vmap(equalize_table)(counts),
+            jnp.broadcast_to(posterize_table(4 - _whole(level, 4)), counts.shape),
+            jnp.broadcast_to(solarize_table(_LEVELS - _whole(level, _LEVELS)), counts.shape),
+        ]
+    )
+    table = jnp.where(is_table, candidates[jnp.minimum(operation, len(TABLES) - 1)], identity)
+    looked_up = jax.vmap(lambda entries, plane: entries[plane], in_axes=(0, -1), out_axes=-1)(table, pixels)
+    matrices = affine_maps(level, sign, image.shape[0], image.shape[1])
+    matrix = jnp.where(
+        is_table, jnp.eye(2, 3, dtype=jnp.float32), matrices[jnp.clip(operation - len(TABLES), 0, len(MAPS) - 1)]
+    )
+    return sample(looked_up.astype(jnp.float32), matrix)
+
+
+def _whole(level: jax.Array, top: float) -> jax.Array:
+    """The whole part of the strength that a level stands for, `top` at level 10."""
+    return jnp.floor(level * top / _TOP_LEVEL).astype(jnp.int32)
+
+
+def _histogram(plane: jax.Array) -> jax.Array:
+    # From the pixels, so that under shard_map the counts vary over the mesh as they do.
+    empty = jnp.zeros(_LEVELS, jnp.int32) + 0 * plane.ravel()[0]
+    return empty.at[plane.ravel()].add(1)
+
+
+def autocontrast_table(counts: jax.Array) -> jax.Array:
+    """Stretch the grey levels that occur to 0..255; the table is int32 [256], as are the counts."""
+    levels, occurs = jnp.arange(_LEVELS), counts > 0
+    low = jnp.min(jnp.where(occurs, levels, _LEVELS - 1))
+    high = jnp.max(jnp.where(occurs, levels, 0))
+    stretched = (levels - low) * 255 // jnp.maximum(high - low, 1)
+    return jnp.where(high > low, jnp.clip(stretched, 0, 255), levels)
+
+
+def equalize_table(counts: jax.Array) -> jax.Array:
+    """Make the distribution of grey levels as even as a table can, with Pillow's rounding."""
+    levels = jnp.arange(_LEVELS)
+    last = counts[jnp.max(jnp.where(counts > 0, levels, 0))]
+    step = (counts.sum() - last) // 255
+    below = jnp.cumsum(counts) - counts
+    even = jnp.clip((step // 2 + below) // jnp.maximum(step, 1), 0, 255)
+    # One grey level, or so few pixels that the step is 0: as it was.
+    return jnp.where(step > 0, even, levels)
+
+
+def posterize_table(bits: jax.Array) -> jax.Array:
+    """Keep the `bits` highest of the eight bits."""
+    kept = 255 - (jnp.left_shift(1, 8 - bits) - 1)
+    return jnp.bitwise_and(jnp.arange(_LEVELS), kept)
+
+
+def solarize_table(threshold: jax.Array) -> jax.Array:
+    """Invert grey levels from `threshold` on."""
+    levels = jnp.arange(_LEVELS)
+    return jnp.where(levels < threshold, levels, 255 - levels)
+
+
+def affine_maps(level: jax.Array, sign: jax.Array, height: int, width: int) -> jax.Array:
+    """Compute the maps of `MAPS` as matrices [5, 2, 3] from (x, y, 1) of the result to (x, y) of the source.
+
+    Coordinates are those of Pillow: x to the right, y down, the centre of the first pixel at (½, ½).
+    """
+
+    def steps(top: float) -> jax.Array:
+        return sign * _whole(level, top).astype(sign.dtype)
+
+    angle = jnp.deg2rad(steps(30))
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    centre_x, centre_y = width / 2, height / 2
+    shear = sign * level * 0.3 / _TOP_LEVEL
+    across, down = steps(width / 3), steps(height / 3)
+    zero, one = jnp.zeros_like(shear), jnp.ones_like(shear)
+    rows = [
+        [cosine, -sine, centre_x - cosine * centre_x + sine * centre_y],
+        [sine, cosine, centre_y - sine * centre_x - cosine * centre_y],
+        [one, shear, zero],
+        [zero, one, zero],
+        [one, zero, zero],
+        [shear, one, zero],
+        [one, zero, across],
+        [zero, one, zero],
+        [one, zero, zero],
+        [zero, one, down],
+    ]
+    return jnp.stack([jnp.stack(row) for row in rows]).reshape(len(MAPS), 2, 3)
+
+
+def sample(image: jax.Array, matrix: jax.Array) -> jax.Array:
+    """Sample grey levels [H, W, C] bilinearly under an affine map; what comes from outside is 0, as in Pillow."""
+    height, width = image.shape[:2]
+    x = jnp.asarray(np.arange(width)[None, :] + 0.5, jnp.float32)
+    y = jnp.asarray(np.arange(height)[:, None] + 0.5, jnp.float32)
+    source_x = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
+    source_y = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]
+    inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
+    left, top = jnp.floor(source_x - 0.5), jnp.floor(source_y - 0.5)
+    along, down = (source_x - 0.5 - left)[..., None], (source_y - 0.5 - top)[..., None]
+
+    def at(row: jax.Array, column: jax.Array) -> jax.Array:
+        row, column = jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)
+        return image[row.astype(jnp.int32), column.astype(jnp.int32)]
+
+    upper = at(top, left) * (1 - along) + at(top, left + 1) * along
+    lower = at(top + 1, left) * (1 - along) + at(top + 1, left + 1) * along
+    value = jnp.floor(upper * (1 - down) + lower * down)
+    return jnp.where(inside[..., None], value, 0)

@@ -1,4 +1,4 @@
-"""Augmentation of a batch on the device: crops, mirror images, contrast, Gaussian noise; a key for each example."""
+"""Crops, mirror images, lower contrast and Gaussian noise on the device, with a key for each example."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,22 +6,25 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from isvs_jax._checks import as_image, check_integer, check_keys, check_number
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """What is done to the images of a batch, each example for itself.
 
     Attributes:
-        crop: The image is shifted by up to so many pixels in each direction, its border repeated; 0 for none.
-        flip: Whether half of the images are mirrored left to right. Only where a mirror image keeps its class. None
-            leaves it to what the data set says where that is known, else none are.
-        contrast: The contrast is lowered to a share uniform in [1 − contrast, 1], about each channel's mean; in [0, 1),
-            0 for none.
-        noise: Gaussian noise whose standard deviation is uniform in [0, noise], on the scale of [0, 1]; 0 for none.
+        crop: The most pixels by which an image is shifted in each direction, its border repeated; 0 for no shift.
+        flip: Whether half of the images are mirrored left to right, which suits data whose mirror images keep their
+            class. None follows the data set in a training, and mirrors nothing elsewhere.
+        contrast: The most by which contrast is lowered, in [0, 1): its share is uniform in [1 − contrast, 1], about the
+            mean of each channel; 0 keeps it.
+        noise: The largest standard deviation of Gaussian noise, on the scale of [0, 1]; that of each image is uniform
+            in [0, noise]; 0 for no noise.
 
     Raises:
-        TypeError: `crop` is not an integer.
-        ValueError: A value that cannot be.
+        TypeError: `crop` is no integer, `contrast` or `noise` no number.
+        ValueError: A value is out of its range.
     """
 
     crop: int = 0
@@ -30,45 +33,43 @@ class Augmentation:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.crop, bool) or not isinstance(self.crop, int):
-            raise TypeError(f"crop is {self.crop!r}; it may be 0 or a positive number of pixels.")
-        if self.crop < 0:
-            raise ValueError(f"crop is {self.crop}; it may be 0 or a positive number of pixels.")
-        if not 0 <= self.contrast < 1:
-            raise ValueError(f"contrast is {self.contrast}; it may be in [0, 1).")
-        if not 0 <= self.noise < float("inf"):
-            raise ValueError(f"noise is {self.noise}; it may be a finite standard deviation ≥ 0.")
+        check_integer("crop", self.crop, 0)
+        check_number("contrast", self.contrast, "[0, 1)")
+        check_number("noise", self.noise, "[0, inf)", unit="standard deviation")
 
 
 def augment(keys: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
-    """A batch with its augmentation.
+    """Shift, mirror, lower the contrast of, and add noise to the images of a batch.
 
-    What becomes of an example depends on its key and its images alone, so how a batch is divided among devices changes
-    nothing. The K versions of an example are shifted, mirrored and lowered in contrast as one; noise is drawn for each.
-    Noise comes last, and is the only part after which values are cut off at 0 and 1, as a camera does.
+    All is drawn for each example: what becomes of it depends on its own key and images alone, so how a batch is divided
+    among devices changes nothing. The K versions of an example are shifted, mirrored and lowered in contrast as one;
+    noise is drawn for each version. Noise comes last, and is the only part after which values are clipped to [0, 1], as
+    a camera does.
 
     Args:
         keys: A PRNG key for each example, [B].
-        images: float [B, K, H, W, C] in [0, 1].
-        augmentation: What to do (static).
+        images: float [B, H, W, C] in [0, 1], or [B, K, H, W, C] with K versions of each example.
+        augmentation: What is done (static).
 
     Returns:
         Images of the same shape and dtype.
 
     Raises:
+        TypeError: `keys` holds no PRNG keys, or `images` is not of a floating dtype.
         ValueError: The shapes do not fit.
 
     Example:
-        >>> images = jnp.full((4, 1, 8, 8, 1), 0.5)
+        >>> images = jnp.full((4, 8, 8, 1), 0.5)
         >>> keys = jax.random.split(jax.random.key(0), 4)
         >>> bool((augment(keys, images, Augmentation(crop=2, flip=True)) == 0.5).all())
         True
     """
-    if images.ndim != 5:
-        raise ValueError(f"images has shape {images.shape}; it may be [B, K, H, W, C].")
-    if keys.shape != images.shape[:1]:
-        raise ValueError(f"keys has shape {keys.shape}; it may be {images.shape[:1]}, a key for each example.")
-    return jax.vmap(partial(_augment_example, augmentation=augmentation))(keys, images)
+    images = as_image(images, "images")
+    if images.ndim not in (4, 5):
+        raise ValueError(f"images must be [B, H, W, C] or [B, K, H, W, C]; got shape {images.shape}.")
+    check_keys("keys", keys, len(images))
+    versions = images if images.ndim == 5 else images[:, None]
+    return jax.vmap(partial(_augment_example, augmentation=augmentation))(keys, versions).reshape(images.shape)
 
 
 def _augment_example(key: jax.Array, versions: jax.Array, augmentation: Augmentation) -> jax.Array:
@@ -90,7 +91,7 @@ def _augment_example(key: jax.Array, versions: jax.Array, augmentation: Augmenta
 
 
 def _shifted(key: jax.Array, versions: jax.Array, reach: int) -> jax.Array:
-    """One window for all versions, of the images with their border repeated."""
+    """Take one window for all versions out of the images with their border repeated."""
     wide = jnp.pad(versions, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
     row, column = jax.random.randint(key, (2,), 0, 2 * reach + 1)
     return jax.lax.dynamic_slice(wide, (0, row, column, 0), versions.shape)

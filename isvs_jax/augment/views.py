@@ -1,16 +1,24 @@
 """Views: the smoothed versions that an image can be shown in, of the path or of a filter it is compared with."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, cast, get_args
 
 import jax
 import jax.numpy as jnp
 
 from isvs_jax import SplitLBI, piecewise_constant, scale_space
+from isvs_jax._checks import as_image, check_choice, check_number
 from isvs_jax.filters.matching import FILTERS
 
 Kind = Literal["dense", "sparse", "blur", "lowpass", "rof"]
-_FORM = "'KIND:STRENGTH', such as 'dense:4', with a KIND of " + ", ".join(get_args(Kind))
+# Where the strength of each kind lies, and what it counts.
+_STRENGTHS = {
+    "dense": ("[0, inf)", "time"),
+    "sparse": ("[0, inf)", "time"),
+    "blur": ("[0, inf)", "number of pixels"),
+    "lowpass": ("(0, 1]", "share of the Nyquist frequency"),
+    "rof": ("(0, inf)", "weight"),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -21,10 +29,11 @@ class View:
         strength: For "dense" and "sparse" a time of the path, ≥ 0. For "blur" the standard deviation of a Gaussian in
             pixels, ≥ 0. For "lowpass" the cut-off as a share of the Nyquist frequency, in (0, 1]. For "rof" the weight
             of the total variation, > 0.
-        kind: "dense" or "sparse" image of the path, "blur" (`gaussian_blur`), "lowpass" (`low_pass`) or "rof".
+        kind: The "dense" or "sparse" image of the path, "blur" (`gaussian_blur`), "lowpass" (`low_pass`) or "rof".
 
     Raises:
-        ValueError: A kind or a strength that cannot be.
+        TypeError: `strength` is no number.
+        ValueError: `kind` is unknown, or `strength` is out of its range.
 
     Example:
         >>> View.parse("sparse:8")
@@ -37,37 +46,32 @@ class View:
     kind: Kind = "dense"
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind is {self.kind!r}; it may be one of {', '.join(map(repr, get_args(Kind)))}.")
-        if isinstance(self.strength, bool) or not isinstance(self.strength, (int, float)):
-            raise TypeError(f"strength is {self.strength!r}; it may be a number.")
-        if self.kind == "lowpass":
-            fits, range_ = 0 < self.strength <= 1, "a share of the Nyquist frequency in (0, 1]"
-        elif self.kind == "rof":
-            fits, range_ = 0 < self.strength < float("inf"), "a finite weight > 0"
-        else:
-            what = "time" if self.is_path else "number of pixels"
-            fits, range_ = 0 <= self.strength < float("inf"), f"a finite {what} ≥ 0"
-        if not fits:
-            raise ValueError(f"strength of kind {self.kind!r} is {self.strength}; it may be {range_}.")
+        check_choice("kind", self.kind, get_args(Kind))
+        interval, unit = _STRENGTHS[self.kind]
+        check_number(f"strength of kind {self.kind!r}", self.strength, interval, unit=unit)
 
     @property
     def is_path(self) -> bool:
-        """Whether the view belongs to the inverse scale space path."""
+        """Whether the view belongs to the path."""
         return self.kind in ("dense", "sparse")
 
     @classmethod
     def parse(cls, text: str) -> "View":
-        """A view from "KIND:STRENGTH"; the inverse of `str`."""
+        """Read a view from "KIND:STRENGTH"; the inverse of `str`.
+
+        Raises:
+            ValueError: The text has another form, or its kind or strength is not one of a view.
+        """
         kind, _, strength = text.partition(":")
         try:
-            number = float(strength)
-        except ValueError:
-            raise ValueError(f"view is {text!r}; it may be {_FORM}.") from None
-        try:
-            return cls(number, kind)  # type: ignore[arg-type]
+            return cls(float(strength), cast(Kind, kind))
         except ValueError as error:
-            raise ValueError(f"view is {text!r}; it may be {_FORM}: {error}") from error
+            # What float says of a text is no sentence.
+            hint = f" {error}" if str(error).endswith(".") else ""
+            raise ValueError(
+                f"view must be KIND:STRENGTH, such as dense:4, with a KIND of {', '.join(get_args(Kind))}; "
+                f"got {text!r}.{hint}"
+            ) from None
 
     def __str__(self) -> str:
         short = f"{self.strength:g}"
@@ -75,19 +79,21 @@ class View:
 
 
 def show_views(images: jax.Array, views: tuple[View, ...], solver: SplitLBI = SplitLBI()) -> jax.Array:
-    """Every image in each of the views.
+    """Show every image in each of the views.
 
-    All views of the path come from one call of `scale_space`: a path is followed once, to the latest time.
+    Each image is smoothed for itself, so a batch gives what its images give one by one. All views of the path come from
+    one call of `scale_space`: a path is followed once, to the latest time.
 
     Args:
         images: float [B, H, W, C] in [0, 1], may be traced.
-        views: V views (static), in any order; a time may be there twice, dense and sparse.
+        views: The V views (static), in any order; a time may occur twice, dense and sparse.
         solver: The flow.
 
     Returns:
-        [V, B, H, W, C], the dtype of `images`.
+        Images [V, B, H, W, C] with the dtype of `images`.
 
     Raises:
+        TypeError: `images` is not of a floating dtype.
         ValueError: `views` is empty, or `images` is not [B, H, W, C].
 
     Example:
@@ -96,9 +102,10 @@ def show_views(images: jax.Array, views: tuple[View, ...], solver: SplitLBI = Sp
         (3, 2, 8, 8, 1)
     """
     if not views:
-        raise ValueError("views is empty; it may hold one view or more.")
+        raise ValueError("views must hold at least one view; got none.")
+    images = as_image(images, "images")
     if images.ndim != 4:
-        raise ValueError(f"images has shape {images.shape}; it may be [B, H, W, C].")
+        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
     path_views = _path_views(images, tuple(view for view in views if view.is_path), solver)
     return jnp.stack(
         [path_views[view] if view.is_path else FILTERS[view.kind](images, view.strength) for view in views]

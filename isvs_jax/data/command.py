@@ -1,17 +1,18 @@
 """`python -m isvs_jax.data`: data sets from the command line."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from isvs_jax.data._load import load
-from isvs_jax.data._prepare import prepare as make_prepared
-from isvs_jax.data.dataset import Dataset, Split, digest
+from isvs_jax._command import exit_status
+from isvs_jax.data.dataset import Dataset, digest
 from isvs_jax.data.prepared import load_prepared
+from isvs_jax.data.specification import load
+from isvs_jax.data.specification import prepare as make_prepared
 
+_PROG = "python -m isvs_jax.data"
 # Class names that are shown.
 _NAMES = 12
 
@@ -25,21 +26,14 @@ _DESCRIPTION = """Data sets for training, as arrays on disk that are mapped into
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 1 with a sentence on stderr where it cannot be done."""
-    try:
+    """Run the command; its exit status."""
+
+    def work() -> None:
         tyro.extras.subcommand_cli_from_dict(
-            {"prepare": prepare, "describe": describe},
-            args=arguments,
-            prog="python -m isvs_jax.data",
-            description=_DESCRIPTION,
+            {"prepare": prepare, "describe": describe}, args=arguments, prog=_PROG, description=_DESCRIPTION
         )
-    except KeyboardInterrupt:
-        print("\nInterrupted: the same command goes on from where it was.", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"python -m isvs_jax.data: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(work, _PROG)
 
 
 def prepare(
@@ -59,13 +53,13 @@ def prepare(
 
     Args:
         spec: "digits", "tfds:NAME" such as tfds:cifar10, or a folder with a folder of images for each class.
-        out: The folder to write; a disk with room for height × width × channels bytes an image.
+        out: The folder to write, on a disk with room for height × width × channels bytes an image.
         image_size: Height and width to which the central squares are resized. Needed where the images differ in size;
             by default 32 for the digits, and the images' own where all have one.
-        data_dir: Where TFDS keeps its data sets; by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
+        data_dir: The folder in which TFDS keeps its data sets; by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
         mirror: Whether training may show images mirrored; by default no for digits and writing, yes for others.
-        seed: Of the split, where the data set has no test images of its own.
-        workers: Threads that read and resize; by default one for each processor.
+        seed: The seed of the split, where the data set has no test images of its own.
+        workers: The number of threads that read and resize; by default one for each processor.
         progress: Whether to show progress bars.
     """
     folder = make_prepared(
@@ -86,7 +80,7 @@ def describe(spec: Spec, data_dir: Path | None = None, image_size: int | None = 
 
     Args:
         spec: "digits", "tfds:NAME", "prepared:FOLDER", or a folder with a folder of images for each class.
-        data_dir: Where TFDS keeps its data sets.
+        data_dir: The folder in which TFDS keeps its data sets.
         image_size: Height and width to which the central squares are resized.
         progress: Whether to show progress bars.
     """
@@ -106,9 +100,6 @@ def _described(title: str, dataset: Dataset, *, with_digest: bool) -> str:
         f"  mirrored in training: {'yes' if dataset.mirror else 'no'}",
     ]
     if with_digest:
-        lines += [f"  sha256 of the {name} images: {digest(split)}" for name, split in _splits(dataset)]
+        splits = {"training": dataset.train, "test": dataset.test}
+        lines += [f"  sha256 of the {name} images: {digest(split)}" for name, split in splits.items()]
     return "\n".join(lines)
-
-
-def _splits(dataset: Dataset) -> tuple[tuple[str, Split], tuple[str, Split]]:
-    return ("training", dataset.train), ("test", dataset.test)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from isvs_jax._checks import check_integer, check_number
 from isvs_jax._progress import progress_bar
 
 # Bytes that are looked at together.
@@ -16,12 +17,13 @@ class Split:
     """Images with their labels.
 
     Attributes:
-        images: [N, H, W, C], uint8 in 0..255 or float32 in [0, 1]; C is 1 (grey) or 3 (colour).
-        labels: int32 [N], indices into the class names.
-        sha256: What `digest` finds, where it is known already, as of a prepared set; None otherwise.
+        images: Images [N, H, W, C], uint8 in 0..255 or float32 in [0, 1]; C is 1 (grey) or 3 (colour). The values of
+            an array that is mapped from a file are not looked at.
+        labels: Labels int32 [N], indices into the class names.
+        sha256: The result of `digest` where it is known already, as for a prepared set; None otherwise.
 
     Raises:
-        ValueError: Shapes, dtypes or values cannot be those of labelled images.
+        ValueError: Shapes, dtypes or values are not those of labelled images.
 
     Example:
         >>> split = Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1], np.int32))
@@ -35,13 +37,17 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[-1] not in (1, 3):
-            raise ValueError(f"images has shape {self.images.shape}; it may be [N, H, W, 1] or [N, H, W, 3].")
+            raise ValueError(f"images must be [N, H, W, 1] or [N, H, W, 3]; got shape {self.images.shape}.")
         if self.images.dtype not in (np.uint8, np.float32):
-            raise ValueError(f"images has dtype {self.images.dtype}; it may be uint8 or float32.")
+            raise ValueError(f"images must be uint8 or float32; got dtype {self.images.dtype}.")
+        if self.images.dtype == np.float32 and self.images.size and not isinstance(self.images, np.memmap):
+            low, high = self.images.min(), self.images.max()
+            if not (low >= 0 and high <= 1):
+                raise ValueError(f"images of float32 must be finite and in [0, 1]; got values from {low} to {high}.")
         if self.labels.shape != self.images.shape[:1] or self.labels.dtype != np.int32:
             raise ValueError(
-                f"labels has shape {self.labels.shape} and dtype {self.labels.dtype}; "
-                f"it may be int32 with shape {self.images.shape[:1]}."
+                f"labels must be int32 of shape {self.images.shape[:1]}; got {self.labels.dtype} of shape "
+                f"{self.labels.shape}."
             )
         for array in (self.images, self.labels):
             array.setflags(write=False)
@@ -56,10 +62,10 @@ class Dataset:
 
     Attributes:
         name: A short name, fit for a folder.
-        source: Where it came from and what was done to it, one line.
-        class_names: One name a class, in the order of the labels.
-        train: What a model may learn from.
-        test: What it is tested on.
+        source: Where it came from and what was done to it, in one line.
+        class_names: The names of the classes, in the order of the labels.
+        train: The images that a model may learn from.
+        test: The images that it is tested on.
         mirror: Whether an image and its mirror image belong to the same class (a photograph: yes; a digit: no).
     """
 
@@ -73,44 +79,49 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
             raise ValueError(
-                f"train images have shape {self.train.images.shape[1:]} and test images "
-                f"{self.test.images.shape[1:]}; both may have the same."
+                f"test must hold images of the shape of train, {self.train.images.shape[1:]}; got "
+                f"{self.test.images.shape[1:]}."
             )
         for name, split in (("train", self.train), ("test", self.test)):
             if not len(split):
-                raise ValueError(f"{name} holds no images; it may hold one or more.")
+                raise ValueError(f"{name} must hold one image or more; got none.")
             low, high = int(split.labels.min()), int(split.labels.max())
             if low < 0 or high >= self.num_classes:
                 raise ValueError(
-                    f"{name} labels go from {low} to {high}; they may go from 0 to {self.num_classes - 1}."
+                    f"{name} must have labels from 0 to {self.num_classes - 1}; got labels from {low} to {high}."
                 )
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of every image."""
+        """The height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
 
 def as_float(images: np.ndarray) -> np.ndarray:
-    """Images as float32 in [0, 1]; uint8 is divided by 255.
+    """Scale images to float32 in [0, 1] by their dtype: uint8 is divided by 255, uint16 by 65535, floats are kept.
+
+    Raises:
+        TypeError: The dtype is another one.
 
     Example:
         >>> as_float(np.array([0, 255], np.uint8)).tolist()
         [0.0, 1.0]
     """
-    if images.dtype == np.uint8:
-        return images.astype(np.float32) / np.float32(255)
+    if images.dtype in (np.uint8, np.uint16):
+        return images.astype(np.float32) / np.float32(np.iinfo(images.dtype).max)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(f"images must be uint8, uint16 or of a floating dtype; got dtype {images.dtype}.")
     return images.astype(np.float32, copy=False)
 
 
 def digest(split: Split, *, progress: bool = False) -> str:
-    """The SHA-256 of the images of a split with their shape and dtype; read piece by piece where it is not known.
+    """Compute the SHA-256 of the images of a split with their shape and dtype, piece by piece where it is not known.
 
     Example:
         >>> digest(Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1], np.int32)))[:8]
@@ -127,26 +138,27 @@ def digest(split: Split, *, progress: bool = False) -> str:
 
 
 def take(split: Split, indices: np.ndarray) -> Split:
-    """The images at the given indices, in their order; in memory, also where the split is mapped from a file."""
+    """Take the images at the given indices, in their order, into memory."""
     return Split(split.images[indices], split.labels[indices])
 
 
 def limited(split: Split, limit: int | None, seed: int) -> Split:
-    """At most `limit` images, drawn without replacement and kept in their order; None keeps all."""
+    """Draw at most `limit` images without replacement, kept in their order; None keeps all."""
     if limit is None or limit >= len(split):
         return split
     return take(split, drawn_indices(len(split), limit, seed))
 
 
-def drawn_indices(length: int, limit: int, seed: int) -> np.ndarray:
-    """`limit` of `length` indices, drawn without replacement, increasing."""
-    if limit < 1:
-        raise ValueError(f"limit is {limit}; it may be None or a positive integer.")
+def drawn_indices(length: int, limit: int | None, seed: int) -> np.ndarray:
+    """Draw at most `limit` of `length` indices without replacement, increasing; None gives all."""
+    if limit is None or limit >= length:
+        return np.arange(length)
+    check_integer("limit", limit)
     return np.sort(np.random.default_rng(seed).permutation(length)[:limit])
 
 
 def stratified_indices(labels: np.ndarray, test_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of a training and a test part that hold every class in equal proportion.
+    """Draw the indices of a training and a test part that hold every class in equal proportion.
 
     Raises:
         ValueError: A class has fewer than two images.
@@ -157,7 +169,7 @@ def stratified_indices(labels: np.ndarray, test_fraction: float, seed: int) -> t
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
             raise ValueError(
-                f"class {label} has {len(members)} image; a split into train and test takes two or more of each class."
+                f"class {label} must have two images or more, to train and to test on; got {len(members)}."
             )
         held = min(max(1, round(test_fraction * len(members))), len(members) - 1)
         test.append(members[:held])
@@ -166,20 +178,19 @@ def stratified_indices(labels: np.ndarray, test_fraction: float, seed: int) -> t
 
 
 def holdout(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> Dataset:
-    """The data set with its test split put aside: a stratified part of the training split stands in for it.
+    """Put the test split aside: a stratified part of the training split stands in for it.
 
     Choose settings on this, so that the test images stay unseen until the settings are fixed.
 
     Args:
         dataset: Any data set.
-        fraction: Share of the training images that are held out, in (0, 1).
-        seed: Of the draw.
+        fraction: The share of the training images that are held out, in (0, 1).
+        seed: The seed of the draw.
 
     Returns:
         A data set whose `test` are held-out training images.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction is {fraction}; it may be between 0 and 1.")
+    check_number("fraction", fraction, "(0, 1)")
     train, held = stratified_indices(dataset.train.labels, fraction, seed)
     return replace(
         dataset,

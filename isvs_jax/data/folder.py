@@ -1,121 +1,63 @@
-"""A folder of images in class folders."""
+"""Folders of images in class folders."""
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from isvs_jax._progress import progress_bar
-from isvs_jax.data._image_files import KEPT, RESIZED, SUFFIXES, checked_size, image_shape, read_image, stacked
-from isvs_jax.data.dataset import Dataset, Split, drawn_indices, stratified_indices
-from isvs_jax.data.source import Part, Source
+from isvs_jax.data.dataset import stratified_indices
+from isvs_jax.data.image_files import SUFFIXES, as_levels, image_shape, read_image
+from isvs_jax.data.source import TEST_FRACTION, Part, Shape, Source
 
-TEST_FRACTION = 0.2
-DEFAULT_SIZE = 32
 # Files that one call looks at.
 _PIECE = 256
+# The names of folders that are parts of a split, in any case; of those to test on, the first that is there.
+_TRAIN = "train"
+_HELD = ("test", "val", "valid", "validation")
 
 _LAYOUT = (
-    "Put the images of each class into a folder of its own, as in {path}/cat/1.jpg and "
-    "{path}/dog/2.jpg, or with a split, {path}/train/cat/1.jpg and {path}/test/cat/2.jpg."
+    "Put the images of each class into a folder of its own, as in {path}/cat/1.jpg and {path}/dog/2.jpg, or with a "
+    "split, {path}/train/cat/1.jpg and {path}/test/cat/2.jpg."
 )
 
-# A class name with the files of its images.
+# A class name with the files of its images; files with their labels.
 _Listing = dict[str, list[Path]]
+_Labelled = list[tuple[Path, int]]
 
 
-def load_folder(
-    path: str | os.PathLike[str],
-    *,
-    image_size: int | None = None,
-    limit_train: int | None = None,
-    limit_test: int | None = None,
-    seed: int = 0,
-    progress: bool = True,
-) -> Dataset:
-    """Images in class folders: PATH/<class>/*, or PATH/train/<class>/* with PATH/test/<class>/*.
+def open_folder(path: str | os.PathLike[str], *, seed: int = 0) -> Source:
+    """Open images in class folders: PATH/<class>/*, or PATH/train/<class>/* with PATH/test/<class>/*.
 
-    Without a split of its own, a fifth of each class (the same one for the same `seed`) is put aside for testing.
-    Grey images stay grey where all are; transparent ones are laid on white; cameras' orientation marks are followed.
+    "train" and "test" may be written in any case, and "val", "valid" or "validation" stands in where there is no
+    "test". Without a split of its own, a fifth of each class (the same one for the same `seed`) is put aside for
+    testing. Links are followed; what lies in hidden folders and files, whose names begin with ".", is not read. Grey
+    images stay grey where all are; transparent ones are laid on white; cameras' orientation marks are followed.
 
     Args:
         path: The folder.
-        image_size: Height and width to which the central squares are resized; None keeps the images where all have one
-            shape and takes 32 otherwise.
-        limit_train: At most so many training images, drawn at random before any is read.
-        limit_test: The same for the test images.
-        seed: Of the split and the draws.
-        progress: Whether to show a progress bar.
+        seed: The seed of the split.
 
     Returns:
-        The data set, images uint8, classes in alphabetical order.
+        The source, images uint8, classes in alphabetical order.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: The folder, or a class in it, holds no images; a file cannot be read; train and test hold different
-            classes.
+        ValueError: The folder, or a class in it, holds no images; there is one class only; a split has one part only,
+            or parts with different classes.
     """
-    root = _existing(path)
-    train_files, test_files, class_names, ignored = _split(root, seed)
-    train_files = _drawn(train_files, limit_train, seed)
-    test_files = _drawn(test_files, limit_test, seed + 1)
-    files = [file for file, _ in train_files + test_files]
-    bar = progress_bar(files, desc=f"reading {root.name}", unit="image", shown=progress)
-    images, how = stacked([read_image(file) for file in bar], image_size, DEFAULT_SIZE)
-    labels = np.array([label for _, label in train_files + test_files], np.int32)
-    count = len(train_files)
-    note = f"; {ignored} other files passed over" if ignored else ""
-    return Dataset(
-        name=root.resolve().name or "folder",
-        source=f"folder {root.resolve()}, {how}{note}",
-        class_names=class_names,
-        train=Split(images[:count], labels[:count]),
-        test=Split(images[count:], labels[count:]),
-        mirror=True,
-    )
-
-
-def open_folder(
-    path: str | os.PathLike[str],
-    *,
-    image_size: int | None = None,
-    seed: int = 0,
-    workers: int = 1,
-    progress: bool = True,
-) -> Source:
-    """The same images as those of `load_folder`, to be read one by one.
-
-    Args:
-        path: The folder.
-        image_size: Height and width to which the central squares are resized; None where all images have one size.
-        seed: Of the split.
-        workers: Threads that look at the files.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: As for `load_folder`, or the images differ in size and `image_size` is None.
-    """
-    if image_size is not None:
-        checked_size(image_size)
-    root = _existing(path)
-    train, test, class_names, ignored = _split(root, seed)
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {root}. {_LAYOUT.format(path=root)}")
+    train, test, class_names, notes = _split(root, seed)
     files = [file for file, _ in train + test]
-    bar = progress_bar(total=len(files), desc=f"looking at {root.name}", unit="image", shown=progress)
-    with bar:
-        shapes = _shapes(files, image_size is not None, workers, bar)
-    channels = max(shape[-1] for shape in shapes)
-    sizes = {shape[:2] for shape in shapes}
-    if image_size is None and len(sizes) > 1:
-        examples = " and ".join(f"{width}×{height}" for height, width in sorted(sizes)[:: len(sizes) - 1])
-        raise ValueError(
-            f"{root} holds images of {len(sizes)} sizes, such as {examples}; give an image_size, such as 224."
-        )
-    height, width = sizes.pop() if image_size is None else (image_size, image_size)
-    note = f"; {ignored} other files passed over" if ignored else ""
+
+    def shapes(channels_only: bool, workers: int, progress: bool) -> set[Shape]:
+        return _shapes(files, root.name, channels_only, workers, progress)
+
     return Source(
         name=root.resolve().name or "folder",
         origin=f"folder {root.resolve()}",
@@ -123,106 +65,149 @@ def open_folder(
         mirror=True,
         train=_part(train),
         test=_part(test),
-        shape=(height, width, channels),
         dtype=np.dtype(np.uint8),
-        how=(KEPT if image_size is None else RESIZED.format(size=image_size)) + note,
-        identity=_fingerprint(root, train, test),
+        shapes=shapes,
+        identity=lambda: _fingerprint(root, train, test),
+        note="".join(f"; {note}" for note in notes),
     )
 
 
-_Labelled = list[tuple[Path, int]]
+def _part(files: _Labelled) -> Part:
+    return Part(len(files), lambda index: (as_levels(read_image(files[index][0])), files[index][1]))
 
 
-def _shapes(files: list[Path], channels_only: bool, workers: int, bar: Any) -> set[tuple[int, int, int]]:
+def _shapes(files: list[Path], name: str, channels_only: bool, workers: int, progress: bool) -> set[Shape]:
     """The shapes that the files have, looked up in pieces: a call for each of millions would fill the memory."""
 
-    def look(start: int) -> set[tuple[int, int, int]]:
+    def look(start: int) -> tuple[int, set[Shape]]:
         piece = files[start : start + _PIECE]
-        return {image_shape(file, channels_only=channels_only) for file in piece}
+        return len(piece), {image_shape(file, channels_only=channels_only) for file in piece}
 
-    shapes = set()
-    with ThreadPoolExecutor(workers) as pool:
-        for found in pool.map(look, range(0, len(files), _PIECE)):
+    shapes: set[Shape] = set()
+    bar = progress_bar(total=len(files), desc=f"looking at {name}", unit="image", shown=progress)
+    with bar, ThreadPoolExecutor(workers) as pool:
+        for count, found in pool.map(look, range(0, len(files), _PIECE)):
             shapes |= found
-            bar.update(min(_PIECE, len(files) - bar.n))
+            bar.update(count)
     return shapes
 
 
-def _part(files: _Labelled) -> Part:
-    return Part(len(files), lambda index: (read_image(files[index][0]), files[index][1]))
-
-
 def _fingerprint(root: Path, train: _Labelled, test: _Labelled) -> str:
-    """Of names, sizes and times of change of the files."""
+    """A hash of the names, sizes and times of change of the files."""
     found = hashlib.sha256()
     for part, files in (("train", train), ("test", test)):
         for file, label in files:
             stat = file.stat()
-            line = f"{part} {file.relative_to(root)} {label} {stat.st_size} {stat.st_mtime_ns}\n"
-            found.update(line.encode())
+            found.update(f"{part} ".encode() + os.fsencode(file.relative_to(root)))
+            found.update(f" {label} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return found.hexdigest()
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}. {_LAYOUT.format(path=root)}")
-    return root
+def _split(root: Path, seed: int) -> tuple[_Labelled, _Labelled, tuple[str, ...], list[str]]:
+    """Training and test files with their labels, the class names, and what there is to say of other files."""
+    parts = _parts(root)
+    if parts is None:
+        classes, ignored = _classes(root)
+        files = _labelled(classes)
+        for name, members in classes.items():
+            if len(members) < 2:
+                raise ValueError(f"{root / name} must hold two images or more, to train and to test on; got one.")
+        train_at, test_at = stratified_indices(np.array([label for _, label in files]), TEST_FRACTION, seed)
+        return [files[i] for i in train_at], [files[i] for i in test_at], tuple(classes), _passed_over(ignored)
+    train_root, test_root, others = parts
+    train, ignored_train = _classes(train_root)
+    test, ignored_test = _classes(test_root)
+    if set(train) != set(test):
+        odd = ", ".join(sorted(set(train) ^ set(test)))
+        raise ValueError(
+            f"{train_root} and {test_root.name} must hold the same classes; got classes in one of them only: {odd}."
+        )
+    use = f"trained on {train_root.name}, tested on {test_root.name}"
+    unused = [f"{', '.join(others)} not read"] if others else []
+    said = [use] if (train_root.name, test_root.name) != (_TRAIN, _HELD[0]) or unused else []
+    return _labelled(train), _labelled(test), tuple(train), said + unused + _passed_over(ignored_train + ignored_test)
 
 
-def _split(root: Path, seed: int) -> tuple[_Labelled, _Labelled, tuple[str, ...], int]:
-    """Training and test files with their labels, the class names, and how many other files there are."""
-    parts = {name: root / name for name in ("train", "test")}
-    if all(part.is_dir() for part in parts.values()):
-        train, ignored_train = _classes(parts["train"])
-        test, ignored_test = _classes(parts["test"])
-        if set(train) != set(test):
-            odd = ", ".join(sorted(set(train) ^ set(test)))
-            raise ValueError(
-                f"{root}/train and {root}/test may hold the same classes, but these are in one only: {odd}."
-            )
-        names = tuple(train)
-        return _labelled(train), _labelled(test), names, ignored_train + ignored_test
-    classes, ignored = _classes(root)
-    files = _labelled(classes)
-    for name, members in classes.items():
-        if len(members) < 2:
-            raise ValueError(
-                f"{root / name} holds one image; two or more are needed to train on one and test on another."
-            )
-    train_at, test_at = stratified_indices(np.array([label for _, label in files]), TEST_FRACTION, seed)
-    return [files[i] for i in train_at], [files[i] for i in test_at], tuple(classes), ignored
+def _parts(root: Path) -> tuple[Path, Path, list[str]] | None:
+    """The folders to train and to test on, and the names of those beside them; None where `root` has no split."""
+    named: dict[str, list[Path]] = {}
+    for folder in _visible_folders(root):
+        named.setdefault(folder.name.lower(), []).append(folder)
+    held = [name for name in _HELD if name in named]
+    whole = _TRAIN in named and bool(held)
+    if not named or not (whole or set(named) <= {_TRAIN, *_HELD}):
+        return None
+    if not whole:
+        raise ValueError(
+            f"{root} must hold train with one of {', '.join(_HELD)}; got {', '.join(sorted(named))} alone. A folder "
+            "whose classes are to be split can be given itself."
+        )
+    for name in (_TRAIN, held[0]):
+        if len(named[name]) > 1:
+            raise ValueError(f"{root} must hold one folder {name}; got {', '.join(part.name for part in named[name])}.")
+    train, test = named[_TRAIN][0], named[held[0]][0]
+    others = [folder.name for folders in named.values() for folder in folders if folder not in (train, test)]
+    return train, test, others
+
+
+def _passed_over(count: int) -> list[str]:
+    return [f"{count} other files passed over"] if count else []
 
 
 def _classes(root: Path) -> tuple[_Listing, int]:
-    """Each class folder with its images, sorted, and how many files without an image's suffix were met."""
-    folders = sorted(child for child in root.iterdir() if child.is_dir() and child.name[0] != ".")
+    """Each class folder with its images, sorted, and the number of files without an image's suffix."""
+    folders = _visible_folders(root)
     if not folders:
         loose = sum(child.suffix.lower() in SUFFIXES for child in root.iterdir())
-        found = f"{loose} images but no class folders" if loose else "no images and no class folders"
-        raise ValueError(f"{root} holds {found}. {_LAYOUT.format(path=root)}")
+        found = f"{loose} images outside of class folders" if loose else "no images and no class folders"
+        raise ValueError(f"{root} must hold class folders; got {found}. {_LAYOUT.format(path=root)}")
     classes: _Listing = {}
     ignored = 0
     for folder in folders:
-        files = sorted(f for f in folder.rglob("*") if f.is_file() and f.name[0] != ".")
+        files = sorted(_visible_files(folder))
         classes[folder.name] = [file for file in files if file.suffix.lower() in SUFFIXES]
         ignored += len(files) - len(classes[folder.name])
     empty = [name for name, files in classes.items() if not files]
     suffixes = " ".join(sorted(SUFFIXES))
     if len(empty) == len(classes):
-        raise ValueError(f"{root} holds no images (files ending in {suffixes}). {_LAYOUT.format(path=root)}")
+        raise ValueError(f"{root} must hold images (files ending in {suffixes}); got none. {_LAYOUT.format(path=root)}")
     if empty:
         raise ValueError(
-            f"{root / empty[0]} holds no images (files ending in {suffixes}): add some, or take the folder away."
+            f"{root / empty[0]} must hold images (files ending in {suffixes}); got none. Add some, or take the folder "
+            "away."
+        )
+    if len(classes) == 1:
+        raise ValueError(
+            f"{root} must hold two class folders or more; got one, {folders[0].name}. {_LAYOUT.format(path=root)}"
         )
     return classes, ignored
 
 
+def _is_visible(name: str) -> bool:
+    """Whether a file or folder is part of the data: hidden ones and those that macOS puts into archives are not."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _visible_folders(root: Path) -> list[Path]:
+    return sorted(child for child in root.iterdir() if _is_visible(child.name) and child.is_dir())
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, those behind links to folders too; a link that leads back to a folder above is not."""
+    above = {os.path.realpath(folder)}
+    pending = [(folder, above)]
+    while pending:
+        here, above = pending.pop()
+        for child in here.iterdir():
+            if not _is_visible(child.name):
+                continue
+            if child.is_dir():
+                real = os.path.realpath(child)
+                if real not in above:
+                    pending.append((child, above | {real}))
+            elif child.is_file():
+                yield child
+
+
 def _labelled(classes: _Listing) -> _Labelled:
     return [(file, label) for label, files in enumerate(classes.values()) for file in files]
-
-
-def _drawn(files: _Labelled, limit: int | None, seed: int) -> _Labelled:
-    if limit is None or limit >= len(files):
-        return files
-    return [files[i] for i in drawn_indices(len(files), limit, seed)]

@@ -1,38 +1,37 @@
 """A folder of arrays that is made in parts: whole or absent, taken up again after a kill, by one process at a time."""
 
 import errno
-import importlib.util
 import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from isvs_jax._files import write_atomically
+from isvs_jax._files import only_one, read_json, write_json
 
-PLAN, PROGRESS, LOCK = "plan.json", "progress.json", "lock"
+PLAN, PROGRESS = "plan.json", "progress.json"
+_ANEW = "Delete {folder}, and it is made anew."
 # Seconds between the points from which a killed process is taken up again: each waits for the disk.
 INTERVAL = 5.0
-HAS_LOCKS = importlib.util.find_spec("fcntl") is not None
 
 
 class ArraySpec(NamedTuple):
-    """Shape and dtype of an array on disk."""
+    """The shape and dtype of an array on disk."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the values."""
+        """The number of bytes of the values."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 
@@ -40,57 +39,37 @@ class ArraySpec(NamedTuple):
 def only_maker(folder: Path) -> Iterator[Path | None]:
     """The place in which to make a folder, FOLDER.partial, for this process alone; None where the folder is there.
 
-    A process that finds another one at it waits until that one is done or dead. A lock of the file system
-    (`flock`) keeps them apart, which dies with its holder; where there is none (Windows), nothing does.
+    A process that finds another one at it waits until that one is done or dead.
     """
-    partial = folder.with_name(folder.name + ".partial")
-    with ExitStack() as stack:
-        while not folder.exists():
-            partial.mkdir(parents=True, exist_ok=True)
-            if not HAS_LOCKS:
-                yield partial
-                return
-            try:
-                lock = stack.enter_context(open(partial / LOCK, "wb"))
-            except FileNotFoundError:  # cleared away in between
-                continue
-            _wait_for(lock, folder)
-            if not folder.exists() and _is_at(lock, partial / LOCK):
-                yield partial
-                return
-        if partial.exists() and not (partial / PLAN).exists():
-            (partial / LOCK).unlink(missing_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
+    if folder.exists():
         yield None
+        return
 
-
-def _wait_for(lock: BinaryIO, folder: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    def taken() -> None:
         print(f"{folder} is being made by another process; waiting for it.", file=sys.stderr)
-        fcntl.flock(lock, fcntl.LOCK_EX)
 
-
-def _is_at(lock: BinaryIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f".{folder.name}.lock")
+    with only_one(lock, taken):
+        # It may have appeared while this process waited.
+        if folder.exists():
+            yield None
+            return
+        partial = folder.with_name(folder.name + ".partial")
+        partial.mkdir(exist_ok=True)
+        yield partial
 
 
 class PartialFolder:
     """Arrays that are filled in order, with a note of how far they are; a context that closes their files.
 
     Args:
-        partial: Where they are made; what an earlier process left there of the same plan is kept.
+        partial: The folder in which they are made; what an earlier process left there of the same plan is kept.
         plan: All that the arrays depend on, as values of JSON.
         arrays: The arrays by name; each becomes NAME.npy.
 
     Attributes:
-        done: How many parts are there; the unit is the caller's.
+        done: The number of parts that are there; the unit is the caller's.
 
     Raises:
         OSError: The disk has less room than the arrays need.
@@ -106,7 +85,7 @@ class PartialFolder:
         self._require_room()
         self._files = {name: _opened(self._path(name), spec) for name, spec in arrays.items()}
         progress = partial / PROGRESS
-        self.done: int = json.loads(progress.read_text())["done"] if progress.exists() else 0
+        self.done: int = self._read(progress)["done"] if progress.exists() else 0
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.npy"
@@ -114,15 +93,18 @@ class PartialFolder:
     def _claim(self, plan: dict[str, Any]) -> None:
         file = self._folder / PLAN
         if not file.exists():
-            write_atomically(file, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
+            write_json(file, plan)
             return
-        there = json.loads(file.read_text())
+        there = self._read(file)
         changed = sorted(name for name in there.keys() | plan.keys() if there.get(name) != plan.get(name))
         if changed:
             raise ValueError(
-                f"{self._folder} holds the beginning of something else: it differs in {', '.join(changed)}. Delete it, "
-                "or give another folder."
+                f"{self._folder} must hold the beginning of the same arrays; got one that differs in "
+                f"{', '.join(changed)}. Delete it, or give another folder."
             )
+
+    def _read(self, file: Path) -> dict[str, Any]:
+        return read_json(file, _ANEW.format(folder=self._folder))
 
     def _require_room(self) -> None:
         needed = sum(spec.nbytes for spec in self._arrays.values())
@@ -144,7 +126,7 @@ class PartialFolder:
         file, start = self._files[name]
         spec = self._arrays[name]
         if values.dtype != spec.dtype:
-            raise TypeError(f"values has dtype {values.dtype}; for {name} it may be {spec.dtype}.")
+            raise TypeError(f"values for {name} must be {spec.dtype}; got dtype {values.dtype}.")
         file.seek(start + offset * spec.dtype.itemsize)
         left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
         try:
@@ -165,7 +147,7 @@ class PartialFolder:
             for file, _ in self._files.values():
                 file.flush()
                 os.fsync(file.fileno())
-            write_atomically(self._folder / PROGRESS, json.dumps({"done": self.done}) + "\n")
+            write_json(self._folder / PROGRESS, {"done": self.done})
         except OSError as error:
             raise self._explained(error) from error
         self._saved = time.monotonic()
@@ -175,10 +157,9 @@ class PartialFolder:
         self.save()
         self._finished = True
         self._close()
+        for file in (PLAN, PROGRESS):
+            (self._folder / file).unlink(missing_ok=True)
         os.rename(self._folder, folder)
-        # Not before: whoever found no lock in the old place would begin anew.
-        for file in (PLAN, PROGRESS, LOCK):
-            (folder / file).unlink(missing_ok=True)
 
     def _explained(self, error: OSError) -> OSError:
         if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):

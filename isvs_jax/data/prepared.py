@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from isvs_jax._files import read_json, write_json
 from isvs_jax._progress import progress_bar
-from isvs_jax.data._image_files import fitted
 from isvs_jax.data.dataset import Dataset, Split, digest
 from isvs_jax.data.growing import ArraySpec, PartialFolder, only_maker
-from isvs_jax.data.source import Part, Source
+from isvs_jax.data.image_files import fitted
+from isvs_jax.data.source import Part, Shape, Source
 
 FORMAT = 1
 ABOUT = "dataset.json"
@@ -24,7 +25,13 @@ _CHUNK = 2**25
 
 
 def prepare_source(
-    source: Source, out: str | os.PathLike[str], *, mirror: bool | None = None, workers: int = 1, progress: bool = True
+    source: Source,
+    out: str | os.PathLike[str],
+    *,
+    image_size: int | None = None,
+    mirror: bool | None = None,
+    workers: int = 1,
+    progress: bool = True,
 ) -> Path:
     """Read a data set once and write it to a folder of arrays.
 
@@ -33,10 +40,11 @@ def prepare_source(
     images are in memory at once.
 
     Args:
-        source: What to read.
+        source: The images.
         out: The folder; it must not exist, unless as the result of the same preparation.
-        mirror: Whether images may be mirrored; None is the source's own.
-        workers: Threads that read and resize.
+        image_size: Height and width to which the central squares are resized; None where all images have one size.
+        mirror: Whether images may be mirrored; None is what the source says.
+        workers: The number of threads that read and resize.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -47,13 +55,14 @@ def prepare_source(
         ValueError: An image cannot be read or has another shape than the others, or the folder holds something else.
     """
     target = Path(out).expanduser()
-    plan = _plan(source, source.mirror if mirror is None else mirror)
+    shape, how = source.in_one_shape(image_size, workers, progress)
+    plan = _plan(source, shape, how, source.mirror if mirror is None else mirror)
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()
     with only_maker(target) as partial:
         if partial is not None:
-            with PartialFolder(partial, plan, _arrays(source)) as growing:
-                _fill(growing, source, workers, progress)
+            with PartialFolder(partial, plan, _arrays(source, shape)) as growing:
+                _fill(growing, source, shape, workers, progress)
                 growing.save()
                 _write_about(partial, plan, progress)
                 growing.finish(target)
@@ -62,13 +71,14 @@ def prepare_source(
     changed = sorted(name for name in plan if there.get(name) != plan[name])
     if changed:
         raise ValueError(
-            f"{target} holds another prepared set: it differs in {', '.join(changed)}. Give another folder."
+            f"{target} must hold the same prepared set, or nothing; got one that differs in {', '.join(changed)}. Give "
+            "another folder."
         )
     return target
 
 
 def load_prepared(folder: str | os.PathLike[str], *, image_size: int | None = None) -> Dataset:
-    """A data set from a folder that `prepare_source` wrote; the images are mapped, and read as they are used.
+    """Load a data set from a folder that `prepare_source` wrote; its images are mapped, and read as they are used.
 
     Args:
         folder: The folder.
@@ -83,8 +93,8 @@ def load_prepared(folder: str | os.PathLike[str], *, image_size: int | None = No
     height, width, _ = about["image_shape"]
     if image_size is not None and (height, width) != (image_size, image_size):
         raise ValueError(
-            f"image_size is {image_size}, but the images of {root} were prepared as {height}×{width}: prepare them "
-            "anew, or leave image_size away."
+            f"image_size must be that of the prepared images of {root}, {height}×{width}, or None; got {image_size}. "
+            "Prepare them anew for another one."
         )
     return Dataset(
         name=about["name"],
@@ -101,34 +111,34 @@ def is_prepared(folder: str | os.PathLike[str]) -> bool:
     return (Path(folder).expanduser() / ABOUT).is_file()
 
 
-def _plan(source: Source, mirror: bool) -> dict[str, Any]:
+def _plan(source: Source, shape: Shape, how: str, mirror: bool) -> dict[str, Any]:
     plan = {
         "format": FORMAT,
         "name": source.name,
         "origin": source.origin,
-        "how": source.how,
-        "identity": source.identity,
+        "how": how,
+        "identity": source.identity(),
         "class_names": source.class_names,
         "mirror": mirror,
-        "image_shape": source.shape,
+        "image_shape": shape,
         "dtype": source.dtype.name,
         "counts": {"train": source.train.count, "test": source.test.count},
     }
     return json.loads(json.dumps(plan))
 
 
-def _arrays(source: Source) -> dict[str, ArraySpec]:
+def _arrays(source: Source, shape: Shape) -> dict[str, ArraySpec]:
     arrays = {}
     for name in PARTS:
         count = getattr(source, name).count
-        arrays[f"{name}_images"] = ArraySpec((count, *source.shape), source.dtype)
+        arrays[f"{name}_images"] = ArraySpec((count, *shape), source.dtype)
         arrays[f"{name}_labels"] = ArraySpec((count,), np.dtype(np.int32))
     return arrays
 
 
-def _fill(growing: PartialFolder, source: Source, workers: int, progress: bool) -> None:
+def _fill(growing: PartialFolder, source: Source, shape: Shape, workers: int, progress: bool) -> None:
     """Write what is missing, the training images first."""
-    numbers = int(np.prod(source.shape))
+    numbers = int(np.prod(shape))
     rows = max(1, _CHUNK // (numbers * source.dtype.itemsize))
     total = source.train.count + source.test.count
     bar = progress_bar(total=total, initial=growing.done, desc=f"preparing {source.name}", unit="image", shown=progress)
@@ -137,25 +147,25 @@ def _fill(growing: PartialFolder, source: Source, workers: int, progress: bool) 
             part: Part = getattr(source, name)
             for start in range(max(0, growing.done - offset), part.count, rows):
                 stop = min(start + rows, part.count)
-                images, labels = _read(part, range(start, stop), source, pool, bar)
+                images, labels = _read(part, range(start, stop), source, shape, pool, bar)
                 growing.write(f"{name}_images", start * numbers, images)
                 growing.write(f"{name}_labels", start, labels)
                 growing.advance(offset + stop)
 
 
 def _read(
-    part: Part, indices: range, source: Source, pool: ThreadPoolExecutor, bar: Any
+    part: Part, indices: range, source: Source, shape: Shape, pool: ThreadPoolExecutor, bar: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     def one(index: int) -> tuple[np.ndarray, int]:
         image, label = part.read(index)
-        if image.dtype != source.dtype or image.shape[-1] not in (1, source.shape[-1]):
+        if image.dtype != source.dtype or image.shape[-1] not in (1, shape[-1]):
             raise ValueError(
-                f"image {index} of {source.origin} is {image.dtype} {image.shape}; it may be {source.dtype} with 1 or "
-                f"{source.shape[-1]} channels."
+                f"image {index} of {source.origin} must be {source.dtype} with 1 or {shape[-1]} channels; got "
+                f"{image.dtype} {image.shape}."
             )
-        return fitted(image, source.shape), label
+        return fitted(image, shape), label
 
-    images = np.empty((len(indices), *source.shape), source.dtype)
+    images = np.empty((len(indices), *shape), source.dtype)
     labels = np.empty(len(indices), np.int32)
     for row, (image, label) in enumerate(_in_order(pool, one, indices)):
         images[row], labels[row] = image, label
@@ -176,27 +186,22 @@ def _in_order(pool: ThreadPoolExecutor, read: Any, indices: range) -> Iterator[A
 
 def _write_about(partial: Path, plan: dict[str, Any], progress: bool) -> None:
     hashes = {name: digest(_mapped(partial, plan, name), progress=progress) for name in PARTS}
-    (partial / ABOUT).write_text(json.dumps({**plan, "images_sha256": hashes}, indent=2, ensure_ascii=False) + "\n")
+    write_json(partial / ABOUT, {**plan, "images_sha256": hashes})
 
 
 def _about(root: Path) -> dict[str, Any]:
     """What dataset.json says."""
-    how = "`python -m isvs_jax.data prepare SPEC --out FOLDER` makes one"
+    hint = "`python -m isvs_jax.data prepare SPEC --out FOLDER` makes one."
     partial = root.with_name(root.name + ".partial")
     if not root.is_dir():
         if partial.is_dir():
             raise FileNotFoundError(f"{root} is not finished ({partial} is its beginning): do its preparation again.")
-        raise FileNotFoundError(f"There is no folder {root} with a prepared data set; {how}.")
+        raise FileNotFoundError(f"There is no folder {root} with a prepared data set. {hint}")
     if not is_prepared(root):
-        raise ValueError(f"{root} is no prepared data set (it has no {ABOUT}); {how}.")
-    try:
-        about = json.loads((root / ABOUT).read_text())
-    except ValueError as error:
-        raise ValueError(f"{root / ABOUT} is damaged ({error}): delete the folder and prepare it anew.") from error
+        raise ValueError(f"{root} must be a prepared data set; got a folder without {ABOUT}. {hint}")
+    about = read_json(root / ABOUT, "Delete the folder, and prepare it anew.")
     if about.get("format") != FORMAT:
-        raise ValueError(
-            f"{root} is of format {about.get('format')}; this version reads format {FORMAT}: prepare it anew."
-        )
+        raise ValueError(f"{root} must be of format {FORMAT}; got format {about.get('format')}. Prepare it anew.")
     return about
 
 
@@ -211,10 +216,12 @@ def _mapped(root: Path, about: dict[str, Any], name: str) -> Split:
         images = np.load(root / f"{name}_images.npy", mmap_mode="r")
         labels = np.load(root / f"{name}_labels.npy")
     except (OSError, ValueError) as error:
-        raise ValueError(f"{root} is damaged ({error}): delete it and prepare it anew.") from error
+        raise ValueError(
+            f"{root} must hold the arrays that were prepared; got an error: {error}. Delete it, and prepare it anew."
+        ) from error
     if images.shape != (count, *about["image_shape"]) or labels.shape != (count,):
         raise ValueError(
-            f"{root} is damaged: {name} holds images {images.shape} and labels {labels.shape}, where {ABOUT} says "
-            f"{count} images {tuple(about['image_shape'])}. Delete it and prepare it anew."
+            f"{root} must hold {count} images {tuple(about['image_shape'])} in {name}, as its {ABOUT} says; got images "
+            f"{images.shape} and labels {labels.shape}. Delete it, and prepare it anew."
         )
     return Split(images, labels)

@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from isvs_jax import data, environment, models
 from isvs_jax._files import write_atomically
 from isvs_jax.augment.views import View
-from isvs_jax.data.choice import DataChoice, load_data
+from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices

@@ -1,85 +1,22 @@
 import importlib
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
-from PIL import Image, ImageOps
 from scipy import stats
 
-from isvs_jax.augment._augmix import AugMixConfig
-from isvs_jax.augment._augmix import augmix as eager
-from isvs_jax.augment._augmix_operations import MAPS, OPERATIONS, apply_operation, autocontrast_table, equalize_table
+from isvs_jax.augment import AugMixConfig
+from isvs_jax.augment import augmix as eager
+from isvs_jax.augment._augmix import OPERATIONS
+
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 augmix = jax.jit(eager, static_argnums=2)
-operation = jax.jit(apply_operation)
 KEYS = jax.random.split(jax.random.key(0), 8)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, 8, 8, 3))
-HEIGHT, WIDTH = 17, 22
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap() -> None:
-    """Compiled as usual: grey levels are compared to the bit, and other kernels round a product and a sum otherwise."""
-
-
-def photograph() -> np.ndarray:
-    image = np.random.default_rng(0).integers(20, 230, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    image[3:9, 4:12] = [30, 90, 200]
-    return image
-
-
-def in_pillow(name: str, level: float, sign: int) -> np.ndarray:
-    """The operations as the code of the paper calls them."""
-    image = Image.fromarray(photograph())
-    whole = {"posterize": 4, "solarize": 256, "rotate": 30, "translate_x": WIDTH / 3, "translate_y": HEIGHT / 3}
-    amount = sign * int(level * whole.get(name, 0) / 10)
-    shear = sign * level * 0.3 / 10
-
-    def affine(*coefficients: float) -> Image.Image:
-        return image.transform((WIDTH, HEIGHT), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
-
-    done = {
-        "autocontrast": lambda: ImageOps.autocontrast(image),
-        "equalize": lambda: ImageOps.equalize(image),
-        "posterize": lambda: ImageOps.posterize(image, 4 - abs(amount)),
-        "solarize": lambda: ImageOps.solarize(image, 256 - abs(amount)),
-        "rotate": lambda: image.rotate(amount, resample=Image.Resampling.BILINEAR),
-        "shear_x": lambda: affine(1, shear, 0, 0, 1, 0),
-        "shear_y": lambda: affine(1, 0, 0, shear, 1, 0),
-        "translate_x": lambda: affine(1, 0, amount, 0, 1, 0),
-        "translate_y": lambda: affine(1, 0, 0, 0, 1, amount),
-    }
-    return np.asarray(done[name](), np.float32)
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_operations_are_those_of_pillow(name: str) -> None:
-    # Pillow computes stretches and bilinear weights in double precision, and cuts off what is behind the point.
-    exact = name in ("equalize", "posterize", "solarize", "translate_x", "translate_y")
-    for level in (1.0, 2.7, 9.3):
-        for sign in (1, -1):
-            ours = operation(jnp.asarray(photograph(), jnp.float32), OPERATIONS.index(name), level, float(sign))
-            difference = np.abs(np.asarray(ours) - in_pillow(name, level, sign))
-            assert difference.max() <= (0 if exact else 1)
-            assert (difference > 0).mean() < 0.01
-
-
-def test_tables_of_few_grey_levels_are_those_of_pillow() -> None:
-    rng = np.random.default_rng(1)
-    cases = [
-        np.full((8, 8), 77),
-        rng.integers(0, 2, (40, 40)) * 90 + 10,
-        rng.integers(100, 104, (9, 7)),
-        np.zeros((3, 3)),
-    ]
-    for plane in cases:
-        counts = jnp.asarray(np.bincount(plane.astype(int).ravel(), minlength=256))
-        image = Image.fromarray(plane.astype(np.uint8))
-        for table, pillow in ((autocontrast_table, ImageOps.autocontrast), (equalize_table, ImageOps.equalize)):
-            ours = np.asarray(table(counts))[plane.astype(int)]
-            assert np.abs(ours - np.asarray(pillow(image), int)).max() <= (table is autocontrast_table)
 
 
 def test_an_image_depends_on_its_own_key_and_pixels_alone() -> None:
@@ -94,6 +31,8 @@ def test_an_image_depends_on_its_own_key_and_pixels_alone() -> None:
     spec = PartitionSpec("batch")
     divided = jax.jit(jax.shard_map(eager, mesh=mesh, in_specs=spec, out_specs=spec))(KEYS, IMAGES)
     np.testing.assert_allclose(divided, together, atol=1e-6)
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        jax.eval_shape(partial(eager, config=AugMixConfig()), KEYS, IMAGES)
 
 
 def test_mixtures_are_images() -> None:
@@ -102,6 +41,7 @@ def test_mixtures_are_images() -> None:
     assert bool((mixed >= 0).all() & (mixed <= 1).all())
     assert (np.asarray(mixed) != IMAGES).any((1, 2, 3)).all()
     assert jax.eval_shape(augmix, KEYS, IMAGES.astype(jnp.bfloat16), AugMixConfig()).dtype == jnp.bfloat16
+    assert jax.eval_shape(augmix, KEYS, IMAGES[..., :1], AugMixConfig()).shape == (8, 8, 8, 1)
 
 
 def test_weights_follow_dirichlet_and_beta() -> None:
@@ -151,32 +91,16 @@ def test_operations_levels_and_signs_are_drawn_evenly(monkeypatch: pytest.Monkey
     assert set(sign) == {-1, 1}
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_a_grey_image_is_treated_as_a_channel_is(name: str) -> None:
-    colour = jnp.asarray(photograph(), jnp.float32)
-    number = OPERATIONS.index(name)
-    grey = operation(colour[..., 1:2], number, 2.7, 1.0)
-    np.testing.assert_array_equal(grey[..., 0], operation(colour, number, 2.7, 1.0)[..., 1])
-    assert jax.eval_shape(augmix, KEYS, IMAGES[..., :1], AugMixConfig()).shape == (8, 8, 8, 1)
-
-
-def test_maps_leave_black_behind() -> None:
-    white = jnp.full((HEIGHT, WIDTH, 1), 255.0)
-    for name in MAPS:
-        shown = np.asarray(operation(white, OPERATIONS.index(name), 10.0, 1.0))
-        assert set(np.unique(shown)) == {0, 255}
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"severity": 0}, "severity is 0"),
-        ({"severity": 11}, "severity is 11"),
-        ({"width": 0}, "width is 0"),
-        ({"depth": 0}, "depth is 0"),
-        ({"depth": -2}, "depth is -2"),
-        ({"alpha": 0.0}, "alpha is 0.0"),
-        ({"alpha": float("nan")}, "alpha is nan"),
+        ({"severity": 0}, r"severity must be a number in \[1, 10\]; got 0\."),
+        ({"severity": 11}, "severity must be .* got 11"),
+        ({"width": 0}, "width must be an integer of at least 1; got 0"),
+        ({"depth": 0}, "depth must be .* got 0"),
+        ({"depth": -2}, "depth must be .* got -2"),
+        ({"alpha": 0.0}, "alpha must be a finite number > 0; got 0.0"),
+        ({"alpha": float("nan")}, "alpha must be .* got nan"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict, named: str) -> None:
@@ -185,9 +109,11 @@ def test_what_does_not_fit_is_refused(arguments: dict, named: str) -> None:
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"width is 2\.0"):
+    with pytest.raises(TypeError, match=r"width must be an integer of at least 1; got 2\.0"):
         AugMixConfig(width=2.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"images has shape \(8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"images must be \[B, H, W, C\]; got shape \(8, 8, 3\)"):
         eager(KEYS, IMAGES[0])
-    with pytest.raises(ValueError, match=r"keys has shape \(7,\); it may be \(8,\)"):
+    with pytest.raises(ValueError, match=r"keys must be 8 PRNG keys, .*; got shape \(7,\)"):
         eager(KEYS[:7], IMAGES)
+    with pytest.raises(TypeError, match=r"keys must be 8 PRNG keys, such as jax.random.split\(key, 8\); got 0\."):
+        eager(0, IMAGES)

@@ -43,8 +43,79 @@ def test_a_split_of_its_own_is_kept(tmp_path: Path) -> None:
     assert (found.train.images == 1).all()
     assert (found.test.images == 2).all()
     write(tmp_path / "train" / "emu" / "a.png")
-    with pytest.raises(ValueError, match="in one only: emu"):
+    with pytest.raises(ValueError, match="in one of them only: emu"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("train", "held"), [("train", "val"), ("Train", "Test"), ("TRAIN", "valid"), ("train", "Validation")]
+)
+def test_a_split_has_many_names(tmp_path: Path, train: str, held: str) -> None:
+    for part, shade in ((train, 1), (held, 2)):
+        for name in ("cat", "dog"):
+            write(tmp_path / part / name / "a.png", (shade, shade, shade))
+    found = load(tmp_path)
+    assert found.class_names == ("cat", "dog")
+    assert (found.train.images == 1).all()
+    assert (found.test.images == 2).all()
+    assert f"trained on {train}, tested on {held}" in found.source
+
+
+def test_of_two_parts_to_test_on_the_use_is_said(tmp_path: Path) -> None:
+    for part, shade in (("train", 1), ("val", 2), ("test", 3)):
+        for name in ("cat", "dog"):
+            write(tmp_path / part / name / "a.png", (shade, shade, shade))
+    found = load(tmp_path)
+    assert (found.test.images == 3).all()
+    assert "trained on train, tested on test; val not read" in found.source
+
+
+def test_half_a_split_and_one_class_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train" / "cat" / "a.png")
+    with pytest.raises(ValueError, match=r"must hold train with one of test, val, .*; got train alone"):
+        load(tmp_path)
+    write(tmp_path / "Train" / "cat" / "a.png")
+    write(tmp_path / "test" / "cat" / "a.png")
+    with pytest.raises(ValueError, match="must hold one folder train; got Train, train"):
+        load(tmp_path)
+    with pytest.raises(ValueError, match="must hold two class folders or more; got one, cat"):
+        load(tmp_path / "train")
+    # A class may be called so.
+    for name in ("bus", "train"):
+        for index in range(2):
+            write(tmp_path / "vehicles" / name / f"{index}.png")
+    assert load(tmp_path / "vehicles").class_names == ("bus", "train")
+
+
+def test_hidden_files_and_folders_are_not_read(classes: Path) -> None:
+    expected = load(classes)
+    for name in ("cat/.ipynb_checkpoints/0.png", "cat/deep/.cache/0.png", "__MACOSX/cat/0.png", ".git/0.png"):
+        write(classes / name, (1, 2, 3))
+    write(classes / "dog" / "__MACOSX" / "0.png")
+    write(classes / "dog" / "._0.png")
+    found = load(classes)
+    assert found.class_names == expected.class_names
+    np.testing.assert_array_equal(found.train.images, expected.train.images)
+    np.testing.assert_array_equal(found.test.images, expected.test.images)
+
+
+def test_links_are_followed_and_end(classes: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for index in range(5):
+        write(elsewhere / f"{index}.png", (50, 0, 0))
+    (classes / "cat" / "more").symlink_to(elsewhere)
+    (classes / "cat" / "again").symlink_to(classes / "cat")
+    found = load(classes)
+    assert len(found.train) + len(found.test) == 25
+
+
+def test_a_path_is_a_folder(classes: Path) -> None:
+    np.testing.assert_array_equal(data.load(classes, progress=False).test.images, load(classes).test.images)
+    with pytest.raises(TypeError, match=r"spec must be 'digits', .*; got 3\."):
+        data.load(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"image_size must be an integer of at least 1; got \(32, 32\)\."):
+        data.load(classes, image_size=(32, 32))  # type: ignore[arg-type]
+    assert load(classes, image_size=np.int64(4), limit_train=np.int32(5)).train.images.shape == (5, 4, 4, 3)
 
 
 def test_limits_draw_from_all_classes(classes: Path) -> None:
@@ -71,7 +142,7 @@ def test_sizes_are_made_one_and_said(tmp_path: Path) -> None:
     assert "resized to 32×32" in found.source
     assert load(tmp_path, image_size=12).image_shape == (12, 12, 3)
     assert np.abs(found.train.images.astype(int) - [200, 100, 50]).max() <= 3
-    with pytest.raises(ValueError, match="image_size is 0"):
+    with pytest.raises(ValueError, match=r"image_size must be an integer of at least 1; got 0\."):
         load(tmp_path, image_size=0)
 
 
@@ -105,11 +176,11 @@ def test_modes(tmp_path: Path, image: Image.Image, expected: list[int]) -> None:
 
 def test_a_broken_file_is_named(classes: Path) -> None:
     (classes / "cat" / "3.png").write_bytes(b"this is no image")
-    with pytest.raises(ValueError, match=r"cat/3.png cannot be read as an image .* take it out"):
+    with pytest.raises(ValueError, match=r"cat/3.png must be an image file that Pillow reads; got another file"):
         load(classes)
     whole = (classes / "cat" / "4.png").read_bytes()
     (classes / "cat" / "3.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"cat/3.png cannot be read"):
+    with pytest.raises(ValueError, match=r"cat/3.png must be "):
         load(classes)
 
 
@@ -119,18 +190,18 @@ def test_folders_without_images_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no images and no class folders.*Put the images"):
         load(tmp_path)
     write(tmp_path / "loose.png")
-    with pytest.raises(ValueError, match="1 images but no class folders"):
+    with pytest.raises(ValueError, match="1 images outside of class folders"):
         load(tmp_path)
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "notes.txt").write_text("none")
-    with pytest.raises(ValueError, match=r"holds no images \(files ending in .*Put the images"):
+    with pytest.raises(ValueError, match=r"must hold images \(files ending in .*; got none\. Put the images"):
         load(tmp_path)
     write(tmp_path / "dog" / "1.png")
     write(tmp_path / "dog" / "2.png")
-    with pytest.raises(ValueError, match=r"cat holds no images .* or take the folder away"):
+    with pytest.raises(ValueError, match=r"cat must hold images .* or take the folder away"):
         load(tmp_path)
     write(tmp_path / "cat" / "1.png")
-    with pytest.raises(ValueError, match="cat holds one image"):
+    with pytest.raises(ValueError, match=r"cat must hold two images or more, .*; got one"):
         load(tmp_path)
     write(tmp_path / "cat" / "2.png")
     assert "1 other files passed over" in load(tmp_path).source

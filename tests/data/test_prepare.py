@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -13,8 +14,8 @@ from PIL import Image
 
 from isvs_jax import data
 from isvs_jax.data import prepared
-from isvs_jax.data._image_files import image_shape, read_image
 from isvs_jax.data.command import main
+from isvs_jax.data.image_files import image_shape, read_image
 
 
 def write(path: Path, seed: int, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> None:
@@ -69,7 +70,7 @@ def test_a_prepared_folder_is_the_folder(classes: Path, tmp_path: Path, options:
 def test_images_of_several_sizes_need_a_size(classes: Path, tmp_path: Path) -> None:
     write(classes / "cat" / "large.png", 0, (30, 20))
     write(classes / "dog" / "grey.png", 0, (7, 7), mode="L")
-    with pytest.raises(ValueError, match=r"holds images of 3 sizes, such as 8×6 and 30×20; give an image_size"):
+    with pytest.raises(ValueError, match=r"image_size must be an integer, .* with 3 sizes, such as 8×6 and 30×20\."):
         prepare(classes, tmp_path / "out")
     found = prepare(classes, tmp_path / "out", image_size=6)
     assert found.image_shape == (6, 6, 3)
@@ -85,7 +86,7 @@ def test_digits_and_the_plain_path(tmp_path: Path) -> None:
     np.testing.assert_array_equal(limited.train.images, expected.train.images)
     np.testing.assert_array_equal(limited.test.labels, expected.test.labels)
     assert data.load(f"prepared:{tmp_path}/digits", image_size=8).image_shape == (8, 8, 1)
-    with pytest.raises(ValueError, match=r"image_size is 16, but the images of .* were prepared as 8×8"):
+    with pytest.raises(ValueError, match=r"image_size must be that of the prepared .*, 8×8, or None; got 16\."):
         data.load(f"prepared:{tmp_path}/digits", image_size=16)
 
 
@@ -168,12 +169,12 @@ def test_the_same_again_returns_at_once_and_another_is_refused(
     prepare(classes, tmp_path / "out")
     monkeypatch.setattr(prepared, "_fill", None)
     prepare(classes, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"holds another prepared set: it differs in how, image_shape\. Give another"):
+    with pytest.raises(ValueError, match=r"got one that differs in how, image_shape\. Give another"):
         prepare(classes, tmp_path / "out", image_size=5)
     write(classes / "cat" / "5.png", 1234)
-    with pytest.raises(ValueError, match="it differs in identity"):
+    with pytest.raises(ValueError, match="got one that differs in identity"):
         prepare(classes, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"photos is no prepared data set \(it has no dataset\.json\)"):
+    with pytest.raises(ValueError, match=r"photos must be a prepared data set; got a folder without dataset\.json"):
         prepare("digits", classes)
 
 
@@ -193,29 +194,29 @@ def test_no_room_is_told_before_anything_is_read(
 
 
 def test_what_cannot_be_read_is_named(classes: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is prepared already; it may be any other data set"):
+    with pytest.raises(ValueError, match=r"spec must be a data set that is not prepared yet; got 'prepared:somewhere'"):
         data.prepare("prepared:somewhere", tmp_path / "out")
-    with pytest.raises(ValueError, match="spec is 'nothing'; it may be 'digits'"):
+    with pytest.raises(ValueError, match=r"spec must be 'digits', .*; got 'nothing'"):
         data.prepare("nothing", tmp_path / "out")
     with pytest.raises(FileNotFoundError, match=r"There is no folder .*missing"):
         data.prepare(f"folder:{tmp_path}/missing", tmp_path / "out")
-    with pytest.raises(ValueError, match="workers is 0"):
+    with pytest.raises(ValueError, match=r"workers must be an integer of at least 1; got 0\."):
         data.prepare("digits", tmp_path / "out", workers=0)
-    with pytest.raises(ValueError, match="image_size is 0"):
+    with pytest.raises(ValueError, match=r"image_size must be an integer of at least 1; got 0\."):
         data.prepare(str(classes), tmp_path / "out", image_size=0, progress=False)
     whole = (classes / "cat" / "4.png").read_bytes()
     (classes / "cat" / "3.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"cat/3.png cannot be read as an image"):
+    with pytest.raises(ValueError, match=r"cat/3.png must be "):
         prepare(classes, tmp_path / "out")
     (classes / "cat" / "3.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"cat/3.png cannot be read as an image"):
+    with pytest.raises(ValueError, match=r"cat/3.png must be "):
         prepare(classes, tmp_path / "other")
 
 
 def test_wrong_and_damaged_folders_are_named(classes: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no folder .*none with a prepared data set; .*prepare SPEC --out"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*none with a prepared data set\. .*prepare SPEC --out"):
         data.load(f"prepared:{tmp_path}/none")
-    with pytest.raises(ValueError, match=r"photos is no prepared data set"):
+    with pytest.raises(ValueError, match=r"photos must be a prepared data set"):
         data.load(f"prepared:{classes}")
     out = tmp_path / "out"
     prepare(classes, out)
@@ -223,17 +224,17 @@ def test_wrong_and_damaged_folders_are_named(classes: Path, tmp_path: Path) -> N
     for file in ("train_images.npy", "test_labels.npy"):
         kept = (out / file).read_bytes()
         (out / file).write_bytes(kept[:-1])
-        with pytest.raises(ValueError, match=r"out is damaged .* delete it and prepare it anew"):
+        with pytest.raises(ValueError, match=r"out must hold the arrays that were prepared; .* Delete it, and"):
             data.load(str(out))
         np.save(out / file, np.zeros((1, 2), np.int32))
-        with pytest.raises(ValueError, match=r"out is damaged: (train|test) holds images"):
+        with pytest.raises(ValueError, match=r"out must hold .* in (train|test), as its dataset.json says; got images"):
             data.load(str(out))
         (out / file).write_bytes(kept)
     (out / "dataset.json").write_text(about[:30])
-    with pytest.raises(ValueError, match=r"dataset.json is damaged"):
+    with pytest.raises(ValueError, match=r"dataset.json must be a whole file of JSON; got .* bytes with an error"):
         data.load(str(out))
     (out / "dataset.json").write_text(json.dumps({**json.loads(about), "format": 99}))
-    with pytest.raises(ValueError, match="is of format 99; this version reads format 1"):
+    with pytest.raises(ValueError, match=r"must be of format 1; got format 99\."):
         data.load(str(out))
 
 
@@ -269,7 +270,31 @@ def test_the_command(classes: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "mirrored in training: no" in printed.out
     assert data.digest(data.load(str(out)).train) in printed.out
     assert main(["describe", "nothing"]) == 1
-    assert "spec is 'nothing'" in capsys.readouterr().err
+    assert "spec must be" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["prepare", "--help"])
     assert "Decode a data set once" in capsys.readouterr().out
+
+
+def test_names_that_are_no_utf8_are_prepared(classes: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    try:
+        (classes / "cat").rename(classes / odd)
+    except OSError:
+        pytest.skip("names of files are UTF-8 on this system")
+    (classes / odd / "1.png").rename(classes / odd / os.fsdecode(b"\xff.png"))
+    found = prepare(classes, tmp_path / "out")
+    assert found.class_names == (odd, "dog")
+    assert_same(found, data.load(classes, progress=False))
+    (tmp_path / "out" / "dataset.json").read_bytes().decode("utf-8")
+
+
+def test_a_terminal_of_ascii_gets_escapes(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (classes / "cat").rename(classes / "café")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["describe", str(classes), "--no-progress"]) == 0
+    stream.seek(0)
+    printed = stream.read()
+    assert r"6\xd78 pixels" in printed
+    assert r"caf\xe9, dog" in printed

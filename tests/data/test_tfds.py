@@ -88,7 +88,7 @@ def test_a_set_without_a_test_split_is_split(prepared: Path) -> None:
 
 
 def test_a_set_without_images_is_refused(prepared: Path) -> None:
-    with pytest.raises(ValueError, match="features label, picture"):
+    with pytest.raises(ValueError, match="must have the features image and label; got features label, picture"):
         data.load("tfds:odd", data_dir=prepared)
 
 

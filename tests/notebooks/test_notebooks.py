@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.compilation import cheap_environment
-
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 TEXTS = sorted(FOLDER.glob("[0-9]_*.py"))
 NAMES = [text.stem for text in TEXTS]
@@ -24,15 +22,11 @@ MISSING = [package for package in NEEDED if find_spec(package) is None]
 def ran(texts, folder):
     """What running texts one after another in a fresh process found: the traceback of each, or ""."""
     results = folder / "results.json"
-    environment = (
-        os.environ
-        | cheap_environment()
-        | {
-            "ISVS_JAX_NOTEBOOK_SIZE": "smoke",
-            "MPLBACKEND": "agg",
-            "PYTHONPATH": str(FOLDER.parent),
-        }
-    )
+    environment = os.environ | {
+        "ISVS_JAX_NOTEBOOK_SIZE": "smoke",
+        "MPLBACKEND": "agg",
+        "PYTHONPATH": str(FOLDER.parent),
+    }
     command = [sys.executable, "-W", "error", str(Path(__file__).with_name("run_texts.py")), str(results)]
     done = subprocess.run([*command, *map(str, texts)], env=environment, capture_output=True, text=True, cwd=folder)
     found = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from isvs_jax.training import load_classifier
-from tests.compilation import cheap_environment
 
 COMMAND = [sys.executable, "-m", "isvs_jax.training", "noise"]
 SMALL = ["--data.image-size", "8", "--data.limit-train", "160", "--data.limit-test", "20"]
@@ -27,7 +26,7 @@ SHORT = [
 
 
 def start(out: Path, *more: str, devices: int = 1) -> subprocess.Popen[str]:
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)} | cheap_environment()
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
     return subprocess.Popen(
         [*COMMAND, "--out", str(out), *SMALL, *SHORT, *more],
         env=environment,
