@@ -155,7 +155,7 @@ def _passed_over(count: int) -> list[str]:
 
 
 def _classes(root: Path) -> tuple[_Listing, int]:
-    """Each class folder with its images, sorted, and the number of other files: of another kind, or links to nothing."""
+    """Each class folder with its images, sorted, and the number of other files, links to nothing among them."""
     folders = _visible_folders(root)
     if not folders:
         loose = sum(child.suffix.lower() in SUFFIXES for child in root.iterdir())
