@@ -17,12 +17,13 @@ from isvs_jax._extras import missing
 INTERRUPTED = 130
 
 
-def start(prog: str, module: str) -> int:
+def start(prog: str, module: str, extra: str = "train") -> int:
     """Run `main` of the module of a command.
 
     Args:
         prog: The command, such as "python -m isvs_jax.data".
-        module: The full name of its module, whose imports may need an extra.
+        module: The full name of its module.
+        extra: The extra that it comes with.
 
     Returns:
         The exit status; 1 with one sentence where a package of an extra is missing.
@@ -30,7 +31,7 @@ def start(prog: str, module: str) -> int:
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
-        print(f"{prog}: {missing(error)}", file=sys.stderr)
+        print(f"{prog}: {missing(error, extra)}", file=sys.stderr)
         return 1
     return main()
 
