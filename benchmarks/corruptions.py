@@ -24,10 +24,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import cifar_images
 from PIL import Image
 
 from isvs_jax.robustness import CORRUPTIONS, VALIDATION_CORRUPTIONS, corrupt
-from isvs_jax.robustness.corruptions._tables import PARAMETERS
+from isvs_jax.robustness.corruptions._tables import TABLES
 
 SEVERITIES = range(1, 6)
 # Those whose result does not depend on random numbers.
@@ -60,17 +61,6 @@ def load_imagecorruptions() -> types.ModuleType:
     return original
 
 
-def cifar_images(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Test images of CIFAR-10, uint8 [count, 32, 32, 3], and their labels, from $ISVS_JAX_DATA or ../shared/data."""
-    folder = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
-    tiles = sorted(folder.glob("test_*.webp"))
-    if not tiles:
-        sys.exit(f"no CIFAR-10 tiles in {folder}: set ISVS_JAX_DATA")
-    blocks = [np.asarray(Image.open(tile).convert("RGB")).reshape(50, 32, 50, 32, 3) for tile in tiles]
-    images = np.concatenate([block.transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3) for block in blocks])
-    return images[:count], np.load(folder / "labels_and_mask.npz")["test_labels"][:count]
-
-
 def seconds(run: Callable[[], object]) -> np.ndarray:
     """Seconds by the clock, and of processor time over all threads (which other programs do not lengthen)."""
     clock, processor = time.perf_counter(), time.process_time()
@@ -86,7 +76,7 @@ def ours(name: str, images: np.ndarray, key: jax.Array) -> tuple[np.ndarray, np.
         results.clear()
         for severity in SEVERITIES:
             floats = jnp.asarray(images / np.float32(255))
-            output = corrupt(floats, name, severity, key, parameters=224, quantize=True)
+            output = corrupt(floats, name, severity, key, table=224, quantize=True)
             results.append(np.asarray(jnp.round(255 * output).astype(jnp.uint8)))
 
     first = seconds(all_severities)
@@ -108,6 +98,7 @@ def theirs(function: Callable, images: np.ndarray) -> tuple[np.ndarray, list[np.
 
 
 def show(values: np.ndarray, digits: int = 2) -> str:
+    """Numbers between strokes."""
     return " / ".join(f"{value:.{digits}f}" for value in values)
 
 
@@ -124,10 +115,10 @@ def compare_jpeg(images: np.ndarray, key: jax.Array) -> None:
 
     floats = jnp.asarray(images / np.float32(255))
     print("\n| JPEG | quality | device, s | Pillow, s | largest difference |\n|---|---|---|---|---|")
-    corrupt(floats, "jpeg_compression", 1, key, parameters=32).block_until_ready()
+    corrupt(floats, "jpeg_compression", 1, key, table=32).block_until_ready()
     for severity, quality in zip(SEVERITIES, (80, 65, 58, 50, 40), strict=True):
         start = time.perf_counter()
-        coded = np.asarray(corrupt(floats, "jpeg_compression", severity, key, parameters=32))
+        coded = np.asarray(corrupt(floats, "jpeg_compression", severity, key, table=32))
         device = time.perf_counter() - start
         start = time.perf_counter()
         expected = pillow(quality)
@@ -140,7 +131,7 @@ def photographed_frost(images: np.ndarray, severity: int, rng: np.random.Generat
     """CIFAR-10-C's frost with its five photographs, which imagecorruptions ships: uint8 [N, 32, 32, 3]."""
     import cv2
 
-    weight, frost_weight = PARAMETERS["frost"][32][severity - 1]
+    weight, frost_weight = TABLES["frost"][32][severity - 1]
     folder = Path(importlib.util.find_spec("imagecorruptions").origin).parent / "frost"  # type: ignore
     files = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
     photographs = [cv2.resize(cv2.imread(str(folder / file)), (0, 0), fx=0.2, fy=0.2) for file in files]
@@ -155,8 +146,7 @@ def photographed_frost(images: np.ndarray, severity: int, rng: np.random.Generat
 
 def compare_frost(images: np.ndarray, labels: np.ndarray, checkpoint: Path, key: jax.Array) -> None:
     """Accuracy of a ResNet-20 under our frost and under the photographs'."""
-    from isvs_jax.models.pytorch import import_resnet, read_state_dict
-    from isvs_jax.models.resnet import ResNet
+    from isvs_jax.models import ResNet, import_resnet, read_state_dict
 
     model = ResNet(depth=20)
     variables = import_resnet(read_state_dict(checkpoint), model)

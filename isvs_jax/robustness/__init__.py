@@ -1,6 +1,6 @@
 """A referee of robustness: corruptions, attacks and low resolution for any function to logits."""
 
-from isvs_jax.robustness.adaptive import DefenceResult, attack_defence
+from isvs_jax.robustness.adaptive import WAYS, DefenceResult, attack_defence
 from isvs_jax.robustness.attacks import (
     AutoAttackResult,
     FabResult,
@@ -13,14 +13,13 @@ from isvs_jax.robustness.attacks import (
     pgd,
     square,
 )
-from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
 from isvs_jax.robustness.corruptions import (
     CATEGORIES,
     CORRUPTIONS,
     VALIDATION_CORRUPTIONS,
     corrupt,
 )
-from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
+from isvs_jax.robustness.defences import Defence, defended, rounding_defence, smoothing_defence, total_variation_defence
 from isvs_jax.robustness.evaluation import (
     Attacks,
     Corruptions,
@@ -57,7 +56,6 @@ from isvs_jax.robustness.resolution import (
     chance_corrected,
     low_resolution,
 )
-from isvs_jax.robustness.ways import WAYS
 
 __all__ = [
     "CATEGORIES",

@@ -3,8 +3,7 @@
 from isvs_jax.robustness.attacks._apgd import apgd
 from isvs_jax.robustness.attacks._autoattack import AutoAttackResult, autoattack, autoattack_report
 from isvs_jax.robustness.attacks._fab import FabResult, fab, fab_minimal
-from isvs_jax.robustness.attacks._fgsm import fgsm
-from isvs_jax.robustness.attacks._pgd import pgd
+from isvs_jax.robustness.attacks._pgd import fgsm, pgd
 from isvs_jax.robustness.attacks._square import square
 
 __all__ = [

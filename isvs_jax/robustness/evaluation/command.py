@@ -18,8 +18,7 @@ from isvs_jax._command import exit_status
 from isvs_jax._files import write_atomically
 from isvs_jax.augment import View
 from isvs_jax.data import DataChoice, as_float, load_data
-from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
-from isvs_jax.robustness.defences import Defence, smoothing_defence
+from isvs_jax.robustness.defences import Defence, rounding_defence, smoothing_defence, total_variation_defence
 from isvs_jax.robustness.evaluation._evaluate import evaluate
 from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map

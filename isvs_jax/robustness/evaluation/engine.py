@@ -120,7 +120,7 @@ def corruption_cell(work: Work, name: str, severity: int, told: Told) -> Cell:
         return _question(work, examples, lambda images, rows: images, told, read.source)
 
     def change(images: jax.Array, rows: np.ndarray) -> jax.Array:
-        options: dict[str, Any] = {"parameters": settings.table, "quantize": settings.quantize}
+        options: dict[str, Any] = {"table": settings.table, "quantize": settings.quantize}
         return corrupt(images, name, severity, work.key, indices=work.layout.put(rows), **options)
 
     return _question(work, work.examples, change, told, "regenerated")

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from isvs_jax._checks import check_choice, check_integer, check_number
-from isvs_jax.robustness.attacks._norms import NORMS
+from isvs_jax.robustness.attacks._ball import NORMS
 from isvs_jax.robustness.evaluation.cells import Cell, DoublingCheck, EpsilonCurve, StepReach
 from isvs_jax.robustness.text import grouped, radius
 

@@ -6,32 +6,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Queries after which the share of pixels in the window is halved, for a budget of 10,000.
+# The queries after which the share of pixels in the window is halved, for a budget of 10,000: early windows move much
+# at once and are soon refused, and the smaller ones mend what they left.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def window_sides(num_queries: int, height: int, width: int, norm: str, share: float, rescale: bool) -> np.ndarray:
-    """Side of the square window of each query, integers [num_queries]."""
+    """The side of the square window of each query, integers [num_queries]."""
     queries = np.arange(num_queries)
     if rescale:
         queries = (queries / num_queries * 10000).astype(int)
     shares = share / 2.0 ** np.searchsorted(_HALVINGS, queries, side="left")
     sides = np.round(np.sqrt(shares * height * width)).astype(int)
     if norm == "l2":
-        # Odd sides of three and more: the bump has a middle.
+        # The sides are odd and three at least, so that a bump has a middle.
         sides = np.maximum(sides, 3)
         sides += 1 - sides % 2
     return np.clip(sides, 1, min(height, width)).astype(np.int32)
 
 
 def _bump_half(rows: int, columns: int) -> np.ndarray:
-    """Sum of nested boxes around the middle, the k-th of weight 1/k²."""
+    """The sum of nested boxes around the middle, of which the k-th has the weight 1/k²."""
     middle_row, middle_column = rows // 2, columns // 2
     layers = max(middle_row, middle_column) + 1
     i, j = np.mgrid[:rows, :columns]
     ring = np.maximum(np.abs(i - middle_row), np.abs(j - middle_column))
     weights = 1.0 / np.arange(1, layers + 1) ** 2
-    # A pixel of ring r lies in the boxes r, r + 1, ...
+    # A pixel of ring r lies in the boxes r, r + 1, and so on.
     inside = np.append(np.cumsum(weights[::-1])[::-1], 0.0)
     return inside[np.minimum(ring, layers)]
 
@@ -54,7 +55,7 @@ def bump_table(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _window(corner: jax.Array, side: jax.Array, height: int, width: int) -> jax.Array:
-    """Mask [H, W, 1] of the square of that side below and right of the corner."""
+    """The mask [H, W, 1] of the square of that side below and to the right of the corner."""
     rows, columns = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
     inside_rows = (rows >= corner[0]) & (rows < corner[0] + side)
     return (inside_rows & (columns >= corner[1]) & (columns < corner[1] + side))[..., None]
@@ -69,7 +70,7 @@ def _signs(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Arra
 
 
 def stripes(key: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Array:
-    """The L∞ start: every column of every channel up or down by epsilon."""
+    """The start in L∞: every column of every channel goes up or down by epsilon."""
     signs = _signs(key, (1, *image.shape[1:]), image.dtype)
     return jnp.clip(image + epsilon * signs, 0.0, 1.0)
 
@@ -77,10 +78,11 @@ def stripes(key: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Array:
 def propose_linf(
     key: jax.Array, current: jax.Array, image: jax.Array, epsilon: jax.Array, side: jax.Array
 ) -> jax.Array:
-    """Move a window of constant colour to one corner of the cube."""
+    """Move all of a window to one corner of the cube, the same for each of its pixels."""
     place_key, sign_key = jax.random.split(key)
     height, width, channels = image.shape
     window = _window(_corner(place_key, side, height, width), side, height, width)
+    # Twice epsilon reaches the far side of the cube from wherever the window was; clipping brings it back to the side.
     step = 2 * epsilon * _signs(sign_key, (1, 1, channels), image.dtype)
     moved = jnp.where(window, current + step, current)
     return jnp.clip(jnp.clip(moved, image - epsilon, image + epsilon), 0.0, 1.0)
@@ -92,7 +94,7 @@ def _to_sphere(delta: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Ar
 
 
 def grid_of_bumps(key: jax.Array, image: jax.Array, epsilon: jax.Array) -> jax.Array:
-    """The L2 start: a grid of bumps of random sign."""
+    """The start in L2: a grid of bumps of random sign."""
     height, width, channels = image.shape
     side = max(min(height, width) // 5, 1)
     down, across = height // side, width // side
@@ -114,7 +116,7 @@ def propose_l2(
     side: jax.Array,
     tile: jax.Array,
 ) -> jax.Array:
-    """Take the energy of one window and put it, with a bump, into another."""
+    """Take the energy of one window and put it, with a bump, into another, so that the length stays epsilon."""
     place_key, other_key, sign_key, turn_key = jax.random.split(key, 4)
     height, width, channels = image.shape
     delta = current - image
@@ -133,6 +135,7 @@ def propose_l2(
     tiny = jnp.asarray(1e-12, image.dtype)
     old = jnp.where(window, delta, 0.0)
     new = shape * _signs(sign_key, (1, 1, channels), image.dtype) + old / (channel_norm(old) + tiny)
+    # What clipping to the box has cost is given back, in equal parts to the channels.
     spare = jnp.maximum(epsilon**2 - jnp.sum(delta**2), 0.0) / channels
     taken = channel_norm(jnp.where(window | emptied, delta, 0.0))
     new = new / (channel_norm(new) + tiny) * jnp.sqrt(spare + taken**2)
