@@ -15,6 +15,7 @@ import tyro
 from isvs_jax._checks import brief, check_choice, check_integer
 from isvs_jax._command import exit_status
 from isvs_jax._extras import optional
+from isvs_jax._progress import progress_bar
 from isvs_jax.data.image_files import read_image
 from isvs_jax.solver._smooth import OUTPUTS, Output
 from isvs_jax.solver.euler import Scheme
@@ -145,7 +146,7 @@ def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterat
     on_device = jnp.asarray(image)
     integrator = choose_integrator(solver, on_device, np.asarray(times), None)
     total, size = integrator.solves(len(times)) + len(times), f"{image.shape[1]}×{image.shape[0]}"
-    with optional("tqdm").tqdm(total=total, unit="solve", desc=size) as bar:
+    with progress_bar(total=total, unit="solve", desc=size, shown=True) as bar:
         yield from integrator.in_turn(solver.flow, to_planar(on_device), times, bar.update)
         # Fewer than at most: nothing enters at first.
         bar.total = bar.n
