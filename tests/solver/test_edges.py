@@ -48,5 +48,5 @@ def test_vmap_and_jit_change_nothing():
 def test_errors_name_the_argument():
     with pytest.raises(ValueError, match=r"image must be \[\.\.\., H, W, C\]; got shape \(4, 4\)"):
         isvs_jax.difference(np.zeros((4, 4), np.float32))
-    with pytest.raises(ValueError, match="edges must be .*; got horizontal shape"):
+    with pytest.raises(ValueError, match=r"edges must be .*; got horizontal shape"):
         isvs_jax.difference_adjoint(isvs_jax.Edges(np.zeros((4, 4, 1)), np.zeros((4, 4, 1))))

@@ -106,7 +106,7 @@ def test_a_tree_of_the_solver_may_carry_its_gradient():
     assert float(gradient.nu) != 0
     _, tangent = jax.jvp(spread, (solver,), (isvs_jax.SplitLBI(kappa=1e-30, nu=1.0),))
     np.testing.assert_allclose(tangent, by_number, rtol=1e-4)
-    with pytest.raises(ValueError, match="kappa must .*; got -1"):
+    with pytest.raises(ValueError, match=r"kappa must .*; got -1"):
         spread(jax.tree.map(lambda leaf: -1.0, solver))
 
 

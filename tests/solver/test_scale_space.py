@@ -286,8 +286,19 @@ def test_traced_numbers_need_num_steps_and_are_judged_as_data():
         assert bool(jnp.isnan(nothing(kappa, nu)).all())
     with pytest.raises(ValueError, match="num_steps must be a Python integer where times is traced"):
         jax.jit(lambda times: isvs_jax.scale_space(image, times))(jnp.array([1.0]))
-    with pytest.raises(ValueError, match="num_steps must be a Python integer where nu and step_size is traced"):
+    with pytest.raises(ValueError, match="num_steps must be a Python integer where nu is traced"):
         jax.grad(lambda nu: isvs_jax.scale_space(image, [1.0], isvs_jax.SplitLBI(nu=nu)).dense.sum())(0.1)
+
+
+def test_it_is_shown_in_a_few_lines_also_where_it_is_traced():
+    shown = []
+    path = jax.jit(lambda image: (path := isvs_jax.scale_space(image, [0.5, 1.0]), shown.append(repr(path)))[0])(
+        picture()
+    )
+    shown.append(repr(path))
+    assert all(len(text.splitlines()) == 3 and "dense=float32[2, " in text for text in shown)
+    assert "times=float32[2]" in shown[0]
+    assert "times=[0.5, 1. ]" in shown[1]
 
 
 def test_gradient_is_that_of_finite_differences(x64):

@@ -114,6 +114,7 @@ def test_until_takes_no_step_once_every_image_has_stopped(monkeypatch, images):
 
 def test_one_pixel_has_nothing_to_wait_for():
     stopped = isvs_jax.smooth_until(jnp.full((1, 1, 3), 0.3), 1.0, max_time=1.0)
+    assert repr(stopped).splitlines()[0] == "Stopped(image=float32[1, 1, 3], time=0,"
     assert (float(stopped.time), float(stopped.fraction), bool(stopped.reached)) == (0.0, 1.0, True)
     np.testing.assert_allclose(stopped.image, 0.3, atol=1e-7)
 
