@@ -155,8 +155,7 @@ def photographed_frost(images: np.ndarray, severity: int, rng: np.random.Generat
 
 def compare_frost(images: np.ndarray, labels: np.ndarray, checkpoint: Path, key: jax.Array) -> None:
     """Accuracy of a ResNet-20 under our frost and under the photographs'."""
-    from isvs_jax.models.pytorch import import_resnet, read_state_dict
-    from isvs_jax.models.resnet import ResNet
+    from isvs_jax.models import ResNet, import_resnet, read_state_dict
 
     model = ResNet(depth=20)
     variables = import_resnet(read_state_dict(checkpoint), model)

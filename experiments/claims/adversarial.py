@@ -95,7 +95,7 @@ def ways_tables(reports: Reports) -> tuple[Table, Table]:
 def epsilon_figure(reports: Reports) -> "Figure":
     """Accuracy against ε: robust accuracies, and the ε-curves where all have one."""
     from isvs_jax.plotting import accuracy_by_severity
-    from isvs_jax.plotting._axes import new_figure
+    from isvs_jax.plotting.axes import new_figure
 
     first = first_report(reports)
     chance = 1 / first.num_classes
@@ -110,7 +110,7 @@ def epsilon_figure(reports: Reports) -> "Figure":
         for entrant, several in reports.items()
     }
     accuracy_by_severity(robust, [0, *(255 * attack.epsilon for attack in first.attacks)], chance=chance, ax=axes[0])
-    axes[0].set_title(f"all attacks, {first.attacks[0].count} images", fontsize=9)
+    axes[0].set_title(f"all attacks, {first.attacks[0].worst.count} images", fontsize=9)
     if curves:
         radii = [255 * epsilon for epsilon in first.curves[0].epsilons]
         lines = {

@@ -27,7 +27,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def look(number: int) -> dict[str, Any]:
-    """Colour, dashes and marker of the line with this number; all three differ between neighbours."""
+    """The colour, dashes and marker of the line with this number; all three differ between neighbours."""
     return {
         "color": COLOURS[number % len(COLOURS)],
         "linestyle": _DASHES[number % len(_DASHES)],
@@ -37,7 +37,7 @@ def look(number: int) -> dict[str, Any]:
 
 
 def new_figure(size: tuple[float, float]) -> "Figure":
-    """A figure that pyplot does not know.
+    """Make a figure that pyplot does not know.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -47,7 +47,7 @@ def new_figure(size: tuple[float, float]) -> "Figure":
 
 
 def one_axes(ax: "Axes | None", size: tuple[float, float]) -> "Axes":
-    """The given axes, or those of a figure of its own.
+    """The given axes, or those of a new figure.
 
     Raises:
         TypeError: `ax` is no matplotlib Axes.
@@ -59,7 +59,7 @@ def one_axes(ax: "Axes | None", size: tuple[float, float]) -> "Axes":
 
 
 def grid_of_axes(axes: ArrayLike, shape: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
-    """The given axes as an array [rows, columns], or those of a figure of its own.
+    """The given axes as an array [rows, columns], or those of a new figure.
 
     Raises:
         TypeError: `axes` holds something that is no matplotlib Axes.
@@ -70,13 +70,13 @@ def grid_of_axes(axes: ArrayLike, shape: tuple[int, int], size: tuple[float, flo
     given = np.asarray(axes, object)
     if given.size != shape[0] * shape[1] or (given.ndim > 1 and given.shape != shape):
         raise ValueError(
-            f"axes has shape {given.shape}; it may be {shape[0]} rows of {shape[1]} axes, or {shape[0] * shape[1]} "
-            "axes in a row."
+            f"axes must be {shape[0]} rows of {shape[1]} axes, or {shape[0] * shape[1]} axes in a row; got shape "
+            f"{given.shape}."
         )
     for ax in given.flat:
         _check_axes(ax, "axes")
     if len({id(ax.figure.figure) for ax in given.flat}) > 1:
-        raise ValueError("axes belong to several figures; they may belong to one, which is returned.")
+        raise ValueError("axes must belong to one figure, which is returned; got axes of several.")
     return given.reshape(shape)
 
 
@@ -88,11 +88,11 @@ def figure_of(ax: "Axes") -> "Figure":
 
 
 def as_shown(image: np.ndarray, limits: tuple[float, float], name: str) -> dict[str, Any]:
-    """Arguments of `Axes.imshow` for an image [H, W, C]: `limits` are black and white; beyond them as at them."""
+    """The arguments of `Axes.imshow` for an image [H, W, C]; `limits` and all beyond them are black and white."""
     low, high = limits
     channels = image.shape[-1]
     if channels not in (1, 3):
-        raise ValueError(f"{name} has {channels} channels; pictures are drawn of 1 (grey) or 3 (red, green, blue).")
+        raise ValueError(f"{name} must have 1 channel (grey) or 3 (red, green, blue); got {channels}.")
     shown = np.clip((np.asarray(image, np.float32) - low) / (high - low), 0, 1)
     return {"X": shown[..., 0] if channels == 1 else shown, "cmap": "gray", "vmin": 0, "vmax": 1}
 
@@ -101,12 +101,12 @@ def check_limits(limits: tuple[float, float], image: np.ndarray, name: str) -> t
     """Raise a ValueError unless `limits` are two increasing numbers with the mean of the image between them."""
     values = as_values(limits, "limits")
     if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
-        raise ValueError(f"limits is {limits!r}; it may be two increasing numbers, the values of black and white.")
+        raise ValueError(f"limits must be two increasing numbers, the values of black and white; got {limits!r}.")
     mean = float(np.asarray(image, np.float64).mean())
     if not values[0] <= mean <= values[1]:
         raise ValueError(
-            f"{name} has mean {mean:.6g}, outside of limits {values.tolist()}: it would be shown black or white; "
-            "scale it, or give other limits."
+            f"{name} must have its mean within limits {values.tolist()}, or it is shown black or white; got mean "
+            f"{mean:.6g}. Scale it, or give other limits."
         )
     return float(values[0]), float(values[1])
 
@@ -121,8 +121,8 @@ def flat_path(image: ArrayLike, path: ScaleSpace, name: str = "image") -> tuple[
     path, image = flat_support(path), concrete_image(image, name)
     if path.dense.shape[1:] != (image.size // np.prod(image.shape[-3:]), *image.shape[-3:]):
         raise ValueError(
-            f"{name} has shape {image.shape} and path.dense {path.dense.shape} (one leading axis of times, then the "
-            f"images in a row); path may be scale_space({name}, times)."
+            f"path must be scale_space({name}, times); got path.dense {path.dense.shape} (one leading axis of times, "
+            f"then the images in a row) for {name} of shape {image.shape}."
         )
     image = image.reshape(path.dense.shape[1:])
     _check_means(image, path, name)
@@ -139,19 +139,19 @@ def _check_means(image: jax.Array, path: ScaleSpace, name: str) -> None:
     if apart.any():
         place = tuple(np.argwhere(apart)[0])
         raise ValueError(
-            f"path is not that of {name}: a path keeps the mean of its image, which is {wanted[place[1:]]:.6g} in "
-            f"{name} and {found[place]:.6g} in path.dense; path may be scale_space({name}, times)."
+            f"path must be scale_space({name}, times), which keeps the mean of its image; got mean {found[place]:.6g} "
+            f"in path.dense and {wanted[place[1:]]:.6g} in {name}."
         )
 
 
 def concrete_image(image: ArrayLike, name: str) -> jax.Array:
     """`image` as an array [..., H, W, C] of a floating dtype whose values are there and finite."""
     if isinstance(image, ScaleSpace):
-        raise TypeError(f"{name} is ScaleSpace; it may be an array [..., H, W, C].")
+        raise TypeError(f"{name} must be an array [..., H, W, C]; got a ScaleSpace.")
     image = as_image(image, name)
     _check_concrete(image, name)
     if not np.isfinite(as_numpy(image)).all():
-        raise ValueError(f"{name} holds values that are not finite; pictures are drawn of finite ones.")
+        raise ValueError(f"{name} must be finite; got values that are not.")
     return image
 
 
@@ -167,22 +167,22 @@ def as_values(values: ArrayLike, name: str) -> np.ndarray:
 
 def _check_concrete(value: Any, name: str) -> None:
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
-        raise TypeError(f"{name} is traced; pictures are drawn of values, outside of jit, vmap and grad.")
+        raise TypeError(f"{name} must have values, outside of jit, vmap and grad; got a traced one.")
 
 
 def flat_support(path: ScaleSpace) -> ScaleSpace:
     """A path with the leading axes of its images in a row: fields [T, N, ...]; `stable` must hold throughout."""
     if not isinstance(path, ScaleSpace):
-        raise TypeError(f"path is {type(path).__name__}; it may be a ScaleSpace, as isvs_jax.scale_space returns.")
+        raise TypeError(f"path must be a ScaleSpace, as isvs_jax.scale_space returns; got {type(path).__name__}.")
     _check_concrete(path, "path")
     if path.times.ndim != 1 or path.dense.ndim < 4 or path.dense.shape[0] != path.times.size or 0 in path.dense.shape:
         raise ValueError(
-            f"path.times has shape {path.times.shape} and path.dense {path.dense.shape}; they may be [T] and "
-            "[T, ..., H, W, C] with one image or more (scale_space takes a batch as it is, without vmap)."
+            "path must have times [T] and dense [T, ..., H, W, C] with one image or more; got shapes "
+            f"{path.times.shape} and {path.dense.shape}. scale_space takes a batch as it is, without vmap."
         )
     if not np.asarray(path.stable).all():
         times = np.asarray(path.times, np.float64)[~np.asarray(path.stable)].tolist()
-        raise ValueError(f"path is not stable at times {times}: its images there are not those of the flow.")
+        raise ValueError(f"path must be stable, or its images are not those of the flow; got unstable times {times}.")
 
     def flat(field: jax.Array) -> jax.Array:
         return field.reshape(field.shape[0], -1, *field.shape[-3:])
@@ -193,7 +193,7 @@ def flat_support(path: ScaleSpace) -> ScaleSpace:
 def outputs_along(image: jax.Array, path: ScaleSpace, outputs: Sequence[Output]) -> dict[str, np.ndarray]:
     """For each output the images [T, N, H, W, C] of a flat path, float32 or float64."""
     if isinstance(outputs, str) or not outputs or len(set(outputs)) < len(tuple(outputs)):
-        raise ValueError(f"outputs is {outputs!r}; it may hold one or more of {', '.join(OUTPUTS)}, each once.")
+        raise ValueError(f"outputs must hold one or more of {', '.join(OUTPUTS)}, each once; got {outputs!r}.")
     for output in outputs:
         check_choice("outputs", output, OUTPUTS)
     images = {
@@ -214,7 +214,7 @@ def check_names(names: Sequence[str] | None, count: int, of: str) -> Sequence[st
         return [""] * count
     if isinstance(names, str) or len(names) != count:
         raise ValueError(
-            f"names is {names!r}; it may hold {count} {'name' if count == 1 else 'names'}, one for each {of}."
+            f"names must hold {count} {'name' if count == 1 else 'names'}, one for each {of}; got {names!r}."
         )
     return names
 
@@ -222,5 +222,5 @@ def check_names(names: Sequence[str] | None, count: int, of: str) -> Sequence[st
 def _check_axes(ax: object, name: str) -> None:
     if not (hasattr(ax, "plot") and hasattr(ax, "figure")):
         raise TypeError(
-            f"{name} is {type(ax).__name__}; it may be a matplotlib Axes, or several where several are drawn."
+            f"{name} must be a matplotlib Axes, or several where several are drawn; got {type(ax).__name__}."
         )
