@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from tqdm import tqdm
 
 from isvs_jax import SplitLBI, __version__
-from isvs_jax._files import read_json, write_atomically
+from isvs_jax._files import read_json, write_json
+from isvs_jax._progress import progress_bar
 from isvs_jax.augment.views import View, show_views
 from isvs_jax.data import Split, as_float, digest
 from isvs_jax.data.growing import ArraySpec, PartialFolder, only_maker
@@ -71,7 +71,7 @@ def smoothed_views(
     if not len(views):
         return stack
     size = batch_size or default_batch_size(images.shape[1:])
-    with tqdm(total=len(images), desc="smoothing", unit="image", disable=not progress) as bar:
+    with progress_bar(shown=progress, total=len(images), desc="smoothing", unit="image") as bar:
         for start, batch in smoothed_batches(images, views, solver, batch_size=size):
             stack[:, start : start + batch.shape[1]] = batch
             bar.update(batch.shape[1])
@@ -190,7 +190,7 @@ def _make(
     plan = {**about, "batch_size": batch_size}
     with (
         PartialFolder(partial, plan, {VIEWS: spec}) as growing,
-        tqdm(total=count, initial=growing.done, desc="smoothing", unit="image", disable=not progress) as bar,
+        progress_bar(shown=progress, total=count, initial=growing.done, desc="smoothing", unit="image") as bar,
     ):
         batches = smoothed_batches(split.images, inputs.views, inputs.solver, batch_size=batch_size, start=growing.done)
         for start, batch in batches:
@@ -247,7 +247,7 @@ def decide(
     place = "step" if _agreed(views < _SHARE * (views + step)) else "cache"
     found = Placement(place, f"views {1e3 * views:.3g} ms, the rest of a step {1e3 * step:.3g} ms")
     if file is not None and jax.process_index() == 0:
-        write_atomically(file, json.dumps(found._asdict(), ensure_ascii=False) + "\n")
+        write_json(file, found._asdict())
     return found
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from isvs_jax._files import write_atomically
+from isvs_jax._progress import progress_bar
 from isvs_jax.training.step import Metrics
 
 LOG_FILE = "log.jsonl"
@@ -75,8 +75,14 @@ class RunLog:
             self._take_up(folder)
         self._began = time.monotonic()
         self._line_began = self.seconds
-        images = {"total": num_steps * batch_size, "initial": done * batch_size}
-        self._bar = tqdm(**images, desc=label, unit="image", unit_scale=True, disable=not progress)
+        self._bar = progress_bar(
+            shown=progress,
+            total=num_steps * batch_size,
+            initial=done * batch_size,
+            desc=label,
+            unit="image",
+            unit_scale=True,
+        )
 
     def _take_up(self, folder: Path) -> None:
         from tensorboardX import SummaryWriter

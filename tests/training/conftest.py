@@ -1,4 +1,4 @@
-"""Programs that compile fast, networks that are small, and things that happen in the middle of a run."""
+"""Networks that are small, and things that happen in the middle of a run."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,11 +7,6 @@ import pytest
 from isvs_jax.training import run, trained
 from isvs_jax.training.log import RunLog
 from tests.training.networks import build_minute
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cheap(cheap_compilation: None) -> None:
-    """Many steps of training, each compiled for a handful of tiny images."""
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from isvs_jax.data import Split
 from isvs_jax.training import Inputs, TrainState, cache, cached_views, execute, init_state, make_optimizer, read_log
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints
 from isvs_jax.training.command import main, parse
-from tests.compilation import cheap_environment
 from tests.training.networks import Minute
 
 # Three epochs of ten steps, with something of all that a step can depend on.
@@ -43,7 +42,7 @@ def train_here(out: Path) -> None:
 
 
 def start(out: Path, *more: str, devices: int = 1) -> subprocess.Popen[str]:
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)} | cheap_environment()
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
     return subprocess.Popen(
         [sys.executable, "-m", "tests.training.child", *RUN, "--out", str(out), *more],
         env=environment,
