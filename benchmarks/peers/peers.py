@@ -27,11 +27,11 @@ class Case(NamedTuple):
     """What is smoothed.
 
     Attributes:
-        name: As in the names of the tests.
-        size: Pixels a side.
-        batch: Images.
-        time: t.
-        heavy: A call takes half a minute: once a turn, and few peers.
+        name: The name of the case, as in the names of the tests.
+        size: The number of pixels a side.
+        batch: The number of images.
+        time: The time t.
+        heavy: Whether a call takes half a minute: then it is made once a turn, by few peers.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Call(NamedTuple):
     """What is timed.
 
     Attributes:
-        run: Does it, and waits for the outcome [B, H, W, C]; may come with its own seconds.
-        images: How many images it treats.
-        steps: What it does for each, in words.
+        run: The call, which waits for its outcome [B, H, W, C], and may come with its own seconds.
+        images: The number of images that it treats.
+        steps: What it does for each image, in words.
         share: The part of the steps that is run; the time is divided by it.
-        limit: What the outcome tends to with more iterations, where that is not the flow.
+        limit: The image that the outcome tends to with more iterations, where that is not the flow's.
         note: What else must be known.
     """
 
