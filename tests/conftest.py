@@ -21,10 +21,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def strict_dtypes() -> Iterator[None]:
-    """No dtype is promoted in silence."""
-    with jax.numpy_dtype_promotion("strict"):
+def strict() -> Iterator[None]:
+    """Neither a dtype nor a number of axes is promoted in silence."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
         yield
+
+
+@pytest.fixture
+def strict_dtypes(strict: None) -> None:
+    """Temporary."""
 
 
 @pytest.fixture
