@@ -33,7 +33,7 @@ from PIL import Image
 
 from isvs_jax.models import ResNet, import_resnet, logits_fn, read_state_dict
 from isvs_jax.robustness import CATEGORIES, corrupt
-from isvs_jax.robustness.corruptions._tables import parameters
+from isvs_jax.robustness.corruptions._tables import table_rows
 
 Original = Callable[[np.ndarray, int], np.ndarray]
 # Both sides take one random number here and another there: impulse and shot noise; frost has other pictures.
@@ -44,7 +44,7 @@ def with_cifar_parameters(package: types.ModuleType, name: str) -> Original:
     """A function of the package with the rows for 32 pixels in place of its own: uint8 image, severity -> uint8."""
     if name == "elastic_transform":
         return original_elastic
-    rows: list = [row[0] if len(row) == 1 else tuple(row) for row in parameters(name, 32).tolist()]
+    rows: list = [row[0] if len(row) == 1 else tuple(row) for row in table_rows(name, 32).tolist()]
     if name == "zoom_blur":
         rows = [np.arange(1, *row) for row in rows]
     if name in ("glass_blur", "motion_blur", "snow"):  # sizes and counts are integers
@@ -75,7 +75,7 @@ def original_elastic(image: np.ndarray, severity: int) -> np.ndarray:
     import scipy.ndimage
     import skimage.filters
 
-    amplitude, sigma, reach = parameters("elastic_transform", 32)[severity - 1]
+    amplitude, sigma, reach = table_rows("elastic_transform", 32)[severity - 1]
     size = len(image)
     middle, third = size // 2, size // 3
     before = np.float32([[middle + third] * 2, [middle + third, middle - third], [middle - third] * 2])
@@ -117,7 +117,7 @@ def our_numbers(name: str, severity: int, key: jax.Array, index: int) -> Iterato
         fields = uniform[6:].reshape(32, 32, 2)
         yield from (uniform[:6], fields[..., 0], fields[..., 1])
     elif name == "glass_blur":
-        _, reach, rounds = parameters(name, 32)[severity - 1].astype(int)
+        _, reach, rounds = table_rows(name, 32)[severity - 1].astype(int)
         for number in range(rounds):
             shifts = jax.random.randint(jax.random.fold_in(key, number), (2, 32 * 32), -reach, reach)
             shifts = np.asarray(shifts).reshape(2, 32, 32)

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from isvs_jax.robustness import CORRUPTIONS, VALIDATION_CORRUPTIONS, corrupt
-from isvs_jax.robustness.corruptions._tables import PARAMETERS
+from isvs_jax.robustness.corruptions._tables import TABLES
 
 SEVERITIES = range(1, 6)
 # Those whose result does not depend on random numbers.
@@ -86,7 +86,7 @@ def ours(name: str, images: np.ndarray, key: jax.Array) -> tuple[np.ndarray, np.
         results.clear()
         for severity in SEVERITIES:
             floats = jnp.asarray(images / np.float32(255))
-            output = corrupt(floats, name, severity, key, parameters=224, quantize=True)
+            output = corrupt(floats, name, severity, key, table=224, quantize=True)
             results.append(np.asarray(jnp.round(255 * output).astype(jnp.uint8)))
 
     first = seconds(all_severities)
@@ -124,10 +124,10 @@ def compare_jpeg(images: np.ndarray, key: jax.Array) -> None:
 
     floats = jnp.asarray(images / np.float32(255))
     print("\n| JPEG | quality | device, s | Pillow, s | largest difference |\n|---|---|---|---|---|")
-    corrupt(floats, "jpeg_compression", 1, key, parameters=32).block_until_ready()
+    corrupt(floats, "jpeg_compression", 1, key, table=32).block_until_ready()
     for severity, quality in zip(SEVERITIES, (80, 65, 58, 50, 40), strict=True):
         start = time.perf_counter()
-        coded = np.asarray(corrupt(floats, "jpeg_compression", severity, key, parameters=32))
+        coded = np.asarray(corrupt(floats, "jpeg_compression", severity, key, table=32))
         device = time.perf_counter() - start
         start = time.perf_counter()
         expected = pillow(quality)
@@ -140,7 +140,7 @@ def photographed_frost(images: np.ndarray, severity: int, rng: np.random.Generat
     """CIFAR-10-C's frost with its five photographs, which imagecorruptions ships: uint8 [N, 32, 32, 3]."""
     import cv2
 
-    weight, frost_weight = PARAMETERS["frost"][32][severity - 1]
+    weight, frost_weight = TABLES["frost"][32][severity - 1]
     folder = Path(importlib.util.find_spec("imagecorruptions").origin).parent / "frost"  # type: ignore
     files = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
     photographs = [cv2.resize(cv2.imread(str(folder / file)), (0, 0), fx=0.2, fy=0.2) for file in files]

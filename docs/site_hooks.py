@@ -10,7 +10,14 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
 # "54.8 ± 3.0", "−0.9 ± 0.7"; a cell of nothing but figures, such as "1.3 (0.9 to 1.8)" or "53 · 0.41 (0.77)".
 _INTERVAL = re.compile(r"(\d[\d.,]*%?)(</strong>)? ± (\d)")
-_CELL = re.compile(r"<td( [^>]*)?>((?:<strong>)?[-+−–~]?\d(?:[\d\s.,:/%*()±·×…+−–-]|to|</?strong>|\u00a0)*)</td>")
+_CELL = re.compile(r"<td( [^>]*)?>(.*?)</td>", re.DOTALL)
+_FIGURES = re.compile(r"[-+−–~∞]?\d(?:[\d\s.,:/%*()±·×…∞+−–-]|to|e[+-]|\u00a0)*")
+_HYPHEN = re.compile(r"(?<![\d-])-(?=\d)")
+_TAG = re.compile(r"<[^>]+>")
+_INLINE = re.compile(r"(?<!<pre>)(?<!</span>)<code>([^<]*--[^<]*)</code>")
+_OPTION, _WHOLE = re.compile(r"--[\w.-]+"), r"<span class=option>\g<0></span>"
+# Cells of more characters than these are sentences, which need room.
+_LONG = 28
 
 
 def on_files(files: Any, *, config: Any) -> Any:
@@ -34,13 +41,26 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 def on_page_content(html: str, **_: Any) -> str:
     """Called with the page as HTML, before the frame of the site is put around it."""
-    return mark_figures(html)
+    return keep_options_whole(mark_cells(html))
 
 
-def mark_figures(html: str) -> str:
-    """No line breaks around ±, and the class "figure" for cells of a table that hold nothing but figures."""
-    html = _INTERVAL.sub("\\1\\2\u00a0±\u00a0\\3", html)
-    return _CELL.sub(lambda found: f'<td class="figure"{found[1] or ""}>{found[2]}</td>', html)
+def mark_cells(html: str) -> str:
+    """No line breaks around ±; cells of figures get the class "figure" and a minus for a hyphen, long ones "text"."""
+    return _CELL.sub(_marked, _INTERVAL.sub("\\1\\2\u00a0±\u00a0\\3", html))
+
+
+def _marked(cell: re.Match[str]) -> str:
+    attributes, content = cell[1] or "", cell[2]
+    text = " ".join(_TAG.sub("", content).split())
+    if _FIGURES.fullmatch(text):
+        content = _HYPHEN.sub("−", content)
+        return f'<td class="figure"{attributes}>{content}</td>'
+    return f'<td class="text"{attributes}>{content}</td>' if len(text) > _LONG else cell[0]
+
+
+def keep_options_whole(html: str) -> str:
+    """No line break after the first hyphen of "--option" in the running text."""
+    return _INLINE.sub(lambda code: f"<code>{_OPTION.sub(_WHOLE, code[1])}</code>", html)
 
 
 def as_page(notebook: Path) -> tuple[str, dict[str, bytes]]:

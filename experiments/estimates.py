@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation import student_interval, summary
-from isvs_jax.robustness.evaluation.metrics import mean_interval
+from isvs_jax.robustness.evaluation import mean_interval, student_interval, summary
 from isvs_jax.robustness.evaluation.summary import corruption_groups, robust_label
 
 

@@ -14,9 +14,20 @@ from experiments.trainings import check_training, train_one, training_folder, tr
 from isvs_jax import SplitLBI, data
 from isvs_jax.augment import View
 from isvs_jax.data import load_data
-from isvs_jax.robustness import CORRUPTIONS, RESOLUTIONS, Defence, Report, evaluate, smoothing_defence
-from isvs_jax.robustness.evaluation import read_report
+from isvs_jax.robustness import (
+    CORRUPTIONS,
+    Attacks,
+    Corruptions,
+    Defence,
+    HardStopChecks,
+    Report,
+    Resources,
+    evaluate,
+    read_report,
+    smoothing_defence,
+)
 from isvs_jax.robustness.evaluation.comparison import check_side_by_side
+from isvs_jax.robustness.evaluation.store import differences
 from isvs_jax.training import load_classifier
 
 # The number of images at a time, and a few more where devices share them.
@@ -143,23 +154,26 @@ def judge(entrant: Entrant, study: Study, seed: int, *, attacks: bool = True) ->
         jax.random.key(0),
         name=f"{entrant}, seed {seed}",
         preprocessing="" if entrant.before is None else f"{entrant.before} before the network",
-        corruptions=study.corruptions or CORRUPTIONS,
-        severities=study.severities,
-        resolutions=RESOLUTIONS,
-        attacks=study.attacks if attacked else (),
-        epsilons={"linf": study.epsilons} if attacked else {},
-        curve={"linf": _CURVE} if attacked else {},
-        attack_count=study.attack_count,
-        attack_steps=study.num_steps,
-        attack_queries=study.num_queries,
-        curve_count=study.check_count,
-        curve_steps=study.num_steps,
-        doubling=study.doubling,
+        corruptions=Corruptions(study.corruptions or CORRUPTIONS, study.severities),
+        attacks=_attacks(study) if attacked else None,
+        checks=HardStopChecks(curve=_CURVE, count=study.check_count, num_steps=study.num_steps, doubling=study.doubling)
+        if attacked
+        else None,
         defence=entrant.defence(solver),
         parameters=jax.tree.leaves(network),
-        batch_size=-(-_BATCH // jax.device_count()) * jax.device_count(),
+        resources=Resources(-(-_BATCH // jax.device_count()) * jax.device_count()),
         folder=report_folder(study.root, entrant, seed, attacked or not study.epsilons),
         progress=study.progress,
+    )
+
+
+def _attacks(study: Study) -> Attacks:
+    return Attacks(
+        study.attacks,
+        epsilons=study.epsilons,
+        count=study.attack_count,
+        num_steps=study.num_steps,
+        num_queries=study.num_queries,
     )
 
 
@@ -200,9 +214,11 @@ def _finished(
 
 
 def _check_same_attacks(reports: Sequence[Report], root: Path) -> None:
-    for name in ("epsilons", "attacks", "attack_count", "curve", "curve_count", "curve_steps", "doubling"):
-        if any(report.settings.get(name) != reports[0].settings.get(name) for report in reports):
-            raise ValueError(f"{root} holds reports that differ in {name}. Give another folder.")
+    for report in reports:
+        for group in ("attacks", "checks"):
+            found = differences(report.settings.get(group), reports[0].settings.get(group), group)
+            if found:
+                raise ValueError(f"{root} holds reports that differ: {'; '.join(found)}. Give another folder.")
 
 
 def _is_finished(folder: Path) -> bool:

@@ -40,6 +40,30 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {brief(value)}.")
 
 
+def check_names(name: str, values: object, choices: Iterable[str], *, least: int = 1) -> tuple[str, ...]:
+    """The names as a tuple: at least `least` of them, each one of `choices` and none twice.
+
+    Raises:
+        TypeError: They are no sequence of names.
+        ValueError: One is unknown or comes twice, or there are too few.
+
+    Example:
+        >>> check_names("attacks", ["square"], ("apgd", "square"))
+        ('square',)
+    """
+    allowed = tuple(choices)
+    count = f"at least {least} of" if least else "some or none of"
+    what = f"a sequence of {count} {', '.join(map(repr, allowed))}, each at most once"
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        hint = f" For one write ({values!r},)." if isinstance(values, str) else ""
+        raise TypeError(f"{name} must be {what}; got {brief(values)}.{hint}")
+    given = tuple(values)
+    known = all(isinstance(value, str) and value in allowed for value in given)
+    if not known or len(set(given)) != len(given) or len(given) < least:
+        raise ValueError(f"{name} must be {what}; got {brief(given)}.")
+    return given
+
+
 def check_integer(name: str, value: object, least: int = 1, most: int | None = None) -> int:
     """The value as a Python integer from `least` to `most`; NumPy's integers are taken, bool is not.
 

@@ -63,7 +63,7 @@ def only_one(file: Path, taken: Callable[[], None]) -> Iterator[None]:
     Where the system has no `flock` (Windows), nothing keeps processes apart.
 
     Args:
-        file: The file of the lock, which is made and stays.
+        file: The file of the lock, which is made and removed.
         taken: What is done where another process has it; after that this one waits, unless it raises.
     """
     if not HAS_LOCKS:
@@ -71,10 +71,25 @@ def only_one(file: Path, taken: Callable[[], None]) -> Iterator[None]:
         return
     import fcntl
 
-    with open(file, "wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            taken()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    while True:
+        with open(file, "wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                taken()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # Its holder removed it, and another process may have made a new one: that one counts.
+            if not _is_at(lock.fileno(), file):
+                continue
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False

@@ -1,4 +1,4 @@
-"""What a report was made with: versions, machine, command, date, and hashes of what went in."""
+"""What a report was made with: versions, machine, command, commit, date, and hashes of what went in."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _PACKAGES = ("jax", "jaxlib", "numpy")
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on; `more` names further packages."""
+    """The versions of Python and of the packages that figures depend on; `more` names further packages."""
     ours = {"python": platform.python_version(), "isvs_jax": isvs_jax.__version__}
     return ours | {name: _version(name) for name in (*_PACKAGES, *more)}
 
 
 def hardware(devices: Sequence[jax.Device]) -> dict[str, Any]:
-    """Platform, kind and number of the devices that were used, and the machine around them."""
+    """The platform, kind and number of the devices that were used, and the machine around them."""
     return {
         "platform": devices[0].platform,
         "device_kind": devices[0].device_kind,
@@ -42,12 +42,12 @@ def hardware(devices: Sequence[jax.Device]) -> dict[str, Any]:
 
 
 def session(devices: Sequence[jax.Device]) -> dict[str, Any]:
-    """Command, commit, date and machine of what runs."""
+    """The command, commit, date and machine of this process."""
     return {"command": command_line(), "commit": commit(), "date": today(), "hardware": hardware(devices)}
 
 
 def command_line() -> str:
-    """The command that runs."""
+    """The command of this process, as it can be typed again."""
     # Python puts a file's path where `-m` was said; what was said is in the specification of the module.
     module = getattr(sys.modules["__main__"], "__spec__", None)
     if module is not None:
@@ -56,22 +56,34 @@ def command_line() -> str:
 
 
 def commit() -> str:
-    """The commit of the checkout that the package is in, with "-dirty" where files differ; "unknown" elsewhere."""
-    arguments = ["git", "-C", str(_PACKAGE), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit that the package's own files are of, with "-dirty" where files differ; elsewhere "none" and a version.
+
+    A repository that merely encloses an installation does not track these files, and is not asked.
+    """
+    if _git("ls-files", "--error-unmatch", Path(__file__).name):
+        described = _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+        if described:
+            return described
+    return f"none (version {isvs_jax.__version__})"
+
+
+def _git(*arguments: str) -> str:
+    """What git says in the folder of the package; nothing where it fails."""
+    command = ["git", "-C", str(_PACKAGE), *arguments]
     try:
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def today() -> str:
-    """The date in UTC, ISO 8601."""
+    """The date in UTC, as in ISO 8601."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def parameters_hash(tree: Any) -> str:
-    """SHA-256 of a pytree of arrays: of their places, shapes, dtypes and bytes.
+    """Compute the SHA-256 of a pytree of arrays: of their places, shapes, dtypes and bytes.
 
     >>> parameters_hash({"w": np.zeros(3)}) == parameters_hash({"w": np.zeros(4)})
     False
@@ -87,7 +99,7 @@ def parameters_hash(tree: Any) -> str:
 
 
 def data_hash(images: np.ndarray, labels: np.ndarray) -> str:
-    """SHA-256 of images and labels."""
+    """Compute the SHA-256 of images and labels."""
     return parameters_hash((images, labels))
 
 

@@ -80,7 +80,7 @@ for name, (inputs, augmentation) in ways.items():
 #
 # `robustness.corrupt` makes them at five severities; severity 0 is the clean image. By default it takes the parameters
 # for images of their size. Those hardly hurt on digits, so here they are the harder ones for photographs,
-# `parameters=224`.
+# `table=224`.
 
 # %%
 names = (
@@ -94,7 +94,7 @@ def corrupted(name, severity):
     if severity == 0:
         return digits.test.images
     key = jax.random.fold_in(jax.random.key(0), severity)
-    return np.asarray(robustness.corrupt(digits.test.images, name, severity, key, parameters=224))
+    return np.asarray(robustness.corrupt(digits.test.images, name, severity, key, table=224))
 
 
 table = {name: {network: [] for network in networks} for name in names}

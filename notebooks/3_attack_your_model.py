@@ -129,20 +129,26 @@ print("warnings:", *(result.warnings or ["none"]), sep="\n")
 # their steps, and with `folder=` writes `report.md` and goes on after a stop. Here it is a part of the full table.
 
 # %%
-small = {
-    "corruptions": ("gaussian_noise",) if SMOKE else ("gaussian_noise", "impulse_noise", "contrast", "fog", "pixelate"),
-    "severities": (3,) if SMOKE else (1, 3, 5),
-    "resolutions": () if SMOKE else (robustness.Resolution(2, "area", "bilinear", None),),
-    "attacks": ("apgd-ce",) if SMOKE else ("apgd-ce", "square"),
-    "epsilons": (EPSILON,),
-    "curve": () if SMOKE else (0.02, 0.05, 0.1, 0.2, 0.5),
-    "attack_steps": 4 if SMOKE else 50,
-    "attack_queries": 10 if SMOKE else 500,
-    "doubling": not SMOKE,
-    "batch_size": len(images),
-    "devices": jax.devices()[:1],
-}
-report = robustness.evaluate(logits_fn, images, labels, key, name="two layers", progress=False, **small)
+names = ("gaussian_noise",) if SMOKE else ("gaussian_noise", "impulse_noise", "contrast", "fog", "pixelate")
+attacks = robustness.Attacks(
+    ("apgd-ce",) if SMOKE else ("apgd-ce", "square"),
+    epsilons=(EPSILON,),
+    num_steps=4 if SMOKE else 50,
+    num_queries=10 if SMOKE else 500,
+)
+report = robustness.evaluate(
+    logits_fn,
+    images,
+    labels,
+    key,
+    name="two layers",
+    corruptions=robustness.Corruptions(names, severities=(3,) if SMOKE else (1, 3, 5)),
+    resolutions=() if SMOKE else (robustness.Resolution(2, "area", "bilinear", None),),
+    attacks=attacks,
+    checks=None if SMOKE else robustness.HardStopChecks(curve=(0.02, 0.05, 0.1, 0.2, 0.5)),
+    resources=robustness.Resources(batch_size=len(images), devices=jax.devices()[:1]),
+    progress=False,
+)
 print(f"clean {report.clean.accuracy:.1%}, 95% interval {[round(100 * end, 1) for end in report.clean.interval]}")
 for name, row in report.corruptions.items():
     print(f"{name:16}", *(f"severity {severity}: {cell.accuracy:6.1%}  " for severity, cell in row.items()))

@@ -59,14 +59,26 @@ def test_readme_and_site_open_with_the_same_code():
     assert readme[1] == site[1]
 
 
-def test_figures_stay_on_one_line():
-    mark = runpy.run_path(str(DOCS / "site_hooks.py"))["mark_figures"]
-    assert mark("<td>54.8 ± 3.0*</td>") == '<td class="figure">54.8\u00a0±\u00a03.0*</td>'
-    assert mark('<td style="text-align: right;">1.3 (0.9 to 1.8)</td>').startswith(
-        '<td class="figure" style="text-align'
-    )
-    assert mark("<td>steps of 0.05 t</td>") == "<td>steps of 0.05 t</td>"
-    assert mark("<p>wins 1.5 ± 0.9 points</p>") == "<p>wins 1.5\u00a0±\u00a00.9 points</p>"
+@pytest.mark.parametrize(
+    ("cell", "marked"),
+    [
+        ("<td>54.8 ± 3.0*</td>", '<td class="figure">54.8\u00a0±\u00a03.0*</td>'),
+        ("<td><strong>-0.9 ± 0.7</strong></td>", '<td class="figure"><strong>−0.9\u00a0±\u00a00.7</strong></td>'),
+        ('<td style="x">1.3 (0.9 to 1.8)</td>', '<td class="figure" style="x">1.3 (0.9 to 1.8)</td>'),
+        ("<td>2026-11-28</td>", '<td class="figure">2026-11-28</td>'),
+        ("<td>0.05 t</td>", "<td>0.05 t</td>"),
+        (f"<td>{'long ' * 9}</td>", f'<td class="text">{"long " * 9}</td>'),
+        ("<p>wins 1.5 ± 0.9</p>", "<p>wins 1.5\u00a0±\u00a00.9</p>"),
+    ],
+)
+def test_figures_stay_on_one_line(cell, marked):
+    assert runpy.run_path(str(DOCS / "site_hooks.py"))["mark_cells"](cell) == marked
+
+
+def test_options_stay_on_one_line():
+    mark = runpy.run_path(str(DOCS / "site_hooks.py"))["keep_options_whole"]
+    assert mark("<code>make --all x</code>") == "<code>make <span class=option>--all</span> x</code>"
+    assert mark("<pre><code>make --all</code></pre>") == "<pre><code>make --all</code></pre>"
 
 
 def test_every_page_is_in_the_navigation():

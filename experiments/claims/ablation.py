@@ -12,7 +12,7 @@ from experiments.judging import Entrant, NothingFinishedError, judged
 from experiments.section import Section, Table
 from experiments.study import Study, study_of_size
 from experiments.trainings import VARIATIONS
-from isvs_jax.plotting._axes import COLOURS, new_figure
+from isvs_jax.plotting.axes import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,10 +9,9 @@ import numpy as np
 from experiments.claims.comparison import Comparison, Reports, common_remarks, first_report, warning_remarks
 from experiments.estimates import Estimate, estimate_of_shares, figures
 from experiments.section import Section, Table
-from isvs_jax.robustness.evaluation import AttackResult
-from isvs_jax.robustness.evaluation.results import unpacked
+from isvs_jax.robustness.evaluation import AttackResult, unpacked
 from isvs_jax.robustness.evaluation.summary import robust_label
-from isvs_jax.robustness.evaluation.text import radius
+from isvs_jax.robustness.text import radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +31,7 @@ def run(claim: Adversarial) -> Section:
     """Train and judge what is missing; tables and pictures."""
     reports = claim.reports()
     defended = {entrant: several for entrant, several in reports.items() if entrant.before is not None}
-    first = first_report(reports)
+    attacks = first_report(reports).settings["attacks"]
     return Section(
         "adversarial",
         "Adversarial noise",
@@ -49,8 +48,8 @@ def run(claim: Adversarial) -> Section:
         },
         (
             *common_remarks(reports, claim.study, claim.chosen),
-            f"Attacks: {', '.join(first.settings['attacks'])} of {first.settings['attack_steps']} steps and "
-            f"{first.settings['attack_queries']} queries, L∞; each image counts as robust where none of them succeeds.",
+            f"Attacks: {', '.join(attacks['names'])} of {attacks['num_steps']} steps and "
+            f"{attacks['num_queries']} queries, L∞; each image counts as robust where none of them succeeds.",
             *(("A defence is attacked in every way of the second table, one after another.",) if defended else ()),
             *warning_remarks(reports),
         ),
@@ -75,7 +74,7 @@ def robust_table(reports: Reports) -> Table:
 
 def ways_tables(reports: Reports) -> tuple[Table, Table]:
     """Of defended entrants what is left after each way of attack, in order, and what each way took."""
-    ways = tuple(first_report(reports).attacks[0].masks)
+    ways = tuple(first_report(reports).attacks[0].worst.masks)
     left: dict[str, Sequence[Estimate | str]] = {}
     taken: dict[str, Sequence[Estimate | str]] = {}
     for entrant, several in reports.items():
@@ -96,7 +95,7 @@ def ways_tables(reports: Reports) -> tuple[Table, Table]:
 def epsilon_figure(reports: Reports) -> "Figure":
     """Accuracy against ε: robust accuracies, and the ε-curves where all have one."""
     from isvs_jax.plotting import accuracy_by_severity
-    from isvs_jax.plotting._axes import new_figure
+    from isvs_jax.plotting.axes import new_figure
 
     first = first_report(reports)
     chance = 1 / first.num_classes
@@ -131,4 +130,4 @@ def epsilon_figure(reports: Reports) -> "Figure":
 
 
 def _mask(attack: AttackResult, name: str) -> np.ndarray:
-    return unpacked(attack.masks[name], attack.count)
+    return unpacked(attack.worst.masks[name], attack.worst.count)

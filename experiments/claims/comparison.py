@@ -11,7 +11,7 @@ from experiments.section import Table
 from experiments.study import Study, study_of_size
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.evaluation.summary import robust_label
-from isvs_jax.robustness.evaluation.text import grouped, radius
+from isvs_jax.robustness.text import grouped, radius
 
 Reports = Mapping[Entrant, Sequence[Report]]
 """The reports of each entrant, one a seed."""

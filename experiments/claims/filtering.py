@@ -25,8 +25,8 @@ from isvs_jax import SplitLBI, data
 from isvs_jax._checks import check_integer, check_number
 from isvs_jax.augment import View
 from isvs_jax.filters import low_pass
-from isvs_jax.plotting._axes import as_shown, look, new_figure
-from isvs_jax.robustness.evaluation.metrics import mean_interval
+from isvs_jax.plotting.axes import as_shown, look, new_figure
+from isvs_jax.robustness.evaluation import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

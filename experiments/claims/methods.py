@@ -85,7 +85,7 @@ def run(claim: Methods) -> Section:
             *(
                 (
                     f"Behind a defence (a name with @) robust accuracy is the worst case over its ways of attack; "
-                    f"else of {', '.join(first.settings['attacks'])}.",
+                    f"else of {', '.join(first.settings['attacks']['names'])}.",
                 )
                 if first.attacks
                 else ()
@@ -107,7 +107,7 @@ def methods_table(found: Mapping[str, Mapping[str, Estimate]], columns: Sequence
 
 def heat_map(found: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> "Figure":
     """Means as numbers, coloured by their difference to the first row."""
-    from isvs_jax.plotting._axes import new_figure
+    from isvs_jax.plotting.axes import new_figure
 
     means = 100 * np.array([[values[column].mean for column in columns] for values in found.values()])
     changes = means - means[:1]

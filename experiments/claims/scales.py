@@ -30,7 +30,7 @@ from isvs_jax import data
 from isvs_jax._checks import check_number
 from isvs_jax.augment import View
 from isvs_jax.models import LogitsFn
-from isvs_jax.robustness.evaluation.metrics import wilson
+from isvs_jax.robustness.evaluation import wilson
 from isvs_jax.training import load_classifier
 from isvs_jax.training.run import RESULT_FILE
 

@@ -9,7 +9,7 @@ from experiments.estimates import Estimate
 from experiments.measures.cue_conflict import Hybrids, Pairs
 from experiments.measures.entry_order import SquareEntries, straight_entry
 from isvs_jax.augment import View
-from isvs_jax.plotting._axes import COLOURS, as_shown, look, new_figure
+from isvs_jax.plotting.axes import COLOURS, as_shown, look, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

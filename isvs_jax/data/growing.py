@@ -51,18 +51,13 @@ def only_maker(folder: Path) -> Iterator[Path | None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f".{folder.name}.lock")
     with only_one(lock, taken):
-        try:
-            # It may have appeared while this process waited.
-            if folder.exists():
-                yield None
-                return
-            partial = folder.with_name(folder.name + ".partial")
-            partial.mkdir(exist_ok=True)
-            yield partial
-        finally:
-            # Whoever waits for this lock, or makes another one from here on, finds the folder first.
-            if folder.exists():
-                lock.unlink(missing_ok=True)
+        # It may have appeared while this process waited.
+        if folder.exists():
+            yield None
+            return
+        partial = folder.with_name(folder.name + ".partial")
+        partial.mkdir(exist_ok=True)
+        yield partial
 
 
 class PartialFolder:

@@ -134,7 +134,7 @@ def border_index(position: np.ndarray, size: int, border: Border) -> np.ndarray:
 
 @jax.jit
 def _blur(images: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    return _along_both(images.astype(compute_dtype(images.dtype)), rows, columns).astype(images.dtype)
+    return separable(images.astype(compute_dtype(images.dtype)), rows, columns).astype(images.dtype)
 
 
 @jax.jit
@@ -142,11 +142,12 @@ def _masked(images: jax.Array, keep: jax.Array) -> jax.Array:
     values = images.astype(compute_dtype(images.dtype))
     rows, columns = (dct_matrix(size) for size in images.shape[-3:-1])
     kept = jnp.broadcast_to(keep[..., None], images.shape)
-    coefficients = jnp.where(kept, _along_both(values, rows, columns), 0)
-    return _along_both(coefficients, rows.T, columns.T).astype(images.dtype)
+    coefficients = jnp.where(kept, separable(values, rows, columns), 0)
+    return separable(coefficients, rows.T, columns.T).astype(images.dtype)
 
 
-def _along_both(images: jax.Array, rows: ArrayLike, columns: ArrayLike) -> jax.Array:
+def separable(images: jax.Array, rows: ArrayLike, columns: ArrayLike) -> jax.Array:
+    """Multiply images [..., H, W, C] by one matrix along their height and one along their width, in full precision."""
     product = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
     down = product("ij,...jwc->...iwc", jnp.asarray(rows, images.dtype), images)
     return product("ij,...hjc->...hic", jnp.asarray(columns, images.dtype), down)

@@ -1,7 +1,6 @@
 """A referee of robustness: corruptions, attacks and low resolution for any function to logits."""
 
-from isvs_jax.robustness._hard_stop import HardStop, hard_stop
-from isvs_jax.robustness.adaptive import DefenceResult, attack_defence
+from isvs_jax.robustness.adaptive import WAYS, DefenceResult, attack_defence
 from isvs_jax.robustness.attacks import (
     AutoAttackResult,
     FabResult,
@@ -14,15 +13,35 @@ from isvs_jax.robustness.attacks import (
     pgd,
     square,
 )
-from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
 from isvs_jax.robustness.corruptions import (
     CATEGORIES,
     CORRUPTIONS,
     VALIDATION_CORRUPTIONS,
     corrupt,
 )
-from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
-from isvs_jax.robustness.evaluation import Report, combine, evaluate, markdown, read_report
+from isvs_jax.robustness.defences import Defence, defended, rounding_defence, smoothing_defence, total_variation_defence
+from isvs_jax.robustness.evaluation import (
+    Attacks,
+    Corruptions,
+    HardStop,
+    HardStopChecks,
+    Normaliser,
+    Report,
+    Resources,
+    combine,
+    curve_warnings,
+    doubling_check,
+    doubling_warnings,
+    epsilon_curve,
+    evaluate,
+    full_radius,
+    hard_stop,
+    markdown,
+    normaliser_of,
+    read_normaliser,
+    read_report,
+    step_reach,
+)
 from isvs_jax.robustness.official import (
     CorruptedImages,
     list_imagenet_c,
@@ -37,7 +56,6 @@ from isvs_jax.robustness.resolution import (
     chance_corrected,
     low_resolution,
 )
-from isvs_jax.robustness.ways import WAYS
 
 __all__ = [
     "CATEGORIES",
@@ -46,14 +64,19 @@ __all__ = [
     "RESOLUTIONS",
     "VALIDATION_CORRUPTIONS",
     "WAYS",
+    "Attacks",
     "AutoAttackResult",
     "CorruptedImages",
+    "Corruptions",
     "Defence",
     "DefenceResult",
     "FabResult",
     "HardStop",
+    "HardStopChecks",
+    "Normaliser",
     "Report",
     "Resolution",
+    "Resources",
     "apgd",
     "attack_defence",
     "autoattack",
@@ -61,11 +84,16 @@ __all__ = [
     "chance_corrected",
     "combine",
     "corrupt",
+    "curve_warnings",
     "defended",
+    "doubling_check",
+    "doubling_warnings",
+    "epsilon_curve",
     "evaluate",
     "fab",
     "fab_minimal",
     "fgsm",
+    "full_radius",
     "hard_stop",
     "list_imagenet_c",
     "load_cifar_c",
@@ -73,10 +101,13 @@ __all__ = [
     "load_tfds",
     "low_resolution",
     "markdown",
+    "normaliser_of",
     "pgd",
+    "read_normaliser",
     "read_report",
     "rounding_defence",
     "smoothing_defence",
     "square",
+    "step_reach",
     "total_variation_defence",
 ]

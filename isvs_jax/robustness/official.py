@@ -1,6 +1,6 @@
-"""Loaders of the corrupted images that others published: CIFAR-10-C, CIFAR-100-C, ImageNet-C, TFDS.
+"""Loaders of the corrupted images that others published: CIFAR-10-C, CIFAR-100-C, ImageNet-C and those of TFDS.
 
-Nothing is downloaded here. A missing file is answered with what to fetch and where to put it.
+Nothing is downloaded here. The error about a missing file says what to fetch and where to put it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isvs_jax._checks import check_choice, check_integer
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES
 
 CIFAR_C_URLS = {
@@ -28,11 +29,11 @@ class CorruptedImages(NamedTuple):
     """Images of one corruption and severity, with their labels and where they come from.
 
     Attributes:
-        images: uint8 [N, H, W, 3]; divide by 255 for the images that models take.
+        images: uint8 [N, H, W, 3]; divide them by 255 for the images that models take.
         labels: int64 [N].
-        source: "official" for the files of the benchmark's authors; "tfds" for
-            imagenet2012_corrupted, which TFDS makes anew from the ImageNet validation images and
-            stores as JPEG, so that results on it and on ImageNet-C are two different things.
+        source: "official" for the files of the benchmark's authors; "tfds" for imagenet2012_corrupted, which TFDS makes
+            anew from the ImageNet validation images and stores as JPEG, so that results on it and on ImageNet-C are two
+            different things.
     """
 
     images: np.ndarray
@@ -43,20 +44,21 @@ class CorruptedImages(NamedTuple):
 def load_cifar_c(folder: str | os.PathLike[str], name: str, severity: int) -> CorruptedImages:
     """Read one corruption and severity of a CIFAR-10-C or CIFAR-100-C folder.
 
-    Each file NAME.npy holds the images of the five severities one after another, and labels.npy
-    their labels, the same five times.
+    Each file NAME.npy holds the images of the five severities one after another, and labels.npy their labels, the same
+    five times.
 
     Args:
-        folder: where the .npy files are.
-        name: a name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
-        severity: 1 to 5.
+        folder: The folder of the .npy files.
+        name: A name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
+        severity: An integer from 1 to 5.
 
     Returns:
-        The images (10,000 of 32×32×3 in the published files) and labels; source "official".
+        The images (10,000 of 32×32×3 in the published files) and labels, with the source "official".
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: an unknown name or severity, or a file that is not of this format.
+        FileNotFoundError: A file is missing.
+        TypeError: The severity is no integer.
+        ValueError: The name or the severity is unknown, or a file is not of this format.
 
     References:
         Hendrycks and Dietterich, CIFAR-10-C and CIFAR-100-C, https://zenodo.org/records/2535967 and
@@ -68,16 +70,16 @@ def load_cifar_c(folder: str | os.PathLike[str], name: str, severity: int) -> Co
     for file in (folder / f"{name}.npy", folder / "labels.npy"):
         if not file.is_file():
             raise FileNotFoundError(
-                f"{file} is missing: fetch {fetch}, unpack it, and give the folder that has {name}.npy and labels.npy"
+                f"{file} is missing: fetch {fetch}, unpack it, and give the folder that has {name}.npy and labels.npy."
             )
     images = np.load(folder / f"{name}.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
-        raise ValueError(f"{name}.npy must hold uint8 [N, H, W, 3]; got {images.dtype} {images.shape}")
+        raise ValueError(f"{name}.npy must hold uint8 [N, H, W, 3]; got dtype {images.dtype} and shape {images.shape}.")
     if len(images) % NUM_SEVERITIES or labels.shape != images.shape[:1]:
         raise ValueError(
             f"{name}.npy and labels.npy must hold {NUM_SEVERITIES} times as many images and labels as one severity;"
-            f" got {len(images)} images and labels of shape {labels.shape}"
+            f" got {len(images)} images and labels of shape {labels.shape}."
         )
     count = len(images) // NUM_SEVERITIES
     part = slice((severity - 1) * count, severity * count)
@@ -90,19 +92,20 @@ def list_imagenet_c(
     """Files of one corruption and severity of ImageNet-C, and their labels.
 
     Args:
-        folder: the folder with NAME/SEVERITY/CLASS/*.JPEG, as the archives unpack, or the folder
-            above it, with noise/, blur/, weather/, digital/ and extra/.
-        name: a name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
-        severity: 1 to 5.
-        num_classes: how many class folders there must be. A label is the position of its class
-            folder in alphabetical order, which is wrong where one is missing.
+        folder: The folder with NAME/SEVERITY/CLASS/*.JPEG, as the archives unpack, or the folder above it, with noise/,
+            blur/, weather/, digital/ and extra/.
+        name: A name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
+        severity: An integer from 1 to 5.
+        num_classes: How many class folders there must be. A label is the position of its class folder in alphabetical
+            order, which is wrong where one is missing.
 
     Returns:
         Paths in the order of the validation set (by file name), and int64 labels.
 
     Raises:
-        FileNotFoundError: the folder of the corruption is missing.
-        ValueError: an unknown name or severity, or not as many class folders as said.
+        FileNotFoundError: The folder of the corruption is missing.
+        TypeError: The severity is no integer.
+        ValueError: The name or the severity is unknown, or there are more or fewer class folders.
     """
     _check(name, severity)
     places = [Path(folder) / name, *(Path(folder) / archive / name for archive in IMAGENET_C_ARCHIVES)]
@@ -111,18 +114,18 @@ def list_imagenet_c(
         archive = CATEGORIES[name] if list(CATEGORIES).index(name) < 15 else "extra"
         raise FileNotFoundError(
             f"{places[0] / str(severity)} is missing: fetch {archive}.tar from {IMAGENET_C_URL} and unpack it"
-            f" in {folder}"
+            f" in {folder}."
         )
     classes = sorted(entry for entry in found[0].iterdir() if entry.is_dir())
     if len(classes) != num_classes:
         raise ValueError(
-            f"{found[0]} must hold the folders of {num_classes} classes; got {len(classes)}"
-            " (unpack the whole archive, or give num_classes)"
+            f"{found[0]} must hold the folders of {num_classes} classes; got {len(classes)}. Unpack the whole archive,"
+            " or give num_classes."
         )
     files = [(file, label) for label, place in enumerate(classes) for file in place.iterdir()]
     images = sorted((pair for pair in files if _is_image(pair[0])), key=lambda pair: pair[0].name)
     if not images:
-        raise FileNotFoundError(f"{found[0]} holds no JPEG or PNG file: unpack the archive again")
+        raise FileNotFoundError(f"{found[0]} holds no JPEG or PNG file: unpack the archive again.")
     return [file for file, _ in images], np.array([label for _, label in images], np.int64)
 
 
@@ -140,33 +143,32 @@ def load_imagenet_c(
     All 50,000 take 7.5 GB; `start` and `count` read them in parts.
 
     Args:
-        folder: as in `list_imagenet_c`.
-        name: a name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
-        severity: 1 to 5.
-        start: the first image, in the order of the validation set.
-        count: how many images; None for all that follow.
-        num_classes: as in `list_imagenet_c`.
+        folder: The folder as in `list_imagenet_c`.
+        name: A name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
+        severity: An integer from 1 to 5.
+        start: The position of the first image in the order of the validation set.
+        count: How many images are read; None reads all that follow.
+        num_classes: The number of class folders, as in `list_imagenet_c`.
 
     Returns:
-        The images (224×224×3 in the published files) and labels; source "official".
+        The images (224×224×3 in the published files) and labels, with the source "official".
 
     Raises:
-        FileNotFoundError: the folder of the corruption is missing.
-        ValueError: as `list_imagenet_c`, a start or count that leaves no image, or images of
-            different sizes.
+        FileNotFoundError: The folder of the corruption is missing.
+        TypeError: The severity, the start or the count is no integer.
+        ValueError: An argument is one that `list_imagenet_c` refuses, the start or the count leaves no image, or the
+            images differ in size.
     """
     from PIL import Image
 
     files, labels = list_imagenet_c(folder, name, severity, num_classes=num_classes)
-    if not 0 <= start < len(files) or (count is not None and count < 1):
-        raise ValueError(f"start must be 0 to {len(files) - 1} and count at least 1; got {start} and {count}")
-    part = slice(start, None if count is None else start + count)
+    part = _checked_part(start, count, len(files))
     images = []
     for file in files[part]:
         with Image.open(file) as image:
             images.append(np.asarray(image.convert("RGB")))
         if images[-1].shape != images[0].shape:
-            raise ValueError(f"images must have one size; got {images[0].shape} and {images[-1].shape} at {file}")
+            raise ValueError(f"images must have one size; got {images[0].shape} and, in {file}, {images[-1].shape}.")
     return CorruptedImages(np.stack(images), labels[part])
 
 
@@ -183,22 +185,22 @@ def load_tfds(
 
     Args:
         dataset: "cifar10_corrupted" or "imagenet2012_corrupted".
-        name: a name of CORRUPTIONS or VALIDATION_CORRUPTIONS; TFDS's own spelling is found.
-        severity: 1 to 5.
-        data_dir: TFDS's folder.
-        start: the first image.
-        count: how many images; None for all that follow.
+        name: A name of CORRUPTIONS or VALIDATION_CORRUPTIONS; the spelling that TFDS has for it is found.
+        severity: An integer from 1 to 5.
+        data_dir: The folder of TFDS.
+        start: The position of the first image.
+        count: How many images are read; None reads all that follow.
 
     Returns:
-        The images and labels; source "official" for cifar10_corrupted, which wraps the authors'
-        files, and "tfds" for imagenet2012_corrupted, which does not.
+        The images and labels, with the source "official" for cifar10_corrupted, which wraps the files of the authors,
+        and "tfds" for imagenet2012_corrupted, which does not.
 
     Raises:
-        FileNotFoundError: the data set is not prepared, or not as array_record.
-        ValueError: an unknown data set, name or severity, or a start or count that leaves no image.
+        FileNotFoundError: The data set is not prepared, or not as array_record.
+        TypeError: The severity, the start or the count is no integer.
+        ValueError: The data set, the name or the severity is unknown, or the start or the count leaves no image.
     """
-    if dataset not in _TFDS_SPLITS:
-        raise ValueError(f"dataset must be one of {', '.join(_TFDS_SPLITS)}; got {dataset!r}")
+    check_choice("dataset", dataset, _TFDS_SPLITS)
     _check(name, severity)
     spelling = _TFDS_CIFAR_NAMES.get(name, name) if dataset == "cifar10_corrupted" else name
     config = f"{dataset}/{spelling}_{severity}"
@@ -208,15 +210,13 @@ def load_tfds(
         raise FileNotFoundError(
             f"{place / config} holds no array_record files: prepare it where TensorFlow and the original data are, with"
             f" tfds.builder({config!r}, data_dir=..., file_format='array_record').download_and_prepare(), and put the"
-            f" folder {dataset} into {place}"
+            f" folder {dataset} into {place}."
         )
     import tensorflow_datasets as tfds
 
     records = tfds.data_source(config, split=_TFDS_SPLITS[dataset], data_dir=place, download=False)
-    if not 0 <= start < len(records) or (count is not None and count < 1):
-        raise ValueError(f"start must be 0 to {len(records) - 1} and count at least 1; got {start} and {count}")
-    stop = len(records) if count is None else min(start + count, len(records))
-    examples = [records[index] for index in range(start, stop)]
+    part = _checked_part(start, count, len(records))
+    examples = [records[index] for index in range(*part.indices(len(records)))]
     return CorruptedImages(
         np.stack([example["image"] for example in examples]),
         np.array([example["label"] for example in examples], np.int64),
@@ -229,7 +229,11 @@ def _is_image(file: Path) -> bool:
 
 
 def _check(name: str, severity: int) -> None:
-    if name not in CATEGORIES:
-        raise ValueError(f"name must be one of {', '.join(CATEGORIES)}; got {name!r}")
-    if not isinstance(severity, (int, np.integer)) or not 1 <= severity <= NUM_SEVERITIES:
-        raise ValueError(f"severity must be an integer 1 to {NUM_SEVERITIES}; got {severity!r}")
+    check_choice("name", name, CATEGORIES)
+    check_integer("severity", severity, 1, NUM_SEVERITIES)
+
+
+def _checked_part(start: int, count: int | None, total: int) -> slice:
+    """The images from `start`, `count` of them or all that follow."""
+    start = check_integer("start", start, 0, total - 1)
+    return slice(start, None if count is None else start + check_integer("count", count))

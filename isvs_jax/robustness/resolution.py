@@ -10,18 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.corruptions._checks import check_images
+from isvs_jax._checks import check_choice, check_integer
+from isvs_jax.robustness._inputs import ROUNDING, check_images
 from isvs_jax.robustness.corruptions._operators import HIGHEST
 from isvs_jax.robustness.corruptions.jpeg import code, quantisation_tables
 
 INTERPOLATIONS: tuple[str, ...] = ("area", "nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
-"""Names of the interpolations, "area" for whole-block means, the others as `jax.image.resize`."""
+"""The interpolations: "area" is the mean of whole blocks, the others are those of `jax.image.resize`."""
 
 _RESIZE_METHODS = {"bilinear": "linear", "bicubic": "cubic", "lanczos3": "lanczos3", "lanczos5": "lanczos5"}
 
 
 class Resolution(NamedTuple):
-    """One setting of `low_resolution`."""
+    """One setting of `low_resolution`, whose arguments say what each number is."""
 
     factor: int
     down: str = "area"
@@ -35,7 +36,7 @@ RESOLUTIONS: tuple[Resolution, ...] = tuple(
         (2, 4), (("area", "bilinear"), ("bicubic", "bicubic"), ("nearest", "nearest")), (None, 75)
     )
 )
-"""The standard settings: factors 2 and 4, three pairs of interpolations, without and with JPEG."""
+"""The standard settings: two factors, three pairs of interpolations, each without and with JPEG."""
 
 
 def low_resolution(
@@ -46,31 +47,30 @@ def low_resolution(
     up: str = "bilinear",
     jpeg_quality: int | None = None,
 ) -> jax.Array:
-    """Shrink images by a whole factor, code them as JPEG if asked, enlarge them to their size.
+    """Shrink images by a whole factor, code them as JPEG if asked, and enlarge them to their own size.
 
-    Shrinking is anti-aliased for every interpolation but "nearest": the kernel is widened by the
-    factor (Pillow's convention, and `jax.image.resize(antialias=True)`), so detail that the small
-    image cannot hold is averaged away and does not come back as false detail. "area" takes the
-    mean of each factor × factor block. "nearest" keeps the pixel whose centre is nearest the
-    block's centre (the later of two at the same distance) and so aliases: that is its use.
-    Enlarging has no aliasing to avoid; "area" and "nearest" both repeat pixels. Overshoot of
-    "bicubic" and "lanczos" is clipped to [0, 1], after shrinking and after enlarging, as storing
-    an image would.
+    Shrinking is anti-aliased for every interpolation but "nearest": the kernel is widened by the factor, as Pillow and
+    `jax.image.resize(antialias=True)` do, so that detail which the small image cannot hold is averaged away and does
+    not come back as false detail. "area" takes the mean of each factor × factor block. "nearest" keeps the pixel whose
+    centre is nearest to the centre of the block, the later of two at the same distance, and so aliases, which is its
+    use. Enlarging has no aliasing to avoid; "area" and "nearest" both repeat pixels. Where "bicubic" and "lanczos"
+    overshoot, the values are clipped to [0, 1] after shrinking and after enlarging, as storing an image would.
 
     Args:
-        images: float [B, H, W, C] in [0, 1], C = 1 or 3; the dtype is kept, and bfloat16 and
-            float16 are computed in float32.
-        factor: a whole number that divides H and W; 1 leaves the size.
-        down: interpolation for shrinking, one of INTERPOLATIONS.
-        up: interpolation for enlarging, one of INTERPOLATIONS.
-        jpeg_quality: 1 to 100 codes the small image with that quality, None does not.
+        images: float [B, H, W, C] in [0, 1] with C = 1 or 3. The dtype is kept; bfloat16 and float16 are computed in
+            float32. B may be 0.
+        factor: An integer that divides H and W; 1 leaves the size.
+        down: The interpolation for shrinking, one of INTERPOLATIONS.
+        up: The interpolation for enlarging, one of INTERPOLATIONS.
+        jpeg_quality: The quality from 1 to 100 with which the small image is coded; None leaves the coding out.
 
     Returns:
-        [B, H, W, C] in [0, 1], of the images' dtype.
+        Images of the shape and dtype of `images`, in [0, 1].
 
     Raises:
-        TypeError: images that are not floating-point, a factor or quality that is no integer.
-        ValueError: images of another shape or range; a factor, interpolation or quality that does not exist.
+        TypeError: The images are not of a floating dtype, or the factor or the quality is no integer.
+        ValueError: The images have another shape, a pixel is NaN or outside of [0, 1], or a factor, an interpolation or
+            a quality does not exist.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,22 +78,16 @@ def low_resolution(
         >>> float(low_resolution(stripes, 2).std())
         0.0
     """
-    images = check_images(images)
-    if not isinstance(factor, (int, np.integer)) or isinstance(factor, bool):
-        raise TypeError(f"factor must be a whole number; got {factor!r}")
-    if factor < 1 or images.shape[1] % factor or images.shape[2] % factor:
-        raise ValueError(
-            f"factor must be at least 1 and divide the image's {images.shape[1]}×{images.shape[2]} pixels; got {factor}"
-        )
-    for argument, value in (("down", down), ("up", up)):
-        if value not in INTERPOLATIONS:
-            raise ValueError(f"{argument} must be one of {', '.join(INTERPOLATIONS)}; got {value!r}")
+    images = check_images(images, channels=(1, 3), rounding=ROUNDING, may_be_empty=True)
+    factor = check_integer("factor", factor)
+    height, width = images.shape[1:3]
+    if height % factor or width % factor:
+        raise ValueError(f"factor must divide the {height}×{width} pixels of the images; got {factor}.")
+    check_choice("down", down, INTERPOLATIONS)
+    check_choice("up", up, INTERPOLATIONS)
     if jpeg_quality is not None:
-        if not isinstance(jpeg_quality, (int, np.integer)) or isinstance(jpeg_quality, bool):
-            raise TypeError(f"jpeg_quality must be an integer 1 to 100 or None; got {jpeg_quality!r}")
-        if not 1 <= jpeg_quality <= 100:
-            raise ValueError(f"jpeg_quality must be 1 to 100 or None; got {jpeg_quality}")
-    return _low_resolution(images, int(factor), down, up, None if jpeg_quality is None else int(jpeg_quality))
+        jpeg_quality = check_integer("jpeg_quality", jpeg_quality, 1, 100)
+    return _low_resolution(images, factor, down, up, jpeg_quality)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
@@ -127,26 +121,26 @@ def _resize(images: jax.Array, size: tuple[int, int], method: str) -> jax.Array:
 
 
 def chance_corrected(accuracy: jax.Array | float, num_classes: int) -> jax.Array:
-    """Accuracy over chance: (a − 1/K)/(1 − 1/K), 1 for perfect, 0 for guessing, below 0 for worse.
+    """Accuracy over chance, (a − 1/K)/(1 − 1/K): 1 is perfect, 0 is guessing, below 0 is worse than that.
 
     Args:
-        accuracy: in [0, 1], any shape.
-        num_classes: K, at least 2.
+        accuracy: Numbers in [0, 1], of any shape.
+        num_classes: The number of classes K, at least 2.
 
     Returns:
-        Same shape as `accuracy`.
+        Numbers of the shape of `accuracy`.
 
     Raises:
-        ValueError: fewer than two classes, or an accuracy outside [0, 1] (per cent, say).
+        TypeError: The number of classes is no integer.
+        ValueError: There are fewer than two classes, or an accuracy is outside of [0, 1], as a percentage is.
 
     Example:
         >>> round(float(chance_corrected(0.55, 10)), 3)
         0.5
     """
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2; got {num_classes}")
+    check_integer("num_classes", num_classes, 2)
     if not isinstance(accuracy, jax.core.Tracer):
         values = np.asarray(accuracy)
         if not ((values >= 0) & (values <= 1)).all():
-            raise ValueError(f"accuracy must lie in [0, 1]; got values from {values.min()} to {values.max()}")
+            raise ValueError(f"accuracy must be in [0, 1]; got values from {values.min()} to {values.max()}.")
     return (jnp.asarray(accuracy) - 1 / num_classes) / (1 - 1 / num_classes)

@@ -3,8 +3,7 @@
 import numpy as np
 
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation import AttackResult, Cell, Curve, ResolutionCell
-from isvs_jax.robustness.evaluation.results import packed
+from isvs_jax.robustness.evaluation import AttackResult, Cell, EpsilonCurve, ResolutionCell, packed
 from isvs_jax.robustness.resolution import RESOLUTIONS
 
 COUNT, ATTACKED, CURVED = 40, 16, 8
@@ -29,7 +28,7 @@ def fabricated(name: str, seed: int, *, defended: bool = False, warnings: tuple[
             standing = standing & (rng.random(ATTACKED) < 0.8)
         last = list(masks.values())[-1]
         kind = "defence" if defended else "attacks"
-        return AttackResult("linf", epsilon, ATTACKED, masks, last, kind=kind, warnings=warnings)
+        return AttackResult("linf", epsilon, Cell(last, ATTACKED, masks=masks, warnings=warnings), kind=kind)
 
     return Report(
         name=f"{name}, seed {seed}",
@@ -42,6 +41,6 @@ def fabricated(name: str, seed: int, *, defended: bool = False, warnings: tuple[
         corruptions={name: {1: cell(), 3: cell()} for name in ("gaussian_noise", "defocus_blur", "fog", "contrast")},
         resolutions=tuple(ResolutionCell(*setting, cell=cell()) for setting in RESOLUTIONS),
         attacks=tuple(attack(epsilon) for epsilon in EPSILONS),
-        curves=(Curve("linf", "PGD", 10, (0.0, *EPSILONS), tuple(cell(CURVED) for _ in range(3)), 0.1, 0.5),),
-        settings={"attacks": ["apgd-ce", "square"], "attack_steps": 10, "attack_queries": 50},
+        curves=(EpsilonCurve("linf", "PGD", 10, (0.0, *EPSILONS), tuple(cell(CURVED) for _ in range(3)), 0.1, 0.5),),
+        settings={"attacks": {"names": ["apgd-ce", "square"], "num_steps": 10, "num_queries": 50}},
     )

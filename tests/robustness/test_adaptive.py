@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import pgd
-from isvs_jax.robustness.adaptive import attack_defence
-from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
-from isvs_jax.robustness.defences import Defence, defended, smoothing_defence
-from isvs_jax.robustness.ways import WAYS
+from isvs_jax.robustness.adaptive import WAYS, attack_defence
+from isvs_jax.robustness.defences import Defence, defended, rounding_defence, smoothing_defence, total_variation_defence
 
 EPSILON = 0.15
 QUICK = {"attacks": ("apgd-ce",), "num_steps": 12, "num_queries": 30, "num_draws": 4, "batch_size": 8}
@@ -89,21 +87,47 @@ def test_the_order_of_the_ways_cannot_hide_a_masked_gradient(patterns):
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"ways": ["guessing"]}, ValueError, "ways is 'guessing'; it may be one of 'unrolled'"),
-        ({"ways": []}, ValueError, r"ways is \(\)"),
-        ({"ways": ["noise", "noise"]}, ValueError, "each once"),
-        ({"norm": "l1"}, ValueError, "norm is 'l1'"),
-        ({"num_draws": 0}, ValueError, "num_draws is 0"),
-        ({"batch_size": 0}, ValueError, "batch_size is 0"),
-        ({"attacks": ()}, ValueError, r"attacks is \(\); unrolled, identity, low_pass, transfer attack by gradient"),
-        ({"attacks": ("square",), "ways": ["transfer"]}, ValueError, r"\('square',\); transfer attack by gradient"),
-        ({"epsilon": -1.0}, ValueError, "epsilon is -1"),
-        ({"defence": Defence(lambda x: x[:, :2], lambda x: x)}, ValueError, "defence.forward returned shape"),
+        ({"ways": ["guessing"]}, ValueError, r"ways must be .* 'unrolled', .*; got \('guessing',\)"),
+        ({"ways": []}, ValueError, r"ways must be a sequence of at least 1 of .*; got \(\)"),
+        ({"ways": ["noise", "noise"]}, ValueError, "each at most once"),
+        ({"ways": "noise"}, TypeError, r"got 'noise'\. For one write \('noise',\)"),
+        ({"norm": "l1"}, ValueError, "norm must be one of 'linf', 'l2'; got 'l1'"),
+        ({"num_draws": 0}, ValueError, "num_draws must be an integer of at least 1; got 0"),
+        ({"num_steps": 1.5}, TypeError, "num_steps must be an integer of at least 1; got 1.5"),
+        ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1; got 0"),
+        ({"attacks": ()}, ValueError, r"attacks must have .* ways unrolled, identity, low_pass, transfer; got \(\)"),
+        ({"attacks": ("square",), "ways": ["transfer"]}, ValueError, r"for the ways transfer; got \('square',\)"),
+        ({"attacks": ("pgd",)}, ValueError, r"attacks must be .* 'apgd-ce', .*; got \('pgd',\)"),
+        ({"num_targets": 4}, ValueError, "num_targets must be an integer from 1 to 3; got 4"),
+        ({"epsilon": -1.0}, ValueError, r"epsilon must be a number in \[0, 1\]; got -1"),
+        ({"epsilon": 8}, ValueError, "epsilon must be .*; got 8. For 8 grey levels write 8/255"),
+        ({"epsilon": "8/255"}, TypeError, "epsilon must be .*; got '8/255'"),
+        ({"epsilon": None}, TypeError, "epsilon must be .*; got None"),
+        ({"defence": Defence(lambda x: x[:, :2], lambda x: x)}, ValueError, "defence.forward must keep the shape"),
+        ({"defence": lambda x: x}, TypeError, "defence must be a Defence"),
+        ({"labels": np.arange(12) % 4 + 1}, ValueError, "labels must be from 0 to 3, .*; got values from 1 to 4"),
+        ({"labels": np.arange(5) % 4}, ValueError, r"labels must be .*; got shape \(5,\)"),
+        ({"labels": np.zeros((12, 1), int)}, ValueError, r"labels must be .*; got shape \(12, 1\)"),
+        ({"labels": np.eye(4, dtype=int)[np.arange(12) % 4]}, ValueError, "For one-hot labels write"),
+        ({"images": np.full((12, 8, 8, 1), 255.0, np.float32)}, ValueError, "images must have values in"),
+        ({"images": np.full((12, 8, 8, 1), np.nan, np.float32)}, ValueError, "got values from nan to nan"),
+        ({"images": np.zeros((12, 8, 8, 1), np.uint8)}, TypeError, "Divide integer images by 255"),
+        ({"images": np.zeros((0, 8, 8, 1), np.float32)}, ValueError, "images must be .* with no axis of length 0"),
+        ({"key": 0}, TypeError, "key must be one PRNG key"),
+        ({"key": np.random.default_rng(0)}, TypeError, "key must be one PRNG key"),
     ],
 )
-def test_bad_input_is_refused_with_a_sentence(patterns, change, error, sentence):
+def test_bad_input_is_refused_with_a_sentence_before_anything_runs(patterns, change, error, sentence):
+    """The network is traced, to find its classes, and never asked."""
     network, images, labels = patterns
-    settings = {"defence": smoothing_defence(0.5), "epsilon": 0.1, **QUICK, **change}
-    defence = settings.pop("defence")
+    ran = []
+
+    def watched(x):
+        jax.debug.callback(lambda: ran.append(True))
+        return network(x)
+
+    given = {"defence": AVERAGE, "images": images, "labels": labels, "key": jax.random.key(0), "epsilon": 0.1}
     with pytest.raises(error, match=sentence):
-        attack_defence(network, defence, images, labels, jax.random.key(0), **settings)
+        attack_defence(watched, **{**given, **QUICK, **change})
+    jax.effects_barrier()
+    assert not ran

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from isvs_jax.robustness.masking import masking_warnings
-from isvs_jax.robustness.ways import WAYS
+from isvs_jax.robustness.adaptive import WAYS, masking_warnings
 
 
 def test_what_the_masks_say():

@@ -27,9 +27,9 @@ def test_cifar_c(tmp_path, rng):
         assert loaded.source == "official"
     with pytest.raises(FileNotFoundError, match=r"snow.npy is missing: fetch CIFAR-10-C.tar from https://zenodo"):
         load_cifar_c(tmp_path, "snow", 1)
-    with pytest.raises(ValueError, match="severity must be an integer 1 to 5; got 6"):
+    with pytest.raises(ValueError, match="severity must be an integer from 1 to 5; got 6"):
         load_cifar_c(tmp_path, "fog", 6)
-    with pytest.raises(ValueError, match="name must be one of gaussian_noise"):
+    with pytest.raises(ValueError, match="name must be one of 'gaussian_noise'"):
         load_cifar_c(tmp_path, "mist", 1)
     np.save(tmp_path / "labels.npy", labels[:-1])
     with pytest.raises(ValueError, match="5 times as many images and labels"):
@@ -59,7 +59,7 @@ def test_imagenet_c(inside, tmp_path, rng):
     np.testing.assert_array_equal(part.labels, [0, 0])
     with pytest.raises(ValueError, match="folders of 1000 classes; got 2"):
         load_imagenet_c(tmp_path, "zoom_blur", 3)
-    with pytest.raises(ValueError, match="start must be 0 to 3"):
+    with pytest.raises(ValueError, match="start must be an integer from 0 to 3; got 4"):
         load_imagenet_c(tmp_path, "zoom_blur", 3, start=4, num_classes=2)
     for name, archive in (("zoom_blur", "blur"), ("spatter", "extra"), ("fog", "weather")):
         with pytest.raises(FileNotFoundError, match=rf"is missing: fetch {archive}.tar from https://zenodo"):
@@ -119,5 +119,5 @@ def test_tfds_not_prepared(tmp_path):
             load_tfds("cifar10_corrupted", name, 1, data_dir=tmp_path)
     with pytest.raises(FileNotFoundError, match="imagenet2012_corrupted/glass_blur_5"):
         load_tfds("imagenet2012_corrupted", "glass_blur", 5, data_dir=tmp_path)
-    with pytest.raises(ValueError, match="dataset must be one of cifar10_corrupted"):
+    with pytest.raises(ValueError, match="dataset must be one of 'cifar10_corrupted'"):
         load_tfds("cifar100_corrupted", "fog", 1, data_dir=tmp_path)

@@ -85,16 +85,17 @@ def test_standard_settings_are_distinct():
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"factor": 3}, ValueError, "divide the image's 16×24 pixels; got 3"),
-        ({"factor": 0}, ValueError, "at least 1"),
-        ({"factor": 2.0}, TypeError, "factor must be a whole number"),
-        ({"down": "linear"}, ValueError, "down must be one of area"),
-        ({"up": "cubic"}, ValueError, "up must be one of area"),
-        ({"jpeg_quality": 0}, ValueError, "jpeg_quality must be 1 to 100"),
+        ({"factor": 3}, ValueError, "factor must divide the 16×24 pixels of the images; got 3"),
+        ({"factor": 0}, ValueError, "factor must be an integer of at least 1; got 0"),
+        ({"factor": 2.0}, TypeError, "factor must be an integer of at least 1"),
+        ({"down": "linear"}, ValueError, "down must be one of 'area'"),
+        ({"up": "cubic"}, ValueError, "up must be one of 'area'"),
+        ({"jpeg_quality": 0}, ValueError, "jpeg_quality must be an integer from 1 to 100; got 0"),
         ({"jpeg_quality": 75.0}, TypeError, "jpeg_quality must be an integer"),
-        ({"images": jnp.zeros((1, 16, 24, 3), jnp.int32)}, TypeError, "divide uint8 by 255"),
-        ({"images": jnp.zeros((16, 24, 3))}, ValueError, r"shape \[B, H, W, C\]"),
-        ({"images": jnp.full((1, 16, 24, 3), 2.0)}, ValueError, r"must lie in \[0, 1\]"),
+        ({"images": jnp.zeros((1, 16, 24, 3), jnp.int32)}, TypeError, "Divide integer images by 255"),
+        ({"images": jnp.zeros((16, 24, 3))}, ValueError, r"images must be \[B, H, W, C\]"),
+        ({"images": jnp.full((1, 16, 24, 3), 2.0)}, ValueError, r"images must have values in \[0, 1\]"),
+        ({"images": jnp.zeros((1, 64, 64, 3)).at[0, 9, 9].set(jnp.nan)}, ValueError, "got values from nan to nan"),
     ],
 )
 def test_refusals(change, error, words, images):
@@ -106,7 +107,7 @@ def test_refusals(change, error, words, images):
 def test_chance_corrected():
     np.testing.assert_allclose(chance_corrected(jnp.array([0.1, 0.55, 1.0]), 10), [0, 0.5, 1], atol=1e-6)
     assert float(chance_corrected(0.0, 2)) == -1
-    with pytest.raises(ValueError, match="num_classes must be at least 2"):
+    with pytest.raises(ValueError, match="num_classes must be an integer of at least 2"):
         chance_corrected(0.5, 1)
-    with pytest.raises(ValueError, match=r"accuracy must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"accuracy must be in \[0, 1\]"):
         chance_corrected(55.0, 10)

@@ -8,97 +8,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isvs_jax.robustness.attacks._checks import (
-    check_choice,
-    check_classes,
-    check_count,
-    check_problem,
-    check_targets,
-    held_in_ball,
-)
+from isvs_jax._checks import check_choice, check_integer
+from isvs_jax.robustness.attacks._apgd_step import Context, Point, Settings, Setup, State, advance, unfinished, view
+from isvs_jax.robustness.attacks._ball import held_in_ball, start_of_run, uniform_on_sphere
+from isvs_jax.robustness.attacks._checks import check_classes, check_problem, check_targets
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
-from isvs_jax.robustness.attacks._losses import LOSSES
-from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, is_correct, look
-from isvs_jax.robustness.attacks._norms import project, start_of_run, steepest, uniform_on_sphere
-from isvs_jax.robustness.attacks._step_size import Point, State, adapt, checkpoints, select
-
-# The weight of momentum in the paper.
-_MOMENTUM = 0.25
-
-
-class Settings(NamedTuple):
-    """What is static: changing any of it compiles again."""
-
-    norm: str
-    loss: str
-    num_steps: int
-    restarts: int
-    eot_samples: int | None
-
-
-class Setup(NamedTuple):
-    """What all runs share; order: the classes of each clean image by falling logit, [B, K]."""
-
-    model: Model
-    images: jax.Array
-    labels: jax.Array
-    keys: jax.Array
-    key: jax.Array
-    epsilon: jax.Array
-    order: jax.Array
-
-
-class Context(NamedTuple):
-    """What the steps of one run share."""
-
-    setup: Setup
-    targets: jax.Array
-    key: jax.Array
+from isvs_jax.robustness.attacks._model import LOSSES, LogitsFn, Model, is_correct
 
 
 class Found(NamedTuple):
-    """What the runs so far found: images, which [B] they did not solve, and the highest loss [B]."""
+    """What the runs found so far: images, which examples [B] are unsolved, and the highest loss [B]."""
 
     images: jax.Array
     unsolved: jax.Array
     loss: jax.Array
-
-
-def _propose(state: State, setup: Setup, norm: str) -> jax.Array:
-    """Take a projected gradient step, mixed with the last movement and projected again."""
-    x = state.current.images
-    step = state.step_size[:, None, None, None] * steepest(state.current.gradient, norm)
-    target = project(x + step, setup.images, setup.epsilon, norm)
-    momentum = jnp.where(state.step > 0, _MOMENTUM, 0.0).astype(x.dtype)
-    mixed = x + (1 - momentum) * (target - x) + momentum * (x - state.previous)
-    return project(mixed, setup.images, setup.epsilon, norm)
-
-
-def _view(x: jax.Array, step: jax.Array | int, context: Context, settings: Settings) -> Verdict:
-    setup, step_key = context.setup, jax.random.fold_in(context.key, step)
-    return look(setup.model, x, setup.labels, context.targets, settings.loss, step_key, settings.eot_samples)
-
-
-def _advance(state: State, context: Context, settings: Settings) -> State:
-    """Make one step of every example."""
-    x = _propose(state, context.setup, settings.norm)
-    verdict = _view(x, state.step + 1, context, settings)
-    new = Point(x, verdict.loss, verdict.gradient)
-    newly = ~verdict.correct & ~state.solved
-    moved = state._replace(
-        current=new,
-        previous=state.current.images,
-        best=select(new.loss > state.best.loss, new, state.best),
-        rises=state.rises + (new.loss > state.current.loss),
-        found=jnp.where(newly[:, None, None, None], x, state.found),
-        solved=state.solved | newly,
-    )
-    window = jnp.asarray(checkpoints(settings.num_steps))[state.step]
-    return adapt(moved, window)._replace(step=state.step + 1)
-
-
-def _unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
-    return (state.step < settings.num_steps) & ~jnp.all(state.solved)
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -127,7 +50,7 @@ def _begin(run: jax.Array, begin: jax.Array, found: Found, setup: Setup, setting
     targeted = settings.loss == "targeted_dlr"
     targets = jnp.take(setup.order, rank, axis=1) if targeted else setup.labels
     context = Context(setup, targets, jax.random.fold_in(setup.key, run + 1))
-    verdict = _view(begin, 0, context, settings)
+    verdict = view(begin, 0, context, settings)
     point, batch = Point(begin, verdict.loss, verdict.gradient), begin.shape[0]
     state = State(
         step=jnp.zeros((), jnp.int32),
@@ -136,7 +59,7 @@ def _begin(run: jax.Array, begin: jax.Array, found: Found, setup: Setup, setting
         best=point,
         step_size=jnp.full(batch, 2.0, begin.dtype) * setup.epsilon,
         rises=jnp.zeros(batch, jnp.int32),
-        # Nothing is stuck at the first checkpoint: there is none before it to compare with.
+        # Nothing is stuck at the first checkpoint: there is none before it with which to compare.
         reduced=jnp.ones(batch, bool),
         best_at_check=verdict.loss,
         found=begin,
@@ -164,7 +87,7 @@ def _runs(loops: Loops, problem: tuple[Any, ...], first: jax.Array | int, runs: 
     def one(run: jax.Array, found: Found) -> Found:
         begin = start_of_run(uniform_on_sphere, setup.keys, run, setup.images, setup.epsilon, norm=settings.norm)
         state, context = _begin(run, begin, found, setup, settings=settings)
-        return _finish(loops.steps(_advance, _unfinished, state, context, settings), found)
+        return _finish(loops.steps(advance, unfinished, state, context, settings), found)
 
     return loops.repeat(first, runs, one, found).images
 
@@ -178,19 +101,19 @@ def apgd_runs(
     runs: int,
     settings: Settings,
 ) -> jax.Array:
-    """Runs first, first + 1, ..., each on the active examples that no run before it solved.
+    """Do the runs first, first + 1, ..., each on the active examples that no run before it solved.
 
-    Run r is restart r mod restarts; with a targeted loss its target is the class of rank
-    r // restarts + 2 among the logits of the clean image.
+    Run r is restart r mod restarts; with a targeted loss its target is the class of rank r // restarts + 2 among the
+    logits of the clean image.
 
     Args:
-        problem: model, images, labels, one key an image, one key for the batch, epsilon, active.
-        first: number of the first run.
-        runs: how many.
-        settings: what is static.
+        problem: The model, images, labels, one key for each image, one for the batch, epsilon, and which are active.
+        first: The number of the first run.
+        runs: How many runs.
+        settings: The static settings.
 
     Returns:
-        Images: of each active example the first that fooled, else that of the highest loss.
+        For each active example the first image that fooled the model, else that of the highest loss.
     """
     if belongs_on_host(problem, first):
         return _runs(HOST, problem, first, runs, settings)
@@ -212,73 +135,67 @@ def apgd(
     gradient_fn: LogitsFn | None = None,
     eot_samples: int | None = None,
 ) -> jax.Array:
-    """Auto-PGD of Croce and Hein: momentum, and a step size halved where the loss stalls.
+    """Auto-PGD of Croce and Hein: momentum, and a step size that is halved where the loss stalls.
 
         z = Π(x_k + η s(∇L(x_k)));    x_{k+1} = Π(x_k + ¾(z − x_k) + ¼(x_k − x_{k−1}))
 
-    with s and Π as in `pgd` and η = 2ε at first. At checkpoints, fixed shares of the steps, η is
-    halved and the run goes back to its best image, for each example by itself, where the loss rose
-    on no more than 75% of the steps since the last checkpoint or where nothing improved.
-    `loss="cross_entropy"` is APGD-CE, `"dlr"` APGD-DLR, `"targeted_dlr"` APGD-T: one run for each
-    of the num_targets classes that follow in the logits of the clean image.
+    with s and Π as in `pgd` and η = 2ε at first. At checkpoints, fixed shares of the steps, η is halved and the run
+    goes back to its best image, for each example by itself, where the loss rose on no more than 75% of the steps since
+    the last checkpoint or where nothing improved. `loss="cross_entropy"` is APGD-CE, `"dlr"` APGD-DLR, `"targeted_dlr"`
+    APGD-T: one run for each of the num_targets classes that follow in the logits of the clean image.
 
-    An example that is solved is frozen and no longer counted; a run ends when all are. The batch
-    keeps its shape, so a step costs the same while one example is left.
+    An example that is solved is no longer counted, and a run ends when all are. The batch keeps its shape, so a step
+    costs the same while one example is left.
 
     Args:
-        logits_fn: the model, from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides
-            what fools it. The same function object compiles once; the arrays of a
-            `jax.tree_util.Partial` are traced.
+        logits_fn: The model, a function from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides what
+            fools it. The same function object compiles once; the arrays of a `jax.tree_util.Partial` are traced.
         images: float32 or float64 [B, H, W, C] in [0, 1].
-        labels: integers [B] in 0 to K − 1.
-        key: a PRNG key; each image draws from its own, by its place in the batch.
-        epsilon: radius of the ball, at least 0; may be traced.
+        labels: Integers [B] from 0 to K − 1.
+        key: A PRNG key; each image draws from its own, by its place in the batch.
+        epsilon: The radius of the ball, at least 0; it may be traced.
         norm: "linf" or "l2".
         loss: "cross_entropy", "margin", "dlr" (three classes or more) or "targeted_dlr" (four).
-        num_steps: steps of a run (static).
-        restarts: random starts, of each target where there are targets (static).
-        num_targets: for "targeted_dlr"; default 9, or K − 1 where that is less.
-        gradient_fn: differentiable function from images to logits to take gradients from; default
-            logits_fn. The loss that steers the step size stays that of logits_fn.
-        eot_samples: None for a deterministic model. With an integer the functions take
-            (images, key) and loss and gradient are means over that many keys.
+        num_steps: The steps of a run (static).
+        restarts: The random starts, of each target where there are targets (static).
+        num_targets: The classes to try with "targeted_dlr"; None is 9, or K − 1 where that is less.
+        gradient_fn: A differentiable function from images to logits that gives the gradients; None is logits_fn. The
+            loss that steers the step size stays that of logits_fn.
+        eot_samples: None for a deterministic model. With an integer the functions take (images, key), and the loss and
+            the gradient are means over that many keys.
 
     Returns:
-        Adversarial images, shape and dtype of images: the first that fooled the model, else that of
-        the highest loss; the clean image where it is misclassified already. Logits that are not
-        finite count as misclassified.
+        Adversarial images of the shape and dtype of `images`: the first that fooled the model, else that of the highest
+        loss; the clean image where it is misclassified already. Logits that are not finite count as misclassified.
 
     Raises:
-        ValueError: for values, shapes or choices that are not as said above.
-        TypeError: for integer images or labels that are not integers.
-        AssertionError: should the result leave the ball or the box (under jit such an image is NaN).
+        TypeError: An argument has a wrong type or dtype.
+        ValueError: A value, a shape or a choice is not as said above.
+        AssertionError: The result leaves the ball or the box; under jit such an image is NaN instead.
 
-    >>> import jax, jax.numpy as jnp
-    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
-    >>> image = jnp.full((1, 4, 4, 1), 0.5)
-    >>> moved = apgd(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.1)
-    >>> bool(logits_fn(moved).argmax() == 1)
-    True
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
+        >>> image = jnp.full((1, 4, 4, 1), 0.5)
+        >>> moved = apgd(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.1)
+        >>> bool(logits_fn(moved).argmax() == 1)
+        True
 
     References:
-        Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
-        parameter-free attacks", ICML 2020.
+        Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
+        ICML 2020.
     """
     check_choice("loss", loss, LOSSES)
-    check_count("num_steps", num_steps)
-    check_count("restarts", restarts)
+    check_integer("num_steps", num_steps)
+    check_integer("restarts", restarts)
     problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
     check_classes(loss, problem.num_classes)
     runs = restarts
     if loss == "targeted_dlr":
         runs = restarts * check_targets(num_targets, problem.num_classes)
     elif num_targets is not None:
-        raise ValueError(f"num_targets is {num_targets} but loss {loss!r} has no targets.")
-    active = jnp.ones(problem.labels.shape, bool)
-    result = apgd_runs(
-        (problem.model, problem.images, problem.labels, problem.keys, key, problem.epsilon, active),
-        0,
-        runs,
-        Settings(norm, loss, num_steps, restarts, eot_samples),
-    )
-    return held_in_ball(problem.images, result, problem.epsilon, norm)
+        raise ValueError(f"num_targets must be None for the loss {loss!r}, which has no targets; got {num_targets}.")
+    model, images, labels, key, keys, radius, _ = problem
+    given = (model, images, labels, keys, key, radius, jnp.ones(labels.shape, bool))
+    result = apgd_runs(given, 0, runs, Settings(norm, loss, num_steps, restarts, eot_samples))
+    return held_in_ball(images, result, radius, norm)

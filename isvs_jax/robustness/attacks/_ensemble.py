@@ -1,22 +1,23 @@
-"""The attacks of AutoAttack one after another: chunks of one shape of what is still robust."""
+"""The attacks of AutoAttack one after another on what is still robust, and the signs that gradients are masked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.attacks._apgd import Settings as ApgdSettings
 from isvs_jax.robustness.attacks._apgd import apgd_runs
-from isvs_jax.robustness.attacks._checks import Problem, check_ball
-from isvs_jax.robustness.attacks._fab import Settings as FabSettings
+from isvs_jax.robustness.attacks._apgd_step import Settings as ApgdSettings
+from isvs_jax.robustness.attacks._ball import check_ball, project
+from isvs_jax.robustness.attacks._checks import Problem
 from isvs_jax.robustness.attacks._fab import fab_runs
-from isvs_jax.robustness.attacks._model import is_correct, logits_of
-from isvs_jax.robustness.attacks._norms import project
+from isvs_jax.robustness.attacks._fab_step import Settings as FabSettings
+from isvs_jax.robustness.attacks._model import is_correct, logits_of, look
 from isvs_jax.robustness.attacks._square import square_run
+from isvs_jax.robustness.batches import batches
 
 APGD_LOSS = {
     "apgd-ce": "cross_entropy",
@@ -27,6 +28,8 @@ APGD_LOSS = {
 ATTACKS = (*APGD_LOSS, "fab-t", "square")
 _TARGETED = ("apgd-t", "fab-t")
 Progress = Callable[[str, int, int, int], None]
+# The share of the examples that Square may break after the gradient attacks without being remarked on.
+_SQUARE_SHARE = 0.002
 
 
 class Settings(NamedTuple):
@@ -48,10 +51,10 @@ def _run_attack(
     key: jax.Array,
     settings: Settings,
 ) -> jax.Array:
-    """Run one attack (towards one target) on a chunk of rows, [batch_size, H, W, C]."""
+    """Run one attack, towards one target where it has targets, on a chunk of rows: [batch_size, H, W, C]."""
     images, labels = problem.images[rows], problem.labels[rows]
     number = ATTACKS.index(attack)
-    # From the image's own key, so that neither batch_size nor its neighbours matter.
+    # Each image draws from a key of its own, so that neither batch_size nor its neighbours matter.
     keys = jax.vmap(lambda k: jax.random.fold_in(k, number))(problem.keys[rows])
     model, epsilon, norm = problem.model, problem.epsilon, settings.norm
     given = (model, images, labels, keys)
@@ -64,14 +67,6 @@ def _run_attack(
         found = fab_runs(problem_given, run, 1, FabSettings(norm, settings.num_steps, 1))
         return project(found.images, images, epsilon, norm)
     return square_run(model, images, labels, keys, epsilon, active, norm, settings.num_queries, 0.8, False)[0]
-
-
-def _chunks(indices: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Indices in pieces of exactly batch_size, the last filled up, and which of them are real."""
-    for begin in range(0, len(indices), batch_size):
-        piece = indices[begin : begin + batch_size]
-        fill = np.full(batch_size - len(piece), piece[0])
-        yield np.concatenate([piece, fill]), np.arange(batch_size) < len(piece)
 
 
 class Judge:
@@ -90,8 +85,8 @@ class Judge:
 def clean_mask(problem: Problem, judge: Judge, batch_size: int) -> np.ndarray:
     """Which examples are classified correctly before any attack, bool [B]."""
     correct = np.zeros(len(problem.labels), bool)
-    for rows, real in _chunks(np.arange(len(correct)), batch_size):
-        correct[rows[real]] = judge(problem.images[rows], rows)[real]
+    for rows, real in batches(np.arange(len(correct)), batch_size):
+        correct[rows[:real]] = judge(problem.images[rows], rows)[:real]
     return correct
 
 
@@ -106,13 +101,14 @@ def attack_all(
     settings: Settings,
     progress: Progress | None,
 ) -> np.ndarray:
-    """Attack everything robust, target after target; writes what it finds into images."""
+    """Attack everything that is robust, target after target, and write what is found into `images`."""
     robust = robust.copy()
     runs = settings.num_targets if attack in _TARGETED else 1
     for run in range(runs):
         run_key = jax.random.fold_in(key, run)
-        for count, (rows, real) in enumerate(_chunks(np.flatnonzero(robust), batch_size)):
+        for count, (rows, real_count) in enumerate(batches(np.flatnonzero(robust), batch_size)):
             chunk_key = jax.random.fold_in(run_key, count)
+            real = np.arange(batch_size) < real_count
             found = _run_attack(attack, run, problem, rows, jnp.asarray(real), chunk_key, settings)
             check_ball(problem.images[rows], found, problem.epsilon, settings.norm)
             broken = real & ~judge(found, rows)
@@ -121,3 +117,47 @@ def attack_all(
         if progress is not None:
             progress(attack, run + 1, runs, int(robust.sum()))
     return robust
+
+
+def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int | None) -> list[str]:
+    """Look at the first batch for outputs and gradients that spoil attacks; copies that fill it up count once."""
+    images, labels = problem.images[:batch_size], problem.labels[:batch_size]
+    extra = () if eot is None else (key,)
+    rows = np.asarray(images).reshape(len(images), -1)
+    first = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    logits = np.asarray(logits_of(problem.model.judge, images, *extra))[first]
+    warnings = []
+    if logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1.0, atol=1e-5):
+        warnings.append(
+            "logits_fn seems to return probabilities: the softmax of a softmax hides the gradient; return logits."
+        )
+    if not np.isfinite(logits).all():
+        bad = int((~np.isfinite(logits).all(axis=1)).sum())
+        warnings.append(
+            f"the logits of {bad} of {len(logits)} clean images are not finite; these images count as misclassified."
+        )
+    verdict = jax.jit(look, static_argnames=("loss_name", "eot_samples"))(
+        problem.model, images, labels, labels, loss_name="margin", key=key, eot_samples=eot
+    )
+    flat = np.asarray(jnp.all(verdict.gradient == 0, axis=(1, 2, 3)))[first]
+    if flat.any():
+        warnings.append(
+            f"the gradient of {int(flat.sum())} of {len(flat)} images is exactly zero: the gradient "
+            "attacks see nothing there; give a differentiable gradient_fn."
+        )
+    return warnings
+
+
+def square_warning(masks: dict[str, np.ndarray]) -> list[str]:
+    """What Square broke of what every gradient attack had left, as sentences."""
+    gradient = [name for name in masks if name not in ("clean", "square")]
+    if "square" not in masks or not gradient:
+        return []
+    before = np.logical_and.reduce([masks[name] for name in gradient])
+    gained = float(np.mean(before & ~masks["square"]))
+    if gained <= _SQUARE_SHARE:
+        return []
+    return [
+        f"Square, which asks for no gradient, broke {gained:.1%} of all examples after every gradient attack had "
+        "failed on them: the gradients may be masked, and the figure too high."
+    ]

@@ -1,9 +1,9 @@
 """Two ways to drive an attack: one compiled loop, or compiled steps called from the host.
 
-XLA brings convolutions into the form that its fast CPU kernels take only outside of loops, so that
-the gradient of a convolutional network inside `lax.while_loop` takes several times as long on a CPU
-as the same gradient on its own. On a CPU, where calling a compiled step costs little, the loops are
-therefore Python's; on other devices, and under jit, they are compiled. The numbers are the same.
+XLA brings convolutions into the form that its fast CPU kernels take only outside of loops, so that the gradient of a
+convolutional network inside `lax.while_loop` takes several times as long on a CPU as the same gradient on its own. On a
+CPU, where calling a compiled step costs little, the loops are therefore those of Python; on other devices, and under
+jit, they are compiled. The numbers are the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Unfinished = Callable[[Any, Any, Any], jax.Array]
 
 
 class Loops(NamedTuple):
-    """`steps`: advance a state while it is unfinished. `repeat`: fold a body over run numbers."""
+    """`steps` advances a state while it is unfinished, and `repeat` folds a body over the numbers of the runs."""
 
     steps: Callable[[Advance, Unfinished, Any, Any, Any], Any]
     repeat: Callable[[Any, int, Callable[[Any, Any], Any], Any], Any]

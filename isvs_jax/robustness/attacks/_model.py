@@ -1,9 +1,21 @@
-"""The model under attack: a function that decides success, and one that gives the gradient."""
+"""The model under attack, and the losses that an attack makes large, one number for each example.
+
+One function decides success, and one gives the gradient. With logits z, the label y, a target t and the logits in
+falling order z_(1) ≥ z_(2) ≥ ..., the losses are:
+
+    cross_entropy   log Σ_j exp(z_j) − z_y
+    margin          max_{j≠y} z_j − z_y
+    dlr             (max_{j≠y} z_j − z_y) / (z_(1) − z_(3))
+    targeted_dlr    (z_t − z_y) / (z_(1) − ½(z_(3) + z_(4)))
+
+The last two are the difference of logits ratio of Croce and Hein (2020): scaling or shifting the logits does not change
+them, so that no model hides its gradient by being very confident.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,14 +23,61 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from isvs_jax.robustness.attacks._losses import LOSSES, Loss
-
 LogitsFn = Callable[..., jax.Array]
+Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+# Keeps the ratio finite where the leading logits are equal.
+_TINY = 1e-12
+
+
+def _pick(logits: jax.Array, classes: jax.Array) -> jax.Array:
+    return jnp.take_along_axis(logits, classes[:, None], axis=1)[:, 0]
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array, targets: jax.Array) -> jax.Array:
+    """The cross-entropy of the label, [B]."""
+    del targets
+    return jax.nn.logsumexp(logits, axis=1) - _pick(logits, labels)
+
+
+def margin(logits: jax.Array, labels: jax.Array, targets: jax.Array) -> jax.Array:
+    """The best wrong logit minus that of the label, [B]; positive means misclassified."""
+    del targets
+    is_label = jax.nn.one_hot(labels, logits.shape[1], dtype=bool)
+    return jnp.max(jnp.where(is_label, -jnp.inf, logits), axis=1) - _pick(logits, labels)
+
+
+def dlr(logits: jax.Array, labels: jax.Array, targets: jax.Array) -> jax.Array:
+    """The difference of logits ratio, [B]; it needs three classes."""
+    top = jax.lax.top_k(logits, 3)[0]
+    return margin(logits, labels, targets) / (top[:, 0] - top[:, 2] + _TINY)
+
+
+def targeted_dlr(logits: jax.Array, labels: jax.Array, targets: jax.Array) -> jax.Array:
+    """The difference of logits ratio towards the class in `targets`, [B]; it needs four classes."""
+    top = jax.lax.top_k(logits, 4)[0]
+    spread = top[:, 0] - 0.5 * (top[:, 2] + top[:, 3]) + _TINY
+    return (_pick(logits, targets) - _pick(logits, labels)) / spread
+
+
+LOSSES: Mapping[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "margin": margin,
+    "dlr": dlr,
+    "targeted_dlr": targeted_dlr,
+}
+
+CLASSES_NEEDED: Mapping[str, int] = {
+    "cross_entropy": 2,
+    "margin": 2,
+    "dlr": 3,
+    "targeted_dlr": 4,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class _CallRebuilt:
-    """Rebuild a callable pytree from its arrays, then call it; hashable, so static under jit."""
+    """Rebuilds a callable pytree from its arrays and calls it; it is hashable, and so static under jit."""
 
     treedef: Any
     others: tuple[Any, ...]
@@ -35,9 +94,8 @@ _ARRAY = "<array>"
 def as_pytree(function: LogitsFn) -> LogitsFn:
     """Make of any callable a pytree that jit accepts as an argument.
 
-    A plain function becomes static (the same function object compiles once). The arrays of a
-    `jax.tree_util.Partial` or of another callable pytree, such as an Equinox module, are traced,
-    so that changing weights do not compile again.
+    A plain function becomes static: the same function object compiles once. The arrays of a `jax.tree_util.Partial` or
+    of another callable pytree, such as an Equinox module, are traced, so that changed weights do not compile again.
     """
     leaves, treedef = jax.tree.flatten(function)
     if len(leaves) == 1 and leaves[0] is function:
@@ -51,14 +109,14 @@ def as_pytree(function: LogitsFn) -> LogitsFn:
 
 
 class Model(NamedTuple):
-    """What an attack asks: `judge` decides success, `surrogate` (None: judge) gives gradients."""
+    """What an attack asks: `judge` decides success, and `surrogate`, or `judge` where it is None, gives gradients."""
 
     judge: LogitsFn
     surrogate: LogitsFn | None = None
 
 
 class Verdict(NamedTuple):
-    """Of each image: its loss [B], whether it is classified as its label [B], the gradient."""
+    """What one look at the model says of each image: the loss [B], whether the label is predicted [B], the gradient."""
 
     loss: jax.Array
     correct: jax.Array
@@ -66,7 +124,7 @@ class Verdict(NamedTuple):
 
 
 def is_correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Whether the largest logit is the label's; logits that are not finite predict nothing."""
+    """Whether the largest logit is that of the label; logits that are not finite predict nothing."""
     finite = jnp.all(jnp.isfinite(logits), axis=1)
     return finite & (jnp.argmax(logits, axis=1) == labels)
 
@@ -84,7 +142,7 @@ def _once(
     loss_name: str,
     extra: tuple[jax.Array, ...],
 ) -> Verdict:
-    """One look at the model. One forward and one backward pass, or two forward with a surrogate."""
+    """Look at the model once: one forward and one backward pass, and a second forward pass with a surrogate."""
     loss = LOSSES[loss_name]
 
     def total(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -94,7 +152,7 @@ def _once(
     gradient, logits = jax.grad(total, has_aux=True)(images)
     if model.surrogate is not None:
         logits = model.judge(images, *extra)
-    # One example's overflow must neither stop its own attack for good nor touch its neighbours.
+    # The overflow of one example must neither stop its own attack for good nor touch its neighbours.
     gradient = jnp.where(jnp.isfinite(gradient), gradient, 0.0)
     return Verdict(_safe_loss(loss, logits, labels, targets), is_correct(logits, labels), gradient)
 
@@ -108,10 +166,10 @@ def look(
     key: jax.Array,
     eot_samples: int | None,
 ) -> Verdict:
-    """Loss, success and gradient of every image; means over draws of a random model.
+    """The loss, the success and the gradient of every image; for a random model they are means over its draws.
 
-    With eot_samples an integer the model takes (images, key); loss and gradient are means over
-    that many keys, and an image counts as correct where most of the draws are.
+    With an integer `eot_samples` the model takes (images, key): the loss and the gradient are means over that many
+    keys, and an image counts as correct where most of the draws are.
     """
     if eot_samples is None:
         return _once(model, images, labels, targets, loss_name, ())
@@ -130,5 +188,5 @@ def look(
 
 @jax.jit
 def logits_of(judge: LogitsFn, images: jax.Array, *extra: jax.Array) -> jax.Array:
-    """Logits of a batch, compiled once a function and shape."""
+    """The logits of a batch, compiled once for each function and shape."""
     return judge(images, *extra)

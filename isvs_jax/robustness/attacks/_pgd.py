@@ -1,4 +1,4 @@
-"""Projected gradient descent with restarts, in L∞ and L2."""
+"""Projected gradient descent in L∞ and L2: many steps with restarts, or one, the fast gradient sign method."""
 
 from __future__ import annotations
 
@@ -8,26 +8,98 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isvs_jax.robustness.attacks._checks import (
-    Problem,
+from isvs_jax._checks import check_choice, check_integer, check_positive
+from isvs_jax.robustness._inputs import is_concrete
+from isvs_jax.robustness.attacks._ball import (
     check_ball,
-    check_choice,
-    check_classes,
-    check_count,
-    check_problem,
     held_in_ball,
-    is_concrete,
+    project,
+    start_of_run,
+    steepest,
+    uniform_in_ball,
 )
+from isvs_jax.robustness.attacks._checks import Problem, check_classes, check_problem
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, Verdict, look
-from isvs_jax.robustness.attacks._norms import project, start_of_run, steepest, uniform_in_ball
 
 LOSSES = ("cross_entropy", "margin", "dlr")
 KEEP = ("best", "last")
 
 
+@functools.partial(jax.jit, static_argnames=("norm", "loss", "eot_samples"))
+def _fgsm(
+    model: Model,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    epsilon: jax.Array,
+    norm: str,
+    loss: str,
+    eot_samples: int | None,
+) -> jax.Array:
+    verdict = look(model, images, labels, labels, loss, key, eot_samples)
+    return project(images + epsilon * steepest(verdict.gradient, norm), images, epsilon, norm)
+
+
+def fgsm(
+    logits_fn: LogitsFn,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+    *,
+    epsilon: float | jax.Array,
+    norm: str = "linf",
+    loss: str = "cross_entropy",
+    gradient_fn: LogitsFn | None = None,
+    eot_samples: int | None = None,
+) -> jax.Array:
+    """Take one step of length epsilon along the gradient of the loss.
+
+    With g = ∇ₓ L(f(x), y) the result is x + ε·sign(g) for L∞ and x + ε·g/‖g‖₂ for L2, clipped into [0, 1]. Every image
+    takes that step, whether it fools the model or not.
+
+    Args:
+        logits_fn: The model, a function from images [B, H, W, C] in [0, 1] to logits [B, K]. The same function object
+            compiles once; the arrays of a `jax.tree_util.Partial` are traced.
+        images: float32 or float64 [B, H, W, C] in [0, 1].
+        labels: Integers [B] from 0 to K − 1.
+        key: A PRNG key; only a random model (eot_samples) draws from it.
+        epsilon: The radius of the ball, at least 0; it may be traced.
+        norm: "linf" or "l2".
+        loss: "cross_entropy", "margin" or "dlr".
+        gradient_fn: A differentiable function from images to logits that gives the gradient; None is logits_fn.
+        eot_samples: None for a deterministic model. With an integer the functions take (images, key), and the gradient
+            is the mean over that many keys.
+
+    Returns:
+        Adversarial images of the shape and dtype of `images`.
+
+    Raises:
+        TypeError: An argument has a wrong type or dtype.
+        ValueError: A value, a shape or a choice is not as said above.
+        AssertionError: The result leaves the ball or the box; under jit such an image is NaN instead.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], axis=1)
+        >>> dark = jnp.full((1, 4, 4, 1), 0.5)
+        >>> moved = fgsm(logits_fn, dark, jnp.array([0]), jax.random.key(0), epsilon=0.1)
+        >>> round(float(moved[0, 0, 0, 0]), 3)
+        0.4
+
+    References:
+        Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015.
+    """
+    check_choice("loss", loss, LOSSES)
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
+    check_classes(loss, problem.num_classes)
+    model, images, labels = problem.model, problem.images, problem.labels
+    result = _fgsm(model, images, labels, problem.key, problem.epsilon, norm, loss, eot_samples)
+    return held_in_ball(images, result, problem.epsilon, norm)
+
+
 class Best(NamedTuple):
-    """Of each example the worst image so far, its loss [B] and whether it is still correct."""
+    """The worst image of each example so far, its loss [B] and whether it is still correct."""
 
     images: jax.Array
     loss: jax.Array
@@ -35,7 +107,7 @@ class Best(NamedTuple):
 
 
 def keep_worse(best: Best, images: jax.Array, verdict: Verdict) -> Best:
-    """Take over the images that fool where none did, or that raise the loss among equals."""
+    """Take over an image that fools where none did, or that raises the loss among equals."""
     fools = best.correct & ~verdict.correct
     better = fools | ((best.correct == verdict.correct) & (verdict.loss > best.loss))
     return Best(
@@ -46,7 +118,7 @@ def keep_worse(best: Best, images: jax.Array, verdict: Verdict) -> Best:
 
 
 class Settings(NamedTuple):
-    """What is static: changing any of it compiles again."""
+    """The static settings: changing any of them compiles again."""
 
     norm: str
     loss: str
@@ -56,7 +128,7 @@ class Settings(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """What all restarts share; start is None where a restart begins at the image or at random."""
+    """What all restarts share; `start` is None where a restart begins at the image or at random."""
 
     model: Model
     images: jax.Array
@@ -121,7 +193,7 @@ def _begin(restart: jax.Array, state: State, setup: Setup, settings: Settings) -
 
 @functools.partial(jax.jit, static_argnames="settings")
 def _finish(state: State, context: Context, settings: Settings) -> State:
-    """Look at the last iterate, too."""
+    """Look at the last iterate too: a step looks at the image from which it starts."""
     verdict = _view(state.images, settings.num_steps, context, settings)
     return state._replace(best=keep_worse(state.best, state.images, verdict))
 
@@ -138,32 +210,35 @@ def _restarts(loops: Loops, setup: Setup, restarts: int, settings: Settings) -> 
 _restarts_on_device = jax.jit(functools.partial(_restarts, DEVICE), static_argnums=(1, 2))
 
 
-def check_reach(num_steps: int, step_size: Any, epsilon: Any) -> None:
-    """Refuse a walk whose steps, all in one direction, do not add up to epsilon."""
+def _checked_step(num_steps: int, step_size: Any, epsilon: Any) -> Any:
+    """The step size, by default 2.5·ε/num_steps; refused where the steps together are shorter than epsilon."""
+    if step_size is None:
+        return 2.5 * epsilon / num_steps
     if not is_concrete(step_size, epsilon):
-        return
-    length, radius = float(step_size), float(epsilon)
-    if not length > 0.0 and radius > 0.0:
-        raise ValueError(f"step_size is {length}; it must be greater than 0.")
+        return step_size
+    radius = float(epsilon)
+    if radius > 0:
+        check_positive("step_size", step_size)
+    length = float(step_size)
     # The allowance lets step_size = epsilon / num_steps pass whatever way it was rounded.
     if num_steps * length < radius * (1 - 1e-5):
         raise ValueError(
-            f"num_steps × step_size = {num_steps} × {length:g} = {num_steps * length:g} is less "
-            f"than epsilon = {radius:g}: the run cannot reach the boundary of its ball. "
-            "Take more or longer steps (step_size=None takes 2.5 × epsilon / num_steps)."
+            f"num_steps × step_size must be at least epsilon = {radius:g}, or a run cannot reach the boundary of its "
+            f"ball; got {num_steps} × {length:g} = {num_steps * length:g}. None takes 2.5 × epsilon / num_steps."
         )
+    return step_size
 
 
 def _checked_start(problem: Problem, start: Any, random_start: bool, restarts: int, norm: str) -> jax.Array | None:
     if restarts > 1 and not random_start:
-        raise ValueError(f"restarts is {restarts} with random_start=False: every restart would be the same run.")
+        raise ValueError(f"restarts must be 1 with random_start=False, or every run is the same; got {restarts}.")
     if start is None:
         return None
     if random_start:
-        raise ValueError("start is given; say random_start=False, or leave start away.")
+        raise ValueError("start must be None with random_start=True; got images. Say random_start=False.")
     start = jnp.asarray(start, problem.images.dtype)
     if start.shape != problem.images.shape:
-        raise ValueError(f"start has shape {start.shape}; images has {problem.images.shape}.")
+        raise ValueError(f"start must be of the shape {problem.images.shape} of images; got shape {start.shape}.")
     try:
         check_ball(problem.images, start, problem.epsilon, norm)
     except AssertionError as error:
@@ -189,83 +264,70 @@ def pgd(
     gradient_fn: LogitsFn | None = None,
     eot_samples: int | None = None,
 ) -> jax.Array:
-    """Projected gradient ascent on the loss, the worst image over all steps and restarts kept.
+    """Climb the loss by projected gradient steps, and keep the worst image over all steps and restarts.
 
         x⁺ = Π(x + α·s(∇ₓ L(f(x), y)))
 
-    with s the sign (L∞) or the unit vector (L2) and Π the projection onto the ball of radius ε
-    around the image, then the box [0, 1]. Among the clean image and all iterates, that which fools
-    the model is kept before that which does not, and a larger loss before a smaller one.
+    with s the sign (L∞) or the unit vector (L2) and Π the projection onto the ball of radius ε around the image, then
+    the box [0, 1]. Among the clean image and all iterates, one that fools the model is kept before one that does not,
+    and a larger loss before a smaller one.
 
     Args:
-        logits_fn: the model, from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides
-            what fools it. The same function object compiles once; the arrays of a
-            `jax.tree_util.Partial` are traced.
+        logits_fn: The model, a function from images [B, H, W, C] in [0, 1] to logits [B, K]; it alone decides what
+            fools it. The same function object compiles once; the arrays of a `jax.tree_util.Partial` are traced.
         images: float32 or float64 [B, H, W, C] in [0, 1].
-        labels: integers [B] in 0 to K − 1.
-        key: a PRNG key; each image draws from its own, by its place in the batch.
-        epsilon: radius of the ball, at least 0; may be traced.
+        labels: Integers [B] from 0 to K − 1.
+        key: A PRNG key; each image draws from its own, by its place in the batch.
+        epsilon: The radius of the ball, at least 0; it may be traced.
         norm: "linf" or "l2".
         loss: "cross_entropy", "margin" or "dlr".
-        num_steps: steps of a restart (static).
-        step_size: α; default 2.5·ε/num_steps. From a random start the far side of the ball is 2ε
-            away, so num_steps × step_size should be 2ε or more; less than ε is refused.
-        restarts: independent random starts (static).
-        random_start: start uniformly in the ball, not at the image.
-        start: images of the ball to start from, with random_start=False.
-        keep: "best" as above, or "last" for the last iterate of the last restart, as in adversarial
-            training and in other libraries.
-        gradient_fn: differentiable function from images to logits to take gradients from; default
-            logits_fn.
-        eot_samples: None for a deterministic model. With an integer the functions take
-            (images, key), loss and gradient are means over that many keys, and an image fools the
-            model where at least half of the draws are wrong.
+        num_steps: The steps of a restart (static).
+        step_size: The length α of a step; None is 2.5·ε/num_steps. From a random start the far side of the ball is 2ε
+            away, so that num_steps × step_size should be 2ε or more; less than ε is refused.
+        restarts: The number of independent random starts (static).
+        random_start: Whether a run starts uniformly in the ball, rather than at the image.
+        start: Images of the ball from which to start, with random_start=False.
+        keep: "best" as above, or "last" for the last iterate of the last restart, as in adversarial training and in
+            other libraries.
+        gradient_fn: A differentiable function from images to logits that gives the gradients; None is logits_fn.
+        eot_samples: None for a deterministic model. With an integer the functions take (images, key), the loss and the
+            gradient are means over that many keys, and an image fools the model where at least half of the draws are
+            wrong.
 
     Returns:
-        Adversarial images, shape and dtype of images. An example whose logits are not finite counts
-        as misclassified.
+        Adversarial images of the shape and dtype of `images`. An example whose logits are not finite counts as
+        misclassified.
 
     Raises:
-        ValueError: for values, shapes or choices that are not as said above, and where
-            num_steps × step_size < epsilon.
-        TypeError: for integer images or labels that are not integers.
-        AssertionError: should the result leave the ball or the box (under jit such an image is NaN).
+        TypeError: An argument has a wrong type or dtype.
+        ValueError: A value, a shape or a choice is not as said above.
+        AssertionError: The result leaves the ball or the box; under jit such an image is NaN instead.
 
-    >>> import jax, jax.numpy as jnp
-    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], axis=1)
-    >>> image = jnp.full((1, 4, 4, 1), 0.5)
-    >>> moved = pgd(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.1, num_steps=10)
-    >>> round(float(moved.mean()), 3)
-    0.4
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], axis=1)
+        >>> image = jnp.full((1, 4, 4, 1), 0.5)
+        >>> moved = pgd(logits_fn, image, jnp.array([0]), jax.random.key(0), epsilon=0.1, num_steps=10)
+        >>> round(float(moved.mean()), 3)
+        0.4
 
     References:
         Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
     """
     check_choice("loss", loss, LOSSES)
     check_choice("keep", keep, KEEP)
-    check_count("num_steps", num_steps)
-    check_count("restarts", restarts)
+    check_integer("num_steps", num_steps)
+    check_integer("restarts", restarts)
     problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
     check_classes(loss, problem.num_classes)
+    model, images, labels, key, keys, radius, _ = problem
     start = _checked_start(problem, start, random_start, restarts, norm)
-    if step_size is None:
-        step_size = 2.5 * problem.epsilon / num_steps
-    else:
-        check_reach(num_steps, step_size, epsilon)
-    setup = Setup(
-        problem.model,
-        problem.images,
-        problem.labels,
-        problem.keys,
-        key,
-        problem.epsilon,
-        jnp.asarray(step_size, problem.images.dtype),
-        start,
-    )
+    length = _checked_step(num_steps, step_size, radius if step_size is None else epsilon)
+    setup = Setup(model, images, labels, keys, key, radius, jnp.asarray(length, images.dtype), start)
     settings = Settings(norm, loss, num_steps, random_start, eot_samples)
     if belongs_on_host(setup):
         state = _restarts(HOST, setup, restarts, settings)
     else:
         state = _restarts_on_device(setup, restarts, settings)
     result = state.images if keep == "last" else state.best.images
-    return held_in_ball(problem.images, result, problem.epsilon, norm)
+    return held_in_ball(images, result, radius, norm)

@@ -9,17 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.attacks._checks import check_ball, check_count, check_problem
+from isvs_jax._checks import check_integer
+from isvs_jax.robustness.attacks._ball import check_ball, project, size, uniform_in_ball
+from isvs_jax.robustness.attacks._checks import check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
-from isvs_jax.robustness.attacks._norms import project, size, uniform_in_ball
+from isvs_jax.robustness.batches import batches
 
 
 class NoiseResult(NamedTuple):
     """What random points found.
 
     Attributes:
-        images: the first point that fools the model, or the clean image where none does.
-        robust: bool [B], correct at every point.
+        images: The first point that fools the model, or the clean image where none does.
+        robust: Whether the label is predicted at every point, bool [B].
     """
 
     images: np.ndarray
@@ -39,41 +41,43 @@ def noise_report(
 ) -> NoiseResult:
     """Ask about random points of the ball, every other one stretched to its boundary.
 
-    Points are uniform in the ball. For L∞ the far end of a direction is a corner, where a linear function is largest.
+    The points are uniform in the ball. For L∞ the far end of a direction is a corner, where a linear function is
+    largest.
 
     Args:
-        logits_fn: the model, from images [B, H, W, C] in [0, 1] to logits [B, K].
+        logits_fn: The model, a function from images [B, H, W, C] in [0, 1] to logits [B, K].
         images: float32 or float64 [B, H, W, C] in [0, 1].
-        labels: integers [B] in 0 to K − 1.
-        key: a PRNG key; each image draws from its own, by its place in images.
-        epsilon: radius of the ball, at least 0.
+        labels: Integers [B] from 0 to K − 1.
+        key: A PRNG key; each image draws from its own, by its place in `images`.
+        epsilon: The radius of the ball, at least 0.
         norm: "linf" or "l2".
-        num_draws: points an image.
-        batch_size: images asked about at a time; the last batch is filled up, so that one shape is compiled.
+        num_draws: How many points are drawn for each image.
+        batch_size: How many images are asked about at a time; the last batch is filled up, so that one shape is
+            compiled.
 
     Returns:
-        NoiseResult(images, robust).
+        A `NoiseResult`.
 
     Raises:
-        ValueError: for values, shapes or choices that are not as said above.
-        TypeError: for integer images or labels that are not integers.
-        AssertionError: should a point leave the ball or the box.
+        TypeError: An argument has a wrong type or dtype.
+        ValueError: A value, a shape or a choice is not as said above.
+        AssertionError: A point leaves the ball or the box.
 
-    >>> import jax, jax.numpy as jnp
-    >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
-    >>> images, labels = jnp.full((2, 1, 1, 1), 0.5).at[1].set(0.8), jnp.array([0, 0])
-    >>> noise_report(logits_fn, images, labels, jax.random.key(0), epsilon=0.1).robust.tolist()
-    [False, True]
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> logits_fn = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
+        >>> images, labels = jnp.full((2, 1, 1, 1), 0.5).at[1].set(0.8), jnp.array([0, 0])
+        >>> noise_report(logits_fn, images, labels, jax.random.key(0), epsilon=0.1).robust.tolist()
+        [False, True]
     """
-    check_count("num_draws", num_draws)
-    check_count("batch_size", batch_size)
+    check_integer("num_draws", num_draws)
+    check_integer("batch_size", batch_size)
     problem = check_problem(logits_fn, images, labels, key, epsilon, norm)
     total, parts = len(problem.labels), []
-    for begin in range(0, total, batch_size):
-        rows = np.minimum(np.arange(begin, begin + batch_size), total - 1)
+    for rows, real in batches(np.arange(total), batch_size):
         given = (problem.images[rows], problem.labels[rows], problem.keys[rows])
         moved, robust = _worst_draw(problem.model, *given, problem.epsilon, norm, num_draws)
-        parts.append((np.asarray(moved)[: total - begin], np.asarray(robust)[: total - begin]))
+        parts.append((np.asarray(moved)[:real], np.asarray(robust)[:real]))
     worst, held = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     check_ball(problem.images, worst, problem.epsilon, norm)
     return NoiseResult(worst, held)

@@ -1,7 +1,7 @@
 """The nineteen common corruptions of ImageNet-C at five severities, compiled and batched.
 
-Fifteen are for testing (`CORRUPTIONS`), four for validation (`VALIDATION_CORRUPTIONS`);
-`CATEGORIES` says of each whether it is noise, blur, weather or digital. `corrupt` applies them.
+Fifteen are for testing (`CORRUPTIONS`), four for validation (`VALIDATION_CORRUPTIONS`); `CATEGORIES` says of each
+whether it is noise, blur, weather or digital. `corrupt` applies them.
 """
 
 from isvs_jax.robustness.corruptions._corrupt import corrupt

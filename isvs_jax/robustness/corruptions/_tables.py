@@ -1,7 +1,7 @@
-"""The originals' parameter tables: one row a severity, one table an image size.
+"""The parameter tables of the originals: one table for each image size, one row for each severity.
 
-The numbers are those of Hendrycks and Dietterich's generators of CIFAR-10-C (32 pixels),
-TinyImageNet-C (64 pixels) and ImageNet-C (224 pixels). Everything here is NumPy, in float64.
+The numbers are those with which Hendrycks and Dietterich made CIFAR-10-C (32 pixels), TinyImageNet-C (64 pixels) and
+ImageNet-C (224 pixels). Everything here is NumPy in float64.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CATEGORIES: dict[str, str] = {
     "spatter": "weather",
     "saturate": "digital",
 }
-"""Category of each of the nineteen corruptions, the fifteen of the test first.
+"""The category of each of the nineteen corruptions, the fifteen of the test first.
 
 The position of a name in this mapping is folded into the random key, so the order is fixed.
 """
@@ -40,10 +40,10 @@ CORRUPTIONS: tuple[str, ...] = tuple(CATEGORIES)[:15]
 """The fifteen corruptions of the test, in the order of the ImageNet-C paper."""
 
 VALIDATION_CORRUPTIONS: tuple[str, ...] = tuple(CATEGORIES)[15:]
-"""The four corruptions held out for validation (choosing a method, augmenting)."""
+"""The four corruptions held out for validation, such as choosing a method or augmenting."""
 
 TABLE_SIZES: tuple[int, ...] = (32, 64, 224)
-"""Image sizes in pixels for which the originals have tables."""
+"""The image sizes in pixels for which the originals have tables."""
 
 NUM_SEVERITIES = 5
 
@@ -52,8 +52,8 @@ def _elastic(scale: float, rows: list[tuple[float, float, float]]) -> list[list[
     return [[scale * value for value in row] for row in rows]
 
 
-# Columns: see the function of the same name in noise.py, blur.py, weather.py, digital.py.
-PARAMETERS: dict[str, dict[int, list]] = {
+# What the columns are is said beside each name; the function of the same name uses them.
+TABLES: dict[str, dict[int, list]] = {
     "gaussian_noise": {  # standard deviation
         32: [0.04, 0.06, 0.08, 0.09, 0.10],
         64: [0.04, 0.08, 0.12, 0.15, 0.18],
@@ -189,12 +189,12 @@ PARAMETERS: dict[str, dict[int, list]] = {
 }
 
 
-def parameters(name: str, table_size: int) -> np.ndarray:
-    """Rows of parameters of a corruption: float64 [5, number of parameters]."""
-    return np.asarray(PARAMETERS[name][table_size], np.float64).reshape(NUM_SEVERITIES, -1)
+def table_rows(name: str, table_size: int) -> np.ndarray:
+    """The parameters of a corruption, a row for each severity: float64 [5, number of parameters]."""
+    return np.asarray(TABLES[name][table_size], np.float64).reshape(NUM_SEVERITIES, -1)
 
 
 def nearest_table_size(height: int, width: int) -> int:
-    """The table whose size is nearest, as a ratio, to the image's shorter side."""
+    """The table whose size is nearest, as a ratio, to the shorter side of the image."""
     side = min(height, width)
     return min(TABLE_SIZES, key=lambda size: abs(math.log(size / side)))

@@ -1,7 +1,7 @@
 """Blur: Gaussian, defocus, glass, motion and zoom.
 
-Every function takes images [B, H, W, C] in [0, 1], a key an image, a traced level 0..4 and the
-parameter table [5, number of parameters]; the caller clips to [0, 1].
+Every function takes images [B, H, W, C] in [0, 1], one key for each image, a traced level from 0 to 4 and the table
+[5, number of parameters] of the corruption; the caller clips what comes out to [0, 1].
 """
 
 from __future__ import annotations
@@ -10,47 +10,44 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.corruptions._motion import motion, motion_weights
+from isvs_jax.filters.linear import border_index, gaussian_matrix, separable
 from isvs_jax.robustness.corruptions._operators import (
     HIGHEST,
-    border_index,
     draw,
     floor_to_grey_level,
     gaussian_filter,
     linear_interpolation,
+    motion,
+    motion_weights,
     select,
-    separable,
     zoom_coordinates,
 )
 
 
 def gaussian_blur(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Convolution with a Gaussian, cut at four sigmas, the edge pixels repeated."""
+    """Convolve with a Gaussian, cut off after four sigmas; the edge pixels are repeated."""
     del keys
     return gaussian_filter(images, level, table[:, 0])
 
 
 def disk_kernel(radius: float, alias_blur: float) -> np.ndarray:
-    """Disk of the originals: a sampled disk, smoothed by a Gaussian of 3 or 5 taps.
+    """The kernel of defocus: a sampled disk, smoothed by a Gaussian of 3 taps, or of 5 for a radius above 8.
 
     Returns:
-        float64 [K, K] of sum 1; K = 17, or 2·radius + 1 for a radius over 8.
+        float64 [K, K] with K = 17, or 2·radius + 1 for a radius above 8. Its sum is 1, and a hundredth more where the
+        disk touches the border of the grid, at which the originals mirror it.
     """
     reach = 8 if radius <= 8 else int(radius)
     line = np.arange(-reach, reach + 1)
     disk = (line[:, None] ** 2 + line**2 <= radius**2).astype(np.float64)
     disk /= disk.sum()
     half = 1 if radius <= 8 else 2
-    taps = np.exp(-0.5 * (np.arange(-half, half + 1) / alias_blur) ** 2)
-    taps /= taps.sum()
-    smooth = np.zeros((len(line), len(line)))
-    index = border_index(np.arange(len(line))[:, None] + np.arange(-half, half + 1), len(line), "mirror")
-    np.add.at(smooth, (np.arange(len(line))[:, None], index), taps)
+    smooth = gaussian_matrix(len(line), alias_blur, truncate=half / alias_blur, border="mirror")
     return smooth @ disk @ smooth.T
 
 
 def _disk_kernels(table: np.ndarray) -> np.ndarray:
-    """Kernels of all severities, [5, K, K], padded to the largest and cut to what is not zero."""
+    """The kernels of all severities, [5, K, K], padded to the largest and cut to what is not zero."""
     kernels = [disk_kernel(radius, alias_blur) for radius, alias_blur in table]
     reach = max(len(kernel) // 2 for kernel in kernels)
     padded = np.stack([np.pad(kernel, reach - len(kernel) // 2) for kernel in kernels])
@@ -59,7 +56,7 @@ def _disk_kernels(table: np.ndarray) -> np.ndarray:
 
 
 def defocus_blur(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Correlation with a disk, the image mirrored at its edges (without repeating the edge)."""
+    """Correlate with a disk; the image is mirrored at its edges, which are not repeated."""
     del keys
     batch, height, width, channels = images.shape
     kernels = _disk_kernels(table)
@@ -74,10 +71,10 @@ def defocus_blur(images: jax.Array, keys: jax.Array, level: jax.Array, table: np
 
 
 def _correlate(planes: jax.Array, kernel: jax.Array, block: int = 4) -> jax.Array:
-    """Correlation of [N, H + K − 1, W + K − 1] with [K, K], to [N, H, W].
+    """Correlate planes [N, H + K − 1, W + K − 1] with a kernel [K, K] to [N, H, W].
 
-    A block of pixels is computed at once, as the channels of a strided convolution: with one
-    channel in and out, XLA's convolution on a CPU is ten times slower.
+    A block of pixels is computed at once, as the channels of a strided convolution: with one channel in and out, the
+    convolution of XLA on a CPU is ten times slower.
     """
     number, height, width = planes.shape
     height, width = height - kernel.shape[0] + 1, width - kernel.shape[1] + 1
@@ -94,12 +91,12 @@ def _correlate(planes: jax.Array, kernel: jax.Array, block: int = 4) -> jax.Arra
 
 
 def _shuffle_sources(key: jax.Array, height: int, width: int, reach: jax.Array) -> jax.Array:
-    """Where each pixel comes from in one round of the originals' loop of pixel copies.
+    """Where each pixel comes from in one round of the loop of pixel copies that the originals run.
 
-    The originals visit the pixels from the last to the first and give each the value, at that
-    moment, of a neighbour at a random offset in [-reach, reach). A neighbour before it in raster
-    order still has its old value; one after it has been given another's. Following those links to
-    their ends gives the loop's result at once, and doubling the links takes a few steps.
+    The originals visit the pixels from the last to the first and give each the value, at that moment, of a neighbour at
+    a random offset in [−reach, reach). A neighbour before it in raster order still has its old value; one after it has
+    been given another. Following those links to their ends gives the result of the loop at once, and doubling the links
+    takes a few steps.
 
     Returns:
         int32 [H·W], the pixel whose old value each pixel gets.
@@ -108,7 +105,7 @@ def _shuffle_sources(key: jax.Array, height: int, width: int, reach: jax.Array) 
     offset = jax.random.randint(key, (2, height * width), -reach, reach)
     visited = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)
     here = jnp.arange(height * width)
-    # The last row and column a shift may read is the last of the image.
+    # A shift reads no further than the last row and column of the image.
     there = jnp.minimum(row + offset[0], height - 1) * width
     there = there + jnp.minimum(column + offset[1], width - 1)
     source = jnp.where(visited, there, here)
@@ -130,7 +127,7 @@ def glass_blur(
     *,
     quantize: bool = False,
 ) -> jax.Array:
-    """Blur, copy pixels from random neighbours, blur again."""
+    """Blur, copy pixels from random neighbours, and blur again."""
     batch, height, width, channels = images.shape
     blurred = gaussian_filter(images, level, table[:, 0])
     if quantize:
@@ -151,14 +148,14 @@ def glass_blur(
 
 
 def motion_blur(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """One-sided Gaussian along a line at a random angle in [-45°, 45°]."""
+    """Blur by a one-sided Gaussian along a line at a random angle in [−45°, 45°]."""
     angles = draw(jax.random.uniform, keys, (), images.dtype, minval=-45.0, maxval=45.0)
     weights, counts = motion_weights(table)
     return motion(images, angles, select(weights, level, images.dtype), select(counts, level, jnp.int32))
 
 
 def zoom_blur(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Mean of the image and its centred zooms by the factors of `numpy.arange(1, end, step)`."""
+    """The mean of the image and its centred zooms by the factors of `numpy.arange(1, end, step)`."""
     del keys
     factors = [np.arange(1, end, step) for end, step in table]
     _, height, width, _ = images.shape

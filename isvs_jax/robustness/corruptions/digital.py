@@ -1,7 +1,7 @@
 """Digital: contrast, saturation, elastic transform and pixelation.
 
-Every function takes images [B, H, W, C] in [0, 1], a key an image, a traced level 0..4 and the
-parameter table [5, number of parameters]; the caller clips to [0, 1].
+Every function takes images [B, H, W, C] in [0, 1], one key for each image, a traced level from 0 to 4 and the table
+[5, number of parameters] of the corruption; the caller clips what comes out to [0, 1].
 """
 
 from __future__ import annotations
@@ -10,17 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax.robustness.corruptions._operators import (
-    HIGHEST,
-    draw,
-    gaussian_matrices,
-    select,
-    separable,
-)
+from isvs_jax.filters.linear import separable
+from isvs_jax.robustness.corruptions._operators import HIGHEST, draw, gaussian_matrices, select
 
 
 def contrast(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """c·(x − m) + m, m the mean of each channel."""
+    """c·(x − m) + m with the mean m of each channel."""
     del keys
     (factor,) = select(table, level, images.dtype)
     means = images.mean((1, 2), keepdims=True)
@@ -28,11 +23,10 @@ def contrast(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.nda
 
 
 def saturate(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """c₀·s + c₁ for the saturation s of HSV; value and hue stay.
+    """c₀·s + c₁ in place of the saturation s of HSV; value and hue stay.
 
-    A channel is v·(1 − s·f), where f in [0, 1] says how far it is from the largest channel. A grey
-    pixel of a colour image has hue 0, red, for which f is (0, 1, 1). A grey image has no saturation
-    and is left alone.
+    A channel is v·(1 − s·f), where f in [0, 1] says how far it is from the largest channel. A grey pixel of a colour
+    image has the hue 0, red, for which f is (0, 1, 1). A grey image has no saturation and is left alone.
     """
     del keys
     if images.shape[-1] == 1:
@@ -47,12 +41,13 @@ def saturate(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.nda
 
 
 def pixelate_bounds(size: int, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels whose mean each pixel shows: first and one past the last, int64 [size] each.
+    """The pixels whose mean each pixel shows: the first and one past the last, int64 [size] each.
 
-    Pillow's box filter: a small pixel i of int(size·share) is the mean of the pixels whose centres
-    lie within half a step of its own; it is then shown by the pixels whose centres it covers.
+    This is the box filter of Pillow: a small pixel, one of int(size·share), is the mean of the pixels whose centres lie
+    within half a step of its own; it is then shown by the pixels whose centres it covers. There is at least one
+    small pixel: an image of one pixel stays as it is.
     """
-    small = int(size * share)
+    small = max(int(size * share), 1)
     step = size / small
     centre = (np.arange(small) + 0.5) * step
     distance = np.arange(size)[None, :] + 0.5 - centre[:, None]
@@ -71,7 +66,7 @@ def pixelate(
     *,
     quantize: bool = False,
 ) -> jax.Array:
-    """Box averages of the image, shown at its own size."""
+    """Average over boxes and show the means at the size of the image."""
     del keys
     _, height, width, _ = images.shape
 
@@ -84,7 +79,7 @@ def pixelate(
 
     if not quantize:
         return separable(images, box(height), box(width))
-    # Pillow goes along the rows first and rounds after each of the two.
+    # Pillow goes along the rows first, then along the columns, and rounds after each.
     along = jnp.einsum("jw,bhwc->bhjc", box(width), images, precision=HIGHEST)
     along = jnp.floor(255 * along + 0.5) / 255
     both = jnp.einsum("ih,bhwc->biwc", box(height), along, precision=HIGHEST)
@@ -92,16 +87,16 @@ def pixelate(
 
 
 def bilinear(images: jax.Array, rows: jax.Array, columns: jax.Array, mode: str) -> jax.Array:
-    """Bilinear reading at any position.
+    """Read images at any positions by bilinear interpolation.
 
     Args:
-        images: [B, H, W, C].
-        rows: vertical positions, [B, H, W].
-        columns: horizontal positions, [B, H, W].
-        mode: border, "reflect" or "mirror" as in `_operators.border_index`.
+        images: float [B, H, W, C].
+        rows: The vertical positions, [B, H, W].
+        columns: The horizontal positions, [B, H, W].
+        mode: The border, "reflect" or "mirror" as in `isvs_jax.filters.linear.border_index`.
 
     Returns:
-        [B, H, W, C].
+        Images of the same shape.
     """
     _, height, width, channels = images.shape
     flat = images.reshape(images.shape[0], height * width, channels)
@@ -127,14 +122,15 @@ def bilinear(images: jax.Array, rows: jax.Array, columns: jax.Array, mode: str) 
 
 
 def affine_triangle(height: int, width: int) -> np.ndarray:
-    """Corners (x, y) of the triangle that the random affine map moves, float64 [3, 2]."""
+    """The corners (x, y) of the triangle that the random affine map moves, float64 [3, 2]."""
     centre = np.array([height // 2, width // 2], np.float64)
-    side = min(height, width) // 3
+    # Corners that fall together, as a third of one or two pixels would have them, determine no affine map.
+    side = max(min(height, width) // 3, 1)
     return np.array([centre + side, [centre[0] + side, centre[1] - side], centre - side])
 
 
 def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """A random affine map, then a smooth random displacement of every pixel, both bilinear."""
+    """Apply a random affine map, then displace every pixel smoothly at random; both read bilinearly."""
     _, height, width, _ = images.shape
     amplitude, _, reach = select(table, level, images.dtype)
     # One draw for the corners and both displacements: every draw is compiled by itself.
@@ -160,7 +156,7 @@ def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, tabl
     warped = bilinear(images, (a * y - b * x) / determinant, (d * x - c * y) / determinant, "mirror")
 
     blur_rows, blur_columns = (
-        select(gaussian_matrices(table[:, 1], n, truncate=3.0, mode="reflect"), level, images.dtype)
+        select(gaussian_matrices(table[:, 1], n, truncate=3.0, border="reflect"), level, images.dtype)
         for n in (height, width)
     )
 

@@ -1,9 +1,9 @@
 """JPEG compression: the baseline codec without its entropy coding, which loses nothing.
 
-The steps, their order and their roundings are those of libjpeg with Pillow's defaults, in 32-bit
-integers throughout: YCbCr of JFIF, colour at half size in both directions (4:2:0), the accurate
-integer cosine transforms of Loeffler, Ligtenberg and Moschytz, the quantisation tables of Annex K
-scaled by the quality, and the triangular ("fancy") upsampling of the colour.
+The steps, their order and their roundings are those of libjpeg with the defaults of Pillow, in 32-bit integers
+throughout: YCbCr of JFIF, colour at half size in both directions (4:2:0), the accurate integer cosine transforms of
+Loeffler, Ligtenberg and Moschytz, the quantisation tables of Annex K scaled by the quality, and the triangular
+("fancy") upsampling of the colour.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ CHROMINANCE = np.array(
 
 
 def quantisation_tables(quality: float) -> np.ndarray:
-    """Luminance and chrominance steps of a quality 1..100: int64 [2, 8, 8], each 1..255."""
+    """The luminance and chrominance steps of a quality from 1 to 100: int64 [2, 8, 8], each from 1 to 255."""
     scale = int(5000 / quality) if quality < 50 else int(200 - 2 * quality)
     return np.clip((np.stack([LUMINANCE, CHROMINANCE]) * scale + 50) // 100, 1, 255)
 
 
 def _descale(values: jax.Array, bits: int) -> jax.Array:
-    """Nearest integer to values / 2^bits, halves up."""
+    """The nearest integer to values / 2^bits; halves are rounded up."""
     return (values + (1 << bits >> 1)) >> bits
 
 
@@ -72,7 +72,7 @@ def _odd_part(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[j
 
 
 def _forward(lines: jax.Array, bits: int, first: bool) -> jax.Array:
-    """Cosine transform over the leading axis of eight; `bits` are those to take off."""
+    """The cosine transform over the leading axis of eight, with so many bits taken off."""
     sums = lines[:4] + lines[:3:-1]
     differences = lines[:4] - lines[:3:-1]
     even, odd = sums[:2] + sums[:1:-1], sums[:2] - sums[:1:-1]
@@ -90,7 +90,7 @@ def _forward(lines: jax.Array, bits: int, first: bool) -> jax.Array:
 
 
 def _inverse(lines: jax.Array, bits: int) -> jax.Array:
-    """Inverse cosine transform over the leading axis of eight; `bits` are those to take off."""
+    """The inverse cosine transform over the leading axis of eight, with so many bits taken off."""
     zero, one, two, three, four, five, six, seven = lines
     shared = (two + six) * _fixed(0.541196100)
     rotated_six = shared - six * _fixed(1.847759065)
@@ -124,7 +124,7 @@ def _code_plane(plane: jax.Array, steps: jax.Array) -> jax.Array:
 
 
 def _halve(plane: jax.Array) -> jax.Array:
-    """Means of 2×2 pixels; libjpeg rounds them down and up by turns along a row."""
+    """The means of 2×2 pixels; libjpeg rounds them down and up by turns along a row."""
     # Rows: the last one is repeated; columns: up to whole blocks, so a block holds no other value.
     down, right = plane.shape[1] % 2, -plane.shape[2] % 16
     plane = jnp.pad(plane, ((0, 0), (0, down), (0, right)), mode="edge")
@@ -134,7 +134,7 @@ def _halve(plane: jax.Array) -> jax.Array:
 
 
 def _double(plane: jax.Array) -> jax.Array:
-    """Triangular upsampling: each new pixel is 9/16, 3/16, 3/16 and 1/16 of its four nearest."""
+    """Double the size: each new pixel is 9/16, 3/16, 3/16 and 1/16 of its four nearest."""
     batch, height, width = plane.shape
     tall = jnp.pad(plane, ((0, 0), (1, 1), (0, 0)), mode="edge")
     near = 3 * plane
@@ -149,11 +149,11 @@ def code(images: jax.Array, steps: jax.Array) -> jax.Array:
     """JPEG-code and decode images with given quantisation steps.
 
     Args:
-        images: [B, H, W, C] in [0, 1], C = 1 (luminance only) or 3; rounded to grey levels.
-        steps: luminance and chrominance steps, [2, 8, 8].
+        images: float [B, H, W, C] in [0, 1] with C = 1 (luminance only) or 3; they are rounded to grey levels.
+        steps: The luminance and chrominance steps, [2, 8, 8].
 
     Returns:
-        [B, H, W, C], multiples of 1/255 in [0, 1].
+        Images of the same shape, multiples of 1/255 in [0, 1].
     """
     levels = jnp.floor(255 * images + 0.5).astype(jnp.int32)
     if images.shape[-1] == 1:
@@ -177,7 +177,7 @@ def code(images: jax.Array, steps: jax.Array) -> jax.Array:
 
 
 def jpeg_compression(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """The image after JPEG of quality c."""
+    """Code and decode the image as JPEG of quality c."""
     del keys
     steps = np.stack([quantisation_tables(quality) for quality in table[:, 0]])
     return code(images, select(steps, level, jnp.int32))

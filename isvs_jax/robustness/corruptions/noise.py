@@ -1,7 +1,7 @@
 """Noise: Gaussian, shot, impulse and speckle.
 
-Every function takes images [B, H, W, C] in [0, 1], a key an image, a traced level 0..4 and the
-parameter table [5, number of parameters]; the caller clips to [0, 1].
+Every function takes images [B, H, W, C] in [0, 1], one key for each image, a traced level from 0 to 4 and the table
+[5, number of parameters] of the corruption; the caller clips what comes out to [0, 1].
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from isvs_jax.robustness.corruptions._operators import draw, select
 
 
 def gaussian_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Additive: x + c·n, n standard normal."""
+    """X + c·n with standard normal n."""
     (deviation,) = select(table, level, images.dtype)
     return images + deviation * draw(jax.random.normal, keys, images.shape[1:], images.dtype)
 
 
 def speckle_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Multiplicative: x + c·x·n, n standard normal."""
+    """X + c·x·n with standard normal n."""
     (deviation,) = select(table, level, images.dtype)
     return images * (1 + deviation * draw(jax.random.normal, keys, images.shape[1:], images.dtype))
 
 
 def _poisson_tables(photons: float, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distribution functions of Poisson variables at the 256 grey levels.
+    """The distribution functions of Poisson variables at the 256 grey levels.
 
     Args:
-        photons: mean at white.
-        length: entries of each table.
+        photons: The mean at white.
+        length: The entries of each table.
 
     Returns:
-        First count of each table, int64 [256], and the probabilities of that count or fewer, one
-        more, and so on, float64 [256, length]. Seven deviations to both sides are covered.
+        The first count of each table, int64 [256], and the probabilities of that count or fewer, of one more or fewer,
+        and so on, float64 [256, length]. Seven deviations to both sides are covered.
     """
     means = photons * np.arange(256) / 255
     first = np.maximum(np.floor(means - 7 * np.sqrt(means)) - 8, 0).astype(np.int64)
@@ -46,7 +46,7 @@ def _poisson_tables(photons: float, length: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _small_poisson(uniform: jax.Array, mean: jax.Array, terms: int) -> jax.Array:
-    """Poisson counts of small means by inversion, at most `terms`."""
+    """Poisson counts of small means, drawn by inversion, of at most `terms`."""
     probability = jnp.exp(-mean)
     total, counts = probability, jnp.zeros_like(mean)
     for count in range(1, terms + 1):
@@ -57,11 +57,11 @@ def _small_poisson(uniform: jax.Array, mean: jax.Array, terms: int) -> jax.Array
 
 
 def shot_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Photon counting: Poisson(c·x)/c.
+    """The noise of counting photons, Poisson(c·x)/c.
 
-    The sum of two Poisson variables is one, so the count at a pixel is drawn as that of the grey
-    level below it, by a search in a table, plus that of the small rest, by inversion. Both invert
-    one uniform number of 23 bits, and so are right to that.
+    The sum of two Poisson variables is a Poisson variable, so the count at a pixel is drawn as that of the grey level
+    below it, by a search in a table, plus that of the small rest, by inversion. Each inverts a uniform number of 23
+    bits and is right to that.
     """
     photons = table[:, 0]
     # A power of two, for the search, over 14 deviations and the 8 counts left over on each side.
@@ -89,7 +89,7 @@ def shot_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.n
 
 
 def impulse_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Each value becomes 0 with probability c/2 and 1 with probability c/2.
+    """Set each value to 0 with probability c/2 and to 1 with probability c/2.
 
     One uniform number decides both, so there is as much salt as pepper.
     """

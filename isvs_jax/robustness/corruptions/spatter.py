@@ -1,7 +1,7 @@
 """Spatter: drops of water (severities 1 to 3) or mud (4 and 5) on the lens.
 
-The relief of the water drops goes through OpenCV's integer stages (Canny edges, chamfer distance,
-histogram equalisation, a bump filter), written here for whole batches.
+The relief of the water drops goes through the integer stages of OpenCV (Canny edges, chamfer distance, histogram
+equalisation, a bump filter), written here for whole batches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LARGEST_DISTANCE = 20
 
 
 def _shift(planes: jax.Array, down: int, right: int, mode: str, fill: float = 0) -> jax.Array:
-    """Value at (row + down, column + right) of [B, H, W], beyond the border by `mode`."""
+    """The value at (row + down, column + right) of planes [B, H, W]; beyond the border `mode` says what it is."""
     _, height, width = planes.shape
     reach = max(abs(down), abs(right))
     pads = ((0, 0), (reach, reach), (reach, reach))
@@ -34,7 +34,7 @@ def _shift(planes: jax.Array, down: int, right: int, mode: str, fill: float = 0)
 
 
 def _filter(planes: jax.Array, kernel: tuple[tuple[float, ...], ...], mode: str) -> jax.Array:
-    """Correlation with a 3×3 kernel."""
+    """Correlate planes [B, H, W] with a 3×3 kernel."""
     return sum(
         weight * _shift(planes, row - 1, column - 1, mode)
         for row, line in enumerate(kernel)
@@ -44,12 +44,12 @@ def _filter(planes: jax.Array, kernel: tuple[tuple[float, ...], ...], mode: str)
 
 
 def canny(levels: jax.Array, low: float, high: float) -> jax.Array:
-    """OpenCV's Canny edges, Sobel gradients of 3×3 and |gx| + |gy| as magnitude.
+    """The Canny edges of OpenCV, with Sobel gradients of 3×3 pixels and |gx| + |gy| as their magnitude.
 
     Args:
-        levels: whole grey levels 0..255, [B, H, W].
-        low: threshold of an edge that continues another.
-        high: threshold of an edge by itself.
+        levels: Whole grey levels from 0 to 255, [B, H, W].
+        low: The threshold of an edge that continues another.
+        high: The threshold of an edge by itself.
 
     Returns:
         bool [B, H, W].
@@ -84,7 +84,7 @@ def canny(levels: jax.Array, low: float, high: float) -> jax.Array:
 
 
 def chamfer_distance(edges: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """OpenCV's 5×5 chamfer distance to the nearest edge, cut at LARGEST_DISTANCE: [B, H, W]."""
+    """The 5×5 chamfer distance of OpenCV to the nearest edge, cut at LARGEST_DISTANCE: [B, H, W]."""
     steps = [(0, 1, 1.0), (1, 1, 1.4), (1, 2, 2.1969)]
     moves = {
         (a * down, b * right): length
@@ -108,7 +108,7 @@ def chamfer_distance(edges: jax.Array, dtype: jnp.dtype) -> jax.Array:
 
 
 def equalise(levels: jax.Array) -> jax.Array:
-    """OpenCV's histogram equalisation of whole levels 0..LARGEST_DISTANCE: [B, H, W], 0..255."""
+    """Equalise the histogram of whole levels from 0 to LARGEST_DISTANCE as OpenCV does: [B, H, W] from 0 to 255."""
     values = jnp.arange(LARGEST_DISTANCE + 1, dtype=levels.dtype)
     counts = (levels[..., None] == values).sum((1, 2)).astype(levels.dtype)
     lowest = levels.min((1, 2))
@@ -122,13 +122,13 @@ def equalise(levels: jax.Array) -> jax.Array:
 
 
 def water_relief(liquid: jax.Array) -> jax.Array:
-    """Brightness of the drops, largest 1.
+    """The brightness of the drops, the largest of each image being 1.
 
     Args:
-        liquid: thickness of the liquid, 0 where there is none, [B, H, W] in [0, 1].
+        liquid: The thickness of the liquid, 0 where there is none, [B, H, W] in [0, 1].
 
     Returns:
-        [B, H, W] in [0, 1].
+        Planes of the same shape, in [0, 1].
     """
     levels = jnp.floor(255 * liquid)
     distance = chamfer_distance(canny(levels, 50, 150), liquid.dtype)
@@ -141,10 +141,10 @@ def water_relief(liquid: jax.Array) -> jax.Array:
 
 
 def spatter(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:
-    """Drops where smoothed noise is over a threshold.
+    """Put drops where smoothed noise is above a threshold.
 
-    Water is added, c₄·relief·turquoise; mud covers, (1 − m)·x + m·brown, m the smoothed drops
-    where they are over 0.8.
+    Water is added, x + c₄·relief·turquoise; mud covers, (1 − m)·x + m·brown, with m the smoothed drops where they are
+    above 0.8.
     """
     _, height, width, channels = images.shape
     mean, deviation, _, threshold, strength, mud = select(table, level, images.dtype)

@@ -13,24 +13,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax import environment
-from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, logits_of
-from isvs_jax.robustness.corruptions import CORRUPTIONS
-from isvs_jax.robustness.defences import Defence, check_shapes, defended
+from isvs_jax._checks import brief, check_integer
+from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
+from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
-from isvs_jax.robustness.evaluation.assembly import assemble
-from isvs_jax.robustness.evaluation.cells import Examples, Work
-from isvs_jax.robustness.evaluation.devices import Layout, on_devices
-from isvs_jax.robustness.evaluation.document import write_report
+from isvs_jax.robustness.evaluation.engine import Examples, Work, on_devices
+from isvs_jax.robustness.evaluation.markdown import write_report
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
-from isvs_jax.robustness.evaluation.progress import Progress
 from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.settings import STANDARD, Radii, Settings, check_fit, checked, radii
-from isvs_jax.robustness.evaluation.store import Store
-from isvs_jax.robustness.official import CorruptedImages
+from isvs_jax.robustness.evaluation.settings import (
+    Attacks,
+    Corruptions,
+    HardStopChecks,
+    Read,
+    Resources,
+    check_fit,
+    chosen,
+)
+from isvs_jax.robustness.evaluation.store import Store, make_missing
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
-EPSILONS = (0.5 / 255, 2 / 255, 8 / 255)
-CURVE = (0.5 / 255, 2 / 255, 8 / 255, 32 / 255, 0.5)
 _PROBED = 8
 
 
@@ -42,28 +44,15 @@ def evaluate(
     *,
     name: str,
     preprocessing: str = "",
-    corruptions: Sequence[str] = CORRUPTIONS,
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
-    table: str | int = "auto",
-    quantize: bool = False,
-    corrupted: Callable[[str, int], CorruptedImages] | None = None,
+    corruptions: Corruptions | None = Corruptions(),
     resolutions: Sequence[Resolution] = RESOLUTIONS,
-    attacks: Sequence[str] = STANDARD,
-    epsilons: Radii = EPSILONS,
-    curve: Radii = CURVE,
-    attack_count: int = 1000,
-    attack_steps: int = 100,
-    attack_queries: int = 5000,
-    curve_count: int = 200,
-    curve_steps: int = 40,
-    individually: bool = False,
-    doubling: bool = True,
+    attacks: Attacks | None = Attacks(),
+    checks: HardStopChecks | None = HardStopChecks(),
     defence: Defence | None = None,
     num_classes: int | None = None,
     parameters: Any = None,
-    reference: Normaliser | None = None,
-    batch_size: int = 128,
-    devices: Sequence[jax.Device] | None = None,
+    normaliser: Normaliser | None = None,
+    resources: Resources = Resources(),
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Report:
@@ -74,156 +63,161 @@ def evaluate(
     same call goes on from there after a stop; at the end report.json and report.md are written.
 
     Args:
-        logits_fn: from images [B, H, W, C] in [0, 1] to logits [B, K], deterministic. With a defence it is the network
-            behind it.
-        images: float32 [N, H, W, C] in [0, 1], C = 1 or 3; NumPy, where the whole set should stay off the devices.
-        labels: integers [N] in 0 to K − 1.
-        key: a PRNG key; no figure depends on the order in which the cells are made.
-        name: of the model.
-        preprocessing: what the model does to images in [0, 1] before its first layer, in words.
-        corruptions: names out of CORRUPTIONS and VALIDATION_CORRUPTIONS; () for none.
-        severities: integers 1 to 5.
-        table: the originals' table of parameters, as `parameters` of `corrupt`.
-        quantize: whether to round to grey levels as the originals do, see `corrupt`.
-        corrupted: instead of corrupting, read: a function of (name, severity), such as
-            `functools.partial(load_cifar_c, folder)`. The report says the source.
-        resolutions: settings of `low_resolution`; () for none. The image must be divisible by the factors.
-        attacks: of `autoattack_report`, in order; () for none. With a defence, at least one that follows a gradient.
-        epsilons: radii by norm, {"linf": ..., "l2": ...}, or a sequence for L∞.
-        curve: increasing radii of the ε-curve of PGD by norm; let the last be `full_radius`; () for none.
-        attack_count: how many of the images are attacked, the first ones.
-        attack_steps: steps of APGD and FAB.
-        attack_queries: budget of Square.
-        curve_count: how many images the curve and the doubling are of, the first ones.
-        curve_steps: steps of PGD for the curve.
-        individually: attack every correctly classified image with every attack, not what is left.
-        doubling: at each of `epsilons` run the attacks with twice the steps and queries too, on those of the first
-            `curve_count` images that held: they may break no more. In a norm of the curve without such a ball it is the
-            curve's attack that is doubled.
-        defence: what stands before the network; then robust accuracies are the worst case over the six ways of
+        logits_fn: A function from images [B, H, W, C] in [0, 1] to logits [B, K], deterministic. With a defence it is
+            the network behind it.
+        images: Floats [N, H, W, C] in [0, 1], C = 1 or 3; NumPy, where the whole set should stay off the devices.
+        labels: Integers [N] from 0 to K − 1.
+        key: A PRNG key; no figure depends on the order in which the cells are made.
+        name: The name of the model.
+        preprocessing: What the model does to images in [0, 1] before its first layer, in words.
+        corruptions: Which corruptions, and how they are made; None for none.
+        resolutions: Settings of `low_resolution`; () for none. The image must be divisible by the factors.
+        attacks: Which attacks, within which radii, and how much they may spend; None for none.
+        checks: Which checks of the attacks are made: the ε-curve and twice the steps; None for none.
+        defence: What stands before the network; then robust accuracies are the worst case over the six ways of
             `attack_defence`, and so are curve and doubling.
         num_classes: K, to be checked against the logits.
-        parameters: the pytree of the model's arrays, for its hash.
-        reference: the reference network of mCE; without it the report says why mCE is missing.
-        batch_size: images on the devices at a time, a multiple of the devices.
-        devices: which to use; all by default.
-        folder: where cells and the report are kept.
-        progress: whether to show a bar.
+        parameters: The pytree of the model's arrays, for its hash.
+        normaliser: The network whose errors mCE divides by; without it the report says why mCE is missing.
+        resources: The batch size and the devices.
+        folder: Where cells and the report are kept.
+        progress: Whether to show a bar.
 
     Returns:
         The report.
 
     Raises:
-        TypeError: images that are not floating-point, labels that are not integers.
-        ValueError: a setting that does not exist, or a folder with the cells of another evaluation: the differences
-            are said and nothing is overwritten.
-        FileExistsError: a folder with a report whose cells are not there.
+        TypeError: Images are not floating-point, labels are not integers, or a group is of another kind.
+        ValueError: A setting does not exist or does not fit, or the folder holds the cells of another evaluation: the
+            differences are said and nothing is overwritten.
+        FileExistsError: The folder holds a report whose cells are not there.
 
     Example:
         >>> logits_fn = lambda x: 9 * jnp.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], axis=1)
         >>> grey = np.linspace(0.1, 0.9, 8, dtype=np.float32)
         >>> images, labels = np.tile(grey[:, None, None, None], (1, 8, 8, 1)), np.repeat([1, 0], 4)
         >>> report = evaluate(
-        ...     logits_fn, images, labels, jax.random.key(0), name="mean", corruptions=["brightness"], attacks=(),
-        ...     curve=(), resolutions=(), batch_size=8, progress=False)
+        ...     logits_fn, images, labels, jax.random.key(0), name="mean", corruptions=Corruptions(("brightness",)),
+        ...     resolutions=(), attacks=None, checks=None, resources=Resources(batch_size=8), progress=False)
         >>> report.clean.accuracy, report.corruptions["brightness"][5].accuracy
         (1.0, 0.625)
     """
-    examples = _examples(images, labels)
-    if not isinstance(key, jax.Array):
-        raise TypeError(f"key is {key!r}; it may be a PRNG key such as jax.random.key(0).")
-    if defence is not None and not defence.description and folder is not None:
-        raise ValueError("defence.description is empty; with a folder it may be any text that tells defences apart.")
-    settings = checked(
-        Settings(
-            corruptions=tuple(corruptions),
-            severities=tuple(severities),
-            parameters=table,
-            quantize=bool(quantize),
-            resolutions=tuple(Resolution(*entry) for entry in resolutions),
-            attacks=tuple(attacks),
-            epsilons=radii("epsilons", epsilons),
-            curve=radii("curve", curve, increasing=True),
-            attack_count=min(attack_count, len(examples.labels)),
-            attack_steps=attack_steps,
-            attack_queries=attack_queries,
-            curve_count=min(curve_count, len(examples.labels)),
-            curve_steps=curve_steps,
-            individually=bool(individually),
-            doubling=bool(doubling),
-            batch_size=batch_size,
-        )
-    )
-    used = tuple(jax.devices() if devices is None else devices)
-    layout = Layout.over(used, batch_size).fitted(len(examples.labels))
-    network = on_devices(logits_fn, layout)
-    model = network if defence is None else as_pytree(defended(network, defence))
+    examples = _checked_examples(images, labels)
+    _check_key(key)
+    settings = chosen(corruptions, resolutions, attacks, checks, len(examples.labels))
+    _check_kinds(logits_fn, name, defence, normaliser, resources)
+    layout = resources.layout().fitted(len(examples.labels))
+    network, model = on_devices(logits_fn, defence, layout)
     if defence is not None:
         check_shapes(defence, examples.images[: layout.batch_size])
-    probe = _probe(model, examples, layout, num_classes)
+    rows, _ = next(layout.batches(len(examples.labels)))
+    probe = _probe(model, layout.put(examples.images[rows]), examples.labels, num_classes)
     check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
-    fingerprint = {
-        "name": name,
-        "preprocessing": preprocessing,
-        "settings": settings.as_dict(),
-        "corrupted": None if corrupted is None else _described(corrupted),
-        "defence": None if defence is None else defence.description,
+    described = {"name": name, "preprocessing": preprocessing, "settings": settings.as_dict()}
+    made = {
+        "corrupted": _told_apart(settings.corruptions.read, folder),
+        "defence": _described_defence(defence, folder),
         "key": _key_numbers(key),
         "data": environment.data_hash(examples.images, examples.labels),
         "parameters": None if parameters is None else environment.parameters_hash(parameters),
         "versions": environment.versions(),
     }
-    store = Store(folder, fingerprint, probe, environment.session(used))
-    work = Work(model, network, defence, examples, key, layout, settings, probe.shape[1], corrupted)
-    _run(work, store, progress)
-    made = fingerprint | {"sessions": store.sessions}
-    report = assemble(work, store, name, preprocessing, made)
+    store = Store(folder, described | made, probe[:_PROBED], environment.session(tuple(layout.mesh.devices.flat)))
+    work = Work(network, defence, model, examples, key, layout, settings, probe.shape[1])
+    make_missing(plan.tasks(work, store), store, progress)
+    report = plan.assemble(work, store, name, preprocessing, made | {"sessions": store.sessions})
     if folder is not None:
-        write_report(report, Path(folder), reference)
+        write_report(report, Path(folder), normaliser)
     return report
 
 
-def _run(work: Work, store: Store, shown: bool) -> None:
-    """Make the cells that are not there."""
-    missing = [step for step in plan.steps(work, store) if step.key not in store]
-    bar = Progress(len(missing), shown)
-    try:
-        for step in missing:
-            bar.start(step.key)
-            store.put(step.key, step.make(bar.within))
-            bar.finish(step.key)
-    finally:
-        bar.close()
+def _check_kinds(logits_fn: Any, name: Any, defence: Any, normaliser: Any, resources: Any) -> None:
+    if not callable(logits_fn):
+        raise TypeError(f"logits_fn must be a function from images to logits; got {brief(logits_fn)}.")
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text; got {brief(name)}.")
+    for argument, value, kind in (
+        ("defence", defence, Defence),
+        ("normaliser", normaliser, Normaliser),
+        ("resources", resources, Resources),
+    ):
+        if not (isinstance(value, kind) or (value is None and kind is not Resources)):
+            raise TypeError(f"{argument} must be a {kind.__name__}; got {brief(value)}.")
 
 
-def _examples(images: np.ndarray | jax.Array, labels: np.ndarray | jax.Array) -> Examples:
+def _checked_examples(images: np.ndarray | jax.Array, labels: np.ndarray | jax.Array) -> Examples:
     images, labels = np.asarray(images), np.asarray(labels)
     if not np.issubdtype(images.dtype, np.floating):
-        raise TypeError(f"images has dtype {images.dtype}; it may be float32 in [0, 1] (divide uint8 by 255).")
+        hint = " Divide by 255 first." if np.issubdtype(images.dtype, np.integer) else ""
+        raise TypeError(f"images must be floats in [0, 1]; got dtype {images.dtype}.{hint}")
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
-        raise ValueError(f"images has shape {images.shape}; it may be [N, H, W, C] with C = 1 or 3.")
+        raise ValueError(f"images must be [N, H, W, C] with C = 1 or 3, N at least 1; got shape {images.shape}.")
     if not (images.min() >= 0 and images.max() <= 1):
-        raise ValueError(f"images has values from {images.min()} to {images.max()}; they may be in [0, 1].")
+        raise ValueError(f"images must be in [0, 1]; got values from {images.min()} to {images.max()}.")
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels has dtype {labels.dtype}; it may be an integer type.")
+        raise TypeError(f"labels must be integers; got dtype {labels.dtype}.")
     if labels.shape != images.shape[:1]:
-        raise ValueError(f"labels has shape {labels.shape}; it may be {images.shape[:1]}, one an image.")
+        raise ValueError(f"labels must be {images.shape[:1]}, one an image; got shape {labels.shape}.")
     return Examples(images.astype(np.float32, copy=False), labels.astype(np.int32))
 
 
-def _probe(model: LogitsFn, examples: Examples, layout: Layout, num_classes: int | None) -> np.ndarray:
-    """Logits of the first images, by which networks are told apart; checks the number of classes."""
-    rows, _ = next(layout.batches(len(examples.labels)))
-    logits = np.asarray(logits_of(model, layout.put(examples.images[rows])))
-    if logits.ndim != 2 or len(logits) != len(rows) or not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise ValueError(f"logits_fn gave {logits.dtype} {logits.shape} for {len(rows)} images; it may give [B, K].")
+def _check_key(key: Any) -> None:
+    """Refuse what is no single PRNG key, of the new kind or the old."""
+    what = "key must be one PRNG key such as jax.random.key(0)"
+    if not isinstance(key, jax.Array):
+        raise TypeError(f"{what}; got {brief(key)}.")
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if key.shape != () if typed else key.ndim != 1 or key.dtype != jnp.uint32:
+        raise ValueError(f"{what}; got {brief(key)}.")
+
+
+def _key_numbers(key: jax.Array) -> list[int]:
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return [int(number) for number in np.asarray(jax.random.key_data(key) if typed else key).ravel()]
+
+
+def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: int | None) -> np.ndarray:
+    """Logits of the first batch, by which networks are told apart; checks the number of classes."""
+    found = logits_of(model, images)
+    what = f"logits_fn must return one array of floats [{len(images)}, K], K at least 2"
+    if not isinstance(found, jax.Array):
+        raise TypeError(f"{what}; got {type(found).__name__}. Wrap it so that it returns the logits alone.")
+    if found.ndim != 2 or len(found) != len(images) or not jnp.issubdtype(found.dtype, jnp.floating):
+        raise ValueError(f"{what}; got {brief(found)}.")
+    logits = np.asarray(found).astype(np.float32)
     classes = logits.shape[1]
-    if classes < 2 or num_classes not in (None, classes):
-        raise ValueError(f"num_classes is {num_classes}; the logits have {classes} classes, which may be 2 or more.")
-    low, high = int(examples.labels.min()), int(examples.labels.max())
+    if classes < 2:
+        raise ValueError(f"{what}; got {brief(found)}.")
+    if num_classes is not None and check_integer("num_classes", num_classes, 2) != classes:
+        raise ValueError(f"num_classes must be the number of logits, {classes}; got {num_classes}.")
+    low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
-        raise ValueError(f"labels go from {low} to {high}; with {classes} logits they may go from 0 to {classes - 1}.")
-    return logits[:_PROBED].astype(np.float32)
+        raise ValueError(f"labels must be from 0 to {classes - 1}, as there are {classes} logits; got {low} to {high}.")
+    return logits
+
+
+def _described_defence(defence: Defence | None, folder: str | os.PathLike[str] | None) -> str | None:
+    if defence is not None and not defence.description and folder is not None:
+        raise ValueError("defence.description must be a text that tells defences apart, with a folder; got ''.")
+    return None if defence is None else defence.description
+
+
+def _told_apart(read: Read | None, folder: str | os.PathLike[str] | None) -> str | None:
+    """A loader by its name, and what is bound to it; with a folder it must be the same in every process, and no other.
+
+    Raises:
+        ValueError: With a folder: of a lambda, a local function, or an object without a `repr` of its own another could
+            be taken for it, and the cells of one for those of the other.
+    """
+    if read is None:
+        return None
+    described = _described(read)
+    if folder is not None and ("<lambda>" in described or "<locals>" in described or " object at 0x" in described):
+        raise ValueError(
+            "corruptions.read must be a function that can be told from others, where folder is given: one of a module, "
+            f"or functools.partial of one; got {described}."
+        )
+    return described
 
 
 def _described(loader: Callable[..., Any]) -> str:
@@ -231,9 +225,9 @@ def _described(loader: Callable[..., Any]) -> str:
     if isinstance(loader, functools.partial):
         bound = [*map(repr, loader.args), *(f"{name}={value!r}" for name, value in loader.keywords.items())]
         return f"{_described(loader.func)}({', '.join(bound)})"
-    return f"{getattr(loader, '__module__', '')}.{getattr(loader, '__qualname__', type(loader).__qualname__)}"
-
-
-def _key_numbers(key: jax.Array) -> list[int]:
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return [int(number) for number in np.asarray(jax.random.key_data(key) if typed else key).ravel()]
+    owner = getattr(loader, "__self__", None)
+    if owner is not None:
+        return f"{owner!r}.{getattr(loader, '__name__', '')}"
+    if hasattr(loader, "__qualname__"):
+        return f"{loader.__module__}.{loader.__qualname__}"
+    return repr(loader)

@@ -1,126 +1,234 @@
-"""Cells of a report that ask the network about one set of images: clean, corrupted, of low resolution."""
+"""What the tests of a model find, as plain data: the cell of a report, and what cells add up to."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+import dataclasses
+import types
+from dataclasses import dataclass, field
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import jax
 import numpy as np
 
-from isvs_jax.robustness.attacks._model import LogitsFn
-from isvs_jax.robustness.corruptions import corrupt
-from isvs_jax.robustness.defences import Defence
-from isvs_jax.robustness.evaluation.devices import Answers, Layout, ask
-from isvs_jax.robustness.evaluation.metrics import expected_calibration_error
-from isvs_jax.robustness.evaluation.results import Cell, packed
-from isvs_jax.robustness.evaluation.settings import Settings
-from isvs_jax.robustness.official import CorruptedImages
-from isvs_jax.robustness.resolution import Resolution, low_resolution
-
-Told = Callable[[str], None]
-"""Is told how far a cell is."""
+from isvs_jax._checks import brief
+from isvs_jax.robustness.evaluation.statistics import wilson
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Images float32 [N, H, W, C] and labels int32 [N], on the host."""
+def packed(mask: np.ndarray) -> str:
+    """Write a mask of examples as hexadecimal digits, four examples a digit.
 
-    images: np.ndarray
-    labels: np.ndarray
+    Example:
+        >>> packed(np.array([True, False, False, False, True]))
+        '88'
+    """
+    return np.packbits(np.asarray(mask, bool)).tobytes().hex()
+
+
+def unpacked(text: str, count: int) -> np.ndarray:
+    """The mask of `count` examples that `packed` wrote."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=count).astype(bool)
 
 
 @dataclass(frozen=True)
-class Work:
-    """Everything that a cell is made from. `model` is `network` behind `defence`, where there is one."""
+class Cell:
+    """One test of one set of images.
 
-    model: LogitsFn
-    network: LogitsFn
-    defence: Defence | None
-    examples: Examples
-    key: jax.Array
-    layout: Layout
-    settings: Settings
-    num_classes: int
-    corrupted: Callable[[str, int], CorruptedImages] | None
+    Attributes:
+        correct: Which examples are classified as their label, under attack after every attack; packed, `mask` unpacks.
+        count: The number of examples.
+        ece: The expected calibration error over the examples with finite logits; None where there is none.
+        not_finite: The number of examples whose logits are not finite; they count as wrong.
+        seconds: The duration of the test.
+        warnings: Sentences on why the accuracy may be too high, where the test is an attack.
+        masks: Under attack the examples that are still right, by name: "clean", then each attack's; packed.
+        source: Where corrupted images come from, as in `Report.source`.
+    """
 
-    def first(self, count: int) -> Examples:
-        """The first examples."""
-        return Examples(self.examples.images[:count], self.examples.labels[:count])
+    correct: str
+    count: int
+    ece: float | None = None
+    not_finite: int = 0
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    masks: dict[str, str] = field(default_factory=dict)
+    source: str = ""
 
+    @property
+    def mask(self) -> np.ndarray:
+        """Bool [count], true where the classification is right."""
+        return unpacked(self.correct, self.count)
 
-def clean_cell(work: Work, told: Told) -> dict[str, Any]:
-    """The images as they are."""
-    return _cell(work, work.examples, told, lambda images, rows: images)
+    @property
+    def accuracy(self) -> float:
+        """The share of the examples that are classified right."""
+        return float(self.mask.mean())
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of the accuracy, over examples."""
+        return wilson(int(self.mask.sum()), self.count)
 
-def corruption_cell(work: Work, name: str, severity: int, told: Told) -> dict[str, Any]:
-    """One corruption and severity, made from the images or read, with its source."""
-    if work.corrupted is not None:
-        read = work.corrupted(name, severity)
-        _check_read(work, read, f"{name} {severity}")
-        examples = Examples(read.images.astype(np.float32) / np.float32(255), read.labels.astype(np.int32))
-        return _cell(work, examples, told, lambda images, rows: images) | {"source": read.source}
-    settings = work.settings
-
-    def change(images: jax.Array, rows: np.ndarray) -> jax.Array:
-        options: dict[str, Any] = {"parameters": settings.parameters, "quantize": settings.quantize}
-        return corrupt(images, name, severity, work.key, indices=work.layout.put(rows), **options)
-
-    return _cell(work, work.examples, told, change) | {"source": "regenerated"}
-
-
-def resolution_cell(work: Work, setting: Resolution, told: Told) -> dict[str, Any]:
-    """One setting of low resolution."""
-    factor, down, up, quality = setting
-    return _cell(
-        work,
-        work.examples,
-        told,
-        lambda images, rows: low_resolution(images, factor, down=down, up=up, jpeg_quality=quality),
-    )
+    @property
+    def accuracies(self) -> dict[str, float]:
+        """The accuracy after each attack by its name, "clean" first."""
+        return {name: float(unpacked(mask, self.count).mean()) for name, mask in self.masks.items()}
 
 
-def _check_read(work: Work, read: CorruptedImages, place: str) -> None:
-    """Refuse images and labels of files that are not of this model's test."""
-    images, labels = read.images, read.labels
-    shape = work.examples.images.shape[1:]
-    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
-        raise ValueError(f"corrupted gave {images.dtype} {images.shape} for {place}; it may give uint8 [N, H, W, C].")
-    if images.shape[1:] != shape:
-        raise ValueError(
-            f"corrupted gave images of shape {images.shape[1:]} for {place}; the clean images, which the model takes, "
-            f"have shape {shape}, and so may these."
+@dataclass(frozen=True)
+class ResolutionCell:
+    """One setting of low resolution, as in `isvs_jax.robustness.Resolution`, and its cell."""
+
+    factor: int
+    down: str
+    up: str
+    jpeg_quality: int | None
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class StepReach:
+    """How far the steps of an attack add up, against ε.
+
+    Attributes:
+        attack: The name of the attack.
+        num_steps: The number of steps, queries or draws.
+        step_size: The length of the first step as a multiple of ε; None where steps have no length of their own.
+        ratio: num_steps × step_size as a multiple of ε, or None.
+        note: How long the steps are, in words.
+        warnings: What is wrong where they do not reach.
+    """
+
+    attack: str
+    num_steps: int
+    step_size: float | None
+    ratio: float | None
+    note: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """Attacks within one ball.
+
+    Attributes:
+        norm: "linf" or "l2".
+        epsilon: The radius.
+        worst: The worst case, example by example, with the mask after each attack. Its examples are the first of the
+            images, those included that are misclassified without attack. `Report.attack_warnings` adds the warnings of
+            the checks to its own.
+        cumulative: Whether an attack saw only what those before it had left, so that its mask is theirs too.
+        kind: "attacks", or "defence" for the worst case over the ways of attacking a defence before the network.
+        reaches: How far the steps of each attack go, against ε.
+    """
+
+    norm: str
+    epsilon: float
+    worst: Cell
+    cumulative: bool = True
+    kind: str = "attacks"
+    reaches: tuple[StepReach, ...] = ()
+
+
+@dataclass(frozen=True)
+class EpsilonCurve:
+    """Accuracy under one attack at growing radii, and what is wrong with it.
+
+    Attributes:
+        norm: "linf" or "l2".
+        attack: The name of the attack.
+        num_steps: Its number of steps; None where that is its own default.
+        epsilons: The radii, increasing.
+        cells: What is left at each radius.
+        chance: The accuracy of guessing, 1 / K.
+        full_radius: The radius at which no model can hold.
+        reaches: How far the steps of the attacks go, against ε.
+        warnings: Sentences on what is wrong with the curve.
+    """
+
+    norm: str
+    attack: str
+    num_steps: int | None
+    epsilons: tuple[float, ...]
+    cells: tuple[Cell, ...]
+    chance: float
+    full_radius: float
+    reaches: tuple[StepReach, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> tuple[float, ...]:
+        """The accuracy at each radius."""
+        return tuple(cell.accuracy for cell in self.cells)
+
+
+@dataclass(frozen=True)
+class DoublingCheck:
+    """Accuracy under an attack, and under it and one of twice as many steps and queries.
+
+    Attributes:
+        norm: "linf" or "l2".
+        attack: The name of the attack.
+        epsilon: The radius.
+        num_steps: The steps of the smaller attack.
+        num_queries: The queries of the smaller attack; None where it asks none.
+        count: The number of examples.
+        accuracy: The share of the examples that the smaller attack leaves.
+        accuracy_doubled: The share that both leave.
+        reaches: How far the doubled steps go, against ε.
+        warnings: Sentences on what is wrong.
+        seconds: The duration of the doubled attack.
+    """
+
+    norm: str
+    attack: str
+    epsilon: float
+    num_steps: int
+    num_queries: int | None
+    count: int
+    accuracy: float
+    accuracy_doubled: float
+    reaches: tuple[StepReach, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def rebuilt(kind: Any, values: Any, name: str) -> Any:
+    """The object that `dataclasses.asdict` wrote, whether or not it went through JSON since.
+
+    Args:
+        kind: The type: a dataclass, or a tuple, dictionary or union of such types, or one that JSON keeps.
+        values: What was written.
+        name: What a sentence calls it.
+
+    Raises:
+        ValueError: Keys are missing or unknown.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _rebuilt_dataclass(kind, values, name)
+    if origin in (Union, types.UnionType):
+        return None if values is None else rebuilt(inner[0], values, name)
+    if origin is tuple:
+        kinds = inner[:1] * len(values) if inner[-1] is Ellipsis else inner
+        return tuple(
+            rebuilt(part, value, f"{name}[{i}]") for i, (part, value) in enumerate(zip(kinds, values, strict=True))
         )
-    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"corrupted gave labels {labels.dtype} {labels.shape} for {len(images)} images of {place}; it may give one "
-            "integer an image."
-        )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= work.num_classes:
-        raise ValueError(
-            f"corrupted gave labels from {low} to {high} for {place}; the model has {work.num_classes} logits, with "
-            f"which they may go from 0 to {work.num_classes - 1}. Are the files of another data set?"
-        )
+    if origin is dict:
+        # JSON has made text of the keys.
+        return {inner[0](key): rebuilt(inner[1], value, f"{name}.{key}") for key, value in values.items()}
+    return values
 
 
-def _cell(
-    work: Work,
-    examples: Examples,
-    told: Told,
-    change: Callable[[jax.Array, np.ndarray], jax.Array],
-) -> dict[str, Any]:
-    """Ask about changed images, batch by batch."""
-    begun, parts, count = time.perf_counter(), [], len(examples.labels)
-    for rows, real in work.layout.batches(count):
-        told(f"{rows[0]}/{count}")
-        images = change(work.layout.put(examples.images[rows]), rows)
-        parts.append(ask(work.model, images, work.layout.put(examples.labels[rows]), real))
-    answers = Answers.joined(parts)
-    finite = answers.finite
-    ece = expected_calibration_error(answers.confidence[finite], answers.correct[finite]) if finite.any() else None
-    seconds = time.perf_counter() - begun
-    return asdict(Cell(packed(answers.correct), count, ece, int((~finite).sum()), seconds))
+def _rebuilt_dataclass(kind: Any, values: Any, name: str) -> Any:
+    if not isinstance(values, dict):
+        raise ValueError(f"{name} must be a mapping; got {brief(values)}.")
+    fields = {entry.name: entry for entry in dataclasses.fields(kind)}
+    required = {
+        key
+        for key, entry in fields.items()
+        if entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+    }
+    wrong = sorted((required - set(values)) | (set(values) - set(fields)))
+    if wrong:
+        raise ValueError(f"{name} must have the keys {', '.join(fields)}; got others, or none, for {', '.join(wrong)}.")
+    hints = get_type_hints(kind)
+    return kind(**{key: rebuilt(hints[key], value, f"{name}.{key}") for key, value in values.items()})

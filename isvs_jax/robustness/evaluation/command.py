@@ -2,134 +2,269 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib
-import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_origin
 
 import jax
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from isvs_jax._checks import brief
+from isvs_jax._command import exit_status
 from isvs_jax._files import write_atomically
-from isvs_jax.robustness.attacks._autoattack import ATTACKS
-from isvs_jax.robustness.broken_defences import rounding_defence, total_variation_defence
-from isvs_jax.robustness.corruptions import CORRUPTIONS, VALIDATION_CORRUPTIONS
-from isvs_jax.robustness.defences import Defence, smoothing_defence
-from isvs_jax.robustness.evaluation._evaluate import CURVE, EPSILONS, evaluate
-from isvs_jax.robustness.evaluation.document import combined_markdown, read_report, write_report
+from isvs_jax.augment import View
+from isvs_jax.data import DataChoice, as_float, load_data
+from isvs_jax.robustness.defences import Defence, rounding_defence, smoothing_defence, total_variation_defence
+from isvs_jax.robustness.evaluation._evaluate import evaluate
+from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
+from isvs_jax.robustness.evaluation.markdown import combined_markdown, write_report
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, read_normaliser
-from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.settings import STANDARD
-from isvs_jax.robustness.evaluation.text import norm_name
-from isvs_jax.robustness.evaluation.trainings import combine
+from isvs_jax.robustness.evaluation.report import Report, read_report
+from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks, Resources
 from isvs_jax.robustness.official import load_cifar_c
 from isvs_jax.robustness.resolution import RESOLUTIONS
+from isvs_jax.robustness.text import norm_name
 
+_PROG = "python -m isvs_jax.robustness"
+_DESCRIPTION = """Evaluate a model on corruptions, attacks and low resolution, or compare finished reports.
+
+    python -m isvs_jax.robustness evaluate --model my_package.my_model:load --data.spec tfds:cifar10 --out results/mine
+    python -m isvs_jax.robustness compare results/mine results/other --out results/both"""
 _DOTS = 110
 
 
-class LoadedModel(NamedTuple):
-    """A model with what a report says of it."""
+@dataclass(frozen=True)
+class StateDict:
+    """The weights of a ResNet for CIFAR that PyTorch saved.
 
-    logits_fn: Callable[..., jax.Array]
-    parameters: Any
-    preprocessing: str
-    name: str
+    Attributes:
+        file: The file of the state dict; its network has shortcuts without parameters (option A).
+        depth: The depth of the network: 20, 32, 44, 56 and so on.
+        mean: The mean that is taken from the input, by channel.
+        std: The deviation by which the input is divided, by channel.
+    """
+
+    file: Path | None = None
+    depth: int = 20
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Evaluate a model. Writes report.md, report.json and pictures; the same command goes on where it was stopped.
+
+    Attributes:
+        out: The folder in which the report is written and unfinished work is kept.
+        model: The function that returns a function of images [B, H, W, C] in [0, 1] to logits, as MODULE:FUNCTION.
+        model_arguments: The texts that it is called with.
+        pytorch: The weights of a ResNet in place of a model.
+        name: The name of the model for the report; by default that of the function and the data.
+        preprocessing: What the model does to images in [0, 1] before its first layer, in words.
+        defence: What stands before the network: dense:TIME or sparse:TIME for smoothing along the path, rounding:LEVELS
+            or total_variation:WEIGHT. Robust accuracies are then the worst case over six ways of attacking it.
+        data: The images. The test images are used.
+        corruptions: Which corruptions, and how they are made; --corruptions.read takes the folder of CIFAR-10-C or
+            CIFAR-100-C.
+        resolutions: Whether to test images of low resolution.
+        attacks: Which attacks, and how much they may spend. Radii may be fractions such as 8/255.
+        checks: Which checks of the attacks are made.
+        normaliser: The errors by which mCE divides: a report.json, a JSON table, or FILE.csv#ROW of RobustBench.
+        batch_size: The images on the devices at a time, a multiple of the devices; by default 128, or the next one.
+        seed: The seed of the corruptions and the attacks.
+        pictures: Whether to draw pictures.
+        progress: Whether to show progress.
+    """
+
+    out: Path
+    model: str | None = None
+    model_arguments: tuple[str, ...] = ()
+    pytorch: StateDict = field(default_factory=StateDict)
+    name: str | None = None
+    preprocessing: str = ""
+    defence: str | None = None
+    data: DataChoice = field(default_factory=DataChoice)
+    corruptions: Corruptions = field(default_factory=Corruptions)
+    resolutions: bool = True
+    attacks: Attacks = field(default_factory=Attacks)
+    checks: HardStopChecks = field(default_factory=HardStopChecks)
+    normaliser: str | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    pictures: bool = True
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Draw finished reports side by side.
+
+    Attributes:
+        reports: Files report.json, or their folders.
+        out: The folder of the pictures.
+        combine: The name of the method of which all reports are trainings; their means are written to combined.md.
+        normaliser: As for evaluate.
+    """
+
+    reports: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    out: Path
+    combine: str | None = None
+    normaliser: str | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 2 with a sentence on stderr where an argument cannot be."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _compare_parser() if given[:1] == ["compare"] else _parser()
-    args = parser.parse_args(given[1:] if given[:1] == ["compare"] else given)
+    """Run the command; its exit status."""
+
+    def work() -> None:
+        chosen = parse(arguments)
+        print(_evaluate(chosen) if isinstance(chosen, Evaluation) else _compare(chosen))
+
+    return exit_status(work, _PROG)
+
+
+def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison:
+    """What a command line describes.
+
+    Example:
+        >>> chosen = parse(["evaluate", "--out", "x", "--model", "a:b", "--attacks.epsilons", "8/255", "0.5"])
+        >>> chosen.attacks.epsilons
+        (0.03137254901960784, 0.5)
+    """
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_fraction_rule)
+    registry.primitive_rule(_reader_rule)
+    with registry:
+        return tyro.extras.subcommand_cli_from_dict(
+            {"evaluate": Evaluation, "compare": Comparison}, args=arguments, prog=_PROG, description=_DESCRIPTION
+        )
+
+
+def fraction(text: str) -> float:
+    """A number, or a fraction such as 8/255.
+
+    Example:
+        >>> fraction("51/255"), fraction("0.5")
+        (0.2, 0.5)
+    """
+    above, _, below = text.partition("/")
     try:
-        (_compare if given[:1] == ["compare"] else _evaluate)(args)
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        if args.traceback:
-            raise
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"a radius must be a number or a fraction such as 8/255; got {text!r}.") from None
 
 
-def _evaluate(args: argparse.Namespace) -> None:
-    from isvs_jax.data import as_float, load
+def parse_defence(text: str) -> Defence:
+    """A defence in one word: "dense:TIME", "sparse:TIME", "rounding:LEVELS" or "total_variation:WEIGHT".
 
-    reference = None if args.reference is None else _reference(args.reference)
-    epsilons, curve = _radii(args)
-    dataset = load(
-        args.data,
-        data_dir=args.data_dir,
-        image_size=args.image_size,
-        limit_train=1,  # only the test images are looked at
-        limit_test=args.limit,
-        seed=args.seed,
-        progress=not args.no_progress,
+    Raises:
+        ValueError: There is no such defence.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> parse_defence("rounding:2").forward(jnp.array([0.2, 0.7])).tolist()
+        [0.0, 1.0]
+    """
+    what = "defence must be dense:TIME, sparse:TIME, rounding:LEVELS or total_variation:WEIGHT"
+    kind, _, value = text.partition(":")
+    try:
+        if kind in ("dense", "sparse"):
+            return smoothing_defence(View.parse(text).strength, output="dense" if kind == "dense" else "sparse")
+        if kind == "rounding":
+            return rounding_defence(int(value))
+        if kind == "total_variation":
+            return total_variation_defence(float(value))
+    except ValueError as error:
+        raise ValueError(f"{what}; got {text!r}: {error}") from error
+    raise ValueError(f"{what}; got {text!r}.")
+
+
+def _fraction_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+    if info.type is not float:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NUMBER",
+        instance_from_str=lambda texts: fraction(texts[0]),
+        is_instance=lambda value: isinstance(value, (int, float)),
+        str_from_instance=lambda value: [_number(value)],
     )
-    model = _model(args, dataset.num_classes)
-    defence = None if args.defence is None else parse_defence(args.defence)
-    preprocessing = model.preprocessing if args.preprocessing is None else args.preprocessing
-    if defence is not None:
-        preprocessing = "; ".join([f"{args.defence} before the network", *([preprocessing] if preprocessing else [])])
-    corrupted = None if args.official is None else functools.partial(load_cifar_c, args.official)
+
+
+def _reader_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """The folder of the published files, in place of a function that reads them."""
+    if get_origin(info.type) is not Callable:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FOLDER",
+        instance_from_str=lambda texts: functools.partial(load_cifar_c, texts[0]),
+        is_instance=callable,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _number(value: float) -> str:
+    levels = 255 * value
+    return f"{levels:g}/255" if 0 < value < 0.2 and abs(2 * levels - round(2 * levels)) < 1e-9 else f"{value:g}"
+
+
+def _evaluate(chosen: Evaluation) -> Path:
+    """Evaluate a model; where the report is."""
+    normaliser = _normaliser(chosen.normaliser)
+    defence = None if chosen.defence is None else parse_defence(chosen.defence)
+    resources = Resources(chosen.batch_size)
+    dataset = load_data(replace(chosen.data, limit_train=1), progress=chosen.progress)
+    model = _model(chosen, dataset.num_classes)
+    before = [] if chosen.defence is None else [f"{chosen.defence} before the network"]
+    within = chosen.preprocessing or model.preprocessing
     report = evaluate(
         model.logits_fn,
         as_float(dataset.test.images),
         dataset.test.labels,
-        jax.random.key(args.seed),
-        name=args.name or f"{model.name}, {dataset.name}",
-        preprocessing=preprocessing,
-        corruptions=_corruptions(args.corruptions),
-        severities=args.severities,
-        table=args.table if args.table == "auto" else int(args.table),
-        quantize=args.quantize,
-        corrupted=corrupted,
-        resolutions=() if args.no_resolutions else RESOLUTIONS,
-        attacks=() if "none" in args.attacks else args.attacks,
-        epsilons={args.norm: epsilons},
-        curve={} if "none" in args.attacks or args.no_curve else {args.norm: curve},
-        attack_count=args.attack_count,
-        attack_steps=args.attack_steps,
-        attack_queries=args.attack_queries,
-        curve_count=args.curve_count,
-        curve_steps=args.curve_steps,
-        individually=args.individually,
-        doubling=not args.no_doubling,
+        jax.random.key(chosen.seed),
+        name=chosen.name or f"{model.name}, {dataset.name}",
+        preprocessing="; ".join([*before, *([within] if within else [])]),
+        corruptions=chosen.corruptions,
+        resolutions=RESOLUTIONS if chosen.resolutions else (),
+        attacks=chosen.attacks,
+        checks=chosen.checks,
         defence=defence,
         num_classes=dataset.num_classes,
         parameters=model.parameters,
-        reference=reference,
-        batch_size=args.batch_size,
-        folder=args.out,
-        progress=not args.no_progress,
+        normaliser=normaliser,
+        resources=resources,
+        folder=chosen.out,
+        progress=chosen.progress,
     )
-    folder = Path(args.out)
-    pictures = [] if args.no_pictures else _draw(report, folder)
-    write_report(report, folder, reference, pictures)
-    print(folder / "report.md")
+    pictures = _draw(report, chosen.out) if chosen.pictures else []
+    write_report(report, chosen.out, normaliser, pictures)
+    return chosen.out / "report.md"
 
 
-def _compare(args: argparse.Namespace) -> None:
-    reports = [read_report(path) for path in args.reports]
-    folder = Path(args.out)
-    reference = None if args.reference is None else _reference(args.reference)
+def _compare(chosen: Comparison) -> Path:
+    """Draw reports side by side; the folder of the pictures."""
+    reports = [read_report(path) for path in chosen.reports]
+    normaliser = _normaliser(chosen.normaliser)
     # Before anything is written: reports that cannot be compared are refused here.
     figures = {"bars.png": bars(reports)}
     for norm in dict.fromkeys(curve.norm for report in reports for curve in report.curves):
         figures[f"epsilon_curves_{norm}.png"] = epsilon_curves(reports, norm)
-    combined = None if args.combine is None else combined_markdown(combine(reports, args.combine, reference))
-    existing = [file for file in (*figures, "combined.md") if (folder / file).exists()]
+    combined = None if chosen.combine is None else combined_markdown(combine(reports, chosen.combine, normaliser))
+    existing = [file for file in (*figures, "combined.md") if (chosen.out / file).exists()]
     if existing:
-        raise FileExistsError(f"{folder / existing[0]} exists and would be overwritten; give another --out.")
-    folder.mkdir(parents=True, exist_ok=True)
+        place = chosen.out / existing[0]
+        raise FileExistsError(f"out must be a folder without {existing[0]}; got {place}, which would be overwritten.")
+    chosen.out.mkdir(parents=True, exist_ok=True)
     for file, figure in figures.items():
-        figure.savefig(folder / file, dpi=_DOTS)
+        figure.savefig(chosen.out / file, dpi=_DOTS)
     if combined is not None:
-        write_atomically(folder / "combined.md", combined)
-    print(folder)
+        write_atomically(chosen.out / "combined.md", combined)
+    return chosen.out
 
 
 def _draw(report: Report, folder: Path) -> list[tuple[str, str]]:
@@ -145,150 +280,51 @@ def _draw(report: Report, folder: Path) -> list[tuple[str, str]]:
     return drawn
 
 
-def _model(args: argparse.Namespace, num_classes: int) -> LoadedModel:
-    if args.pytorch_resnet is not None:
-        from isvs_jax.models import ResNet, import_resnet, logits_fn, read_state_dict
+class _Model(NamedTuple):
+    """A model with what a report says of it."""
 
-        model = ResNet(depth=args.depth, num_classes=num_classes, mean=tuple(args.mean), std=tuple(args.std))
-        variables = import_resnet(read_state_dict(args.pytorch_resnet), model)
-        preprocessing = f"(x − mean)/std with mean {_numbers(args.mean)} and std {_numbers(args.std)}"
-        return LoadedModel(logits_fn(model, variables), variables, preprocessing, f"ResNet-{args.depth}")
-    module, _, function = args.model.partition(":")
+    logits_fn: Callable[..., jax.Array]
+    parameters: Any
+    preprocessing: str
+    name: str
+
+
+def _model(chosen: Evaluation, num_classes: int) -> _Model:
+    if (chosen.model is None) == (chosen.pytorch.file is None):
+        both = "both" if chosen.model is not None else "neither"
+        raise ValueError(f"model must be given as --model or as --pytorch.file; got {both}.")
+    if chosen.pytorch.file is not None:
+        return _from_pytorch(chosen.pytorch.file, chosen.pytorch, num_classes)
+    return _from_function(chosen)
+
+
+def _from_function(chosen: Evaluation) -> _Model:
+    given = chosen.model or ""
+    module, _, function = given.partition(":")
     if not function:
-        raise ValueError(f"--model is {args.model!r}; it may be module:function, such as my_package.my_model:load.")
-    made = getattr(importlib.import_module(module), function)(*args.model_arguments)
+        raise ValueError(f"model must be MODULE:FUNCTION, such as my_package.my_model:load; got {given!r}.")
+    found = importlib.import_module(module)
+    if not callable(getattr(found, function, None)):
+        raise ValueError(f"model must name a function of {module}; got {function!r}, which it does not have.")
+    made = getattr(found, function)(*chosen.model_arguments)
     if not callable(made):
-        raise TypeError(f"{args.model} returned {type(made).__name__}; it may return a function of images to logits.")
+        raise TypeError(f"model must return a function of images to logits; got {brief(made)} from {given}.")
     arrays = [leaf for leaf in jax.tree.leaves(made) if isinstance(leaf, jax.Array)]
-    return LoadedModel(made, arrays or None, "", " ".join([args.model, *args.model_arguments]))
+    return _Model(made, arrays or None, "", " ".join([given, *chosen.model_arguments]))
 
 
-def _reference(text: str) -> Normaliser:
+def _from_pytorch(file: Path, weights: StateDict, num_classes: int) -> _Model:
+    from isvs_jax.models import ResNet, import_resnet, logits_fn, read_state_dict
+
+    model = ResNet(depth=weights.depth, num_classes=num_classes, mean=weights.mean, std=weights.std)
+    variables = import_resnet(read_state_dict(file), model)
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
+    preprocessing = f"(x − mean)/std with mean {mean} and std {std}"
+    return _Model(logits_fn(model, variables), variables, preprocessing, f"ResNet-{weights.depth}")
+
+
+def _normaliser(text: str | None) -> Normaliser | None:
+    if text is None:
+        return None
     path, _, row = text.partition("#")
     return read_normaliser(path, row or None)
-
-
-def _radii(args: argparse.Namespace) -> tuple[Sequence[float], Sequence[float]]:
-    """Radii of the attacks and of the curve; the defaults are of L∞ and mean nothing in L2."""
-    attacked = "none" not in args.attacks
-    for name, value, wanted in (
-        ("--epsilons", args.epsilons, attacked),
-        ("--curve", args.curve, attacked and not args.no_curve),
-    ):
-        if args.norm == "l2" and wanted and value is None:
-            raise ValueError(f"{name} has no default in L2: give radii such as 0.1 0.25 0.5 (or --no-curve).")
-    return args.epsilons or EPSILONS, args.curve or CURVE
-
-
-def _corruptions(names: Sequence[str]) -> tuple[str, ...]:
-    sets = {"test": CORRUPTIONS, "validation": VALIDATION_CORRUPTIONS, "none": ()}
-    return tuple(name for given in names for name in sets.get(given, (given,)))
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return " ".join(f"{value:g}" for value in values)
-
-
-def fraction(text: str) -> float:
-    """A number, or a fraction such as 8/255.
-
-    >>> fraction("51/255"), fraction("0.5")
-    (0.2, 0.5)
-    """
-    above, _, below = text.partition("/")
-    try:
-        return float(above) / float(below or 1)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number and no fraction such as 8/255") from None
-
-
-def parse_defence(text: str) -> Defence:
-    """A defence from its name and number.
-
-    >>> import jax.numpy as jnp
-    >>> parse_defence("rounding:2").forward(jnp.array([0.2, 0.7])).tolist()
-    [0.0, 1.0]
-    """
-    kind, *values = text.split(":")
-    try:
-        if kind == "smoothing" and len(values) in (1, 2):
-            return smoothing_defence(float(values[0]), output=values[1] if len(values) == 2 else "dense")  # type: ignore[arg-type]
-        if kind == "rounding" and len(values) == 1:
-            return rounding_defence(int(values[0]))
-        if kind == "total_variation" and len(values) == 1:
-            return total_variation_defence(float(values[0]))
-    except ValueError as error:
-        raise ValueError(f"defence is {text!r}: {error}") from error
-    raise ValueError(
-        f"defence is {text!r}; it may be smoothing:TIME, smoothing:TIME:sparse, rounding:LEVELS or "
-        "total_variation:WEIGHT."
-    )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m isvs_jax.robustness",
-        description="Evaluate a model: corruptions, attacks, ε-curve, low resolution. Writes report.md, report.json "
-        "and pictures. The same command again goes on where it was stopped. See also: %(prog)s compare --help.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    model = parser.add_argument_group("model").add_mutually_exclusive_group(required=True)
-    model.add_argument("--pytorch-resnet", metavar="FILE", help="PyTorch state dict of a CIFAR ResNet (option A)")
-    model.add_argument(
-        "--model", metavar="MODULE:FUNCTION", help="function that returns a function of images to logits"
-    )
-    add = parser.add_argument
-    add("--model-arguments", nargs="*", default=[], metavar="TEXT", help="what that function is called with")
-    add("--depth", type=int, default=20, help="of the ResNet")
-    add("--mean", type=float, nargs="+", default=[0.485, 0.456, 0.406], help="of the ResNet's input, by channel")
-    add("--std", type=float, nargs="+", default=[0.229, 0.224, 0.225], help="of the ResNet's input, by channel")
-    add("--preprocessing", help="what the model does to images in [0, 1], in words, for the report")
-    add(
-        "--defence",
-        metavar="NAME:NUMBER",
-        help="smoothing:TIME[:sparse], rounding:LEVELS, total_variation:WEIGHT",
-    )
-    add("--name", help="of the model, for the report")
-    add("--data", required=True, help='"digits", "tfds:NAME", "folder:PATH" or a path; the test images are used')
-    add("--data-dir", help="where TFDS keeps its data")
-    add("--image-size", type=int, help="resize images to this")
-    add("--limit", type=int, help="at most so many test images, drawn with the seed")
-    add("--seed", type=int, default=0, help="of the draw, the corruptions and the attacks")
-    add("--corruptions", nargs="+", default=["test"], help='names, or "test" (15), "validation" (4), "none"')
-    add("--severities", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    add("--table", choices=["auto", "32", "64", "224"], default="auto", help="the originals' table, by image size")
-    add("--quantize", action="store_true", help="round to grey levels as the originals do")
-    add("--official", metavar="FOLDER", help="read CIFAR-10-C or -100-C from .npy files instead of corrupting")
-    add("--reference", metavar="FILE[#ROW]", help="errors for mCE: report.json, JSON table, RobustBench's CSV and row")
-    add("--no-resolutions", action="store_true", help="leave low resolution out")
-    add("--attacks", nargs="+", default=list(STANDARD), choices=[*ATTACKS, "none"])
-    add("--norm", choices=["linf", "l2"], default="linf")
-    add("--epsilons", type=fraction, nargs="+", help="radii of the attacks; for linf by default 0.5/255 2/255 8/255")
-    add("--curve", type=fraction, nargs="+", help="radii of the ε-curve; for linf by default up to 0.5")
-    add("--no-curve", action="store_true", help="leave the ε-curve out")
-    add("--no-doubling", action="store_true", help="do not run the attacks with twice the steps and queries")
-    add("--attack-count", type=int, default=1000, help="images under attack")
-    add("--attack-steps", type=int, default=100, help="of APGD and FAB")
-    add("--attack-queries", type=int, default=5000, help="of Square")
-    add("--curve-count", type=int, default=200, help="images of the ε-curve and of the doubling")
-    add("--curve-steps", type=int, default=40, help="of the ε-curve's PGD")
-    add("--individually", action="store_true", help="every attack on every image, not on what is left")
-    add("--batch-size", type=int, default=128)
-    add("--out", required=True, metavar="FOLDER", help="where the report is written and unfinished work is kept")
-    add("--no-pictures", action="store_true")
-    add("--no-progress", action="store_true")
-    add("--traceback", action="store_true", help="show where an error came from")
-    return parser
-
-
-def _compare_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m isvs_jax.robustness compare",
-        description="Draw finished reports side by side; with --combine also their mean, as trainings of one method.",
-    )
-    parser.add_argument("reports", nargs="+", metavar="REPORT", help="report.json, or its folder")
-    parser.add_argument("--combine", metavar="NAME", help="name of the method of which all reports are trainings")
-    parser.add_argument("--reference", metavar="FILE[#ROW]", help="errors for mCE")
-    parser.add_argument("--out", required=True, metavar="FOLDER")
-    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    return parser

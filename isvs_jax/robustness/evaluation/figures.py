@@ -11,7 +11,7 @@ import numpy as np
 from isvs_jax.robustness.evaluation.comparison import check_curves, check_side_by_side, remarks
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.evaluation.summary import summary
-from isvs_jax.robustness.evaluation.text import grouped, norm_name
+from isvs_jax.robustness.text import grouped, norm_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,10 +26,10 @@ def heat_map(report: Report) -> Figure:
     """Accuracy by corruption and severity, with the numbers in the cells.
 
     Raises:
-        ValueError: the report holds no corruptions.
+        ValueError: The report holds no corruptions.
     """
     if not report.corruptions:
-        raise ValueError(f"the report {report.name!r} holds no corruptions; a heat map shows them.")
+        raise ValueError(f"report must hold corruptions, which a heat map shows; got none in {report.name!r}.")
     names, severities = list(report.corruptions), report.severities
     values = np.full((len(names), len(severities)), np.nan)
     for row, name in enumerate(names):
@@ -56,14 +56,14 @@ def heat_map(report: Report) -> Figure:
 def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     """Accuracy under attack against ε, a line a model, with 95% intervals and the level of chance.
 
-    Warnings of a curve stand below it.
+    The warnings of a curve stand below it.
 
     Raises:
-        ValueError: none of the reports holds a curve in this norm, or their curves are of different images or steps.
+        ValueError: None of the reports holds a curve in this norm, or their curves are of different images or steps.
     """
     found = [(report, curve) for report in reports for curve in report.curves if curve.norm == norm]
     if not found:
-        raise ValueError(f"none of the {len(reports)} reports holds a curve for norm {norm!r}.")
+        raise ValueError(f"reports must hold an ε-curve in the norm {norm!r}; got none in {len(reports)} reports.")
     check_curves([report for report, _ in found])
     figure = _figure((6.0, 3.8))
     axes = figure.subplots()
@@ -97,10 +97,10 @@ def bars(reports: Sequence[Report]) -> Figure:
     A bar whose figure has warnings is hatched and starred, and the warnings stand below, as does what else differs.
 
     Raises:
-        ValueError: no reports, or reports of different tests, which are no comparison.
+        ValueError: There are no reports, or they are of different tests, which are no comparison.
     """
     if not reports:
-        raise ValueError("reports is empty; bars compare one or more.")
+        raise ValueError("reports must be one or more; got none.")
     check_side_by_side(reports)
     figures = [{figure.label: figure for figure in summary(report) if "ECE" not in figure.label} for report in reports]
     labels = [label for label in figures[0] if all(label in other for other in figures)]

@@ -1,111 +1,217 @@
-"""Which cells an evaluation is made of, in which order."""
+"""Which cells an evaluation is made of, in which order, and the report that they add up to."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from isvs_jax.robustness.evaluation import attack_cells, cells
-from isvs_jax.robustness.evaluation.attack_cells import ATTACK_CHUNK
-from isvs_jax.robustness.evaluation.cells import Told, Work
-from isvs_jax.robustness.evaluation.results import unpacked
-from isvs_jax.robustness.evaluation.store import Store
+from isvs_jax.robustness.evaluation import attacked, engine
+from isvs_jax.robustness.evaluation._hard_stop import SIX_WAYS
+from isvs_jax.robustness.evaluation.attacked import attacks_of
+from isvs_jax.robustness.evaluation.cells import (
+    AttackResult,
+    Cell,
+    DoublingCheck,
+    EpsilonCurve,
+    ResolutionCell,
+    StepReach,
+    packed,
+)
+from isvs_jax.robustness.evaluation.engine import Told, Work
+from isvs_jax.robustness.evaluation.hard_stop_rule import attack_reaches, judge_curve, judge_doubling
+from isvs_jax.robustness.evaluation.report import Report
 
-Ball = tuple[str, float]
-"""A norm and a radius."""
+Make = Callable[[Told], Cell]
+Cells = Mapping[str, Cell]
 
 
-@dataclass(frozen=True)
-class Step:
-    """One cell: its key in the store, and the function that makes it."""
+def tasks(work: Work, cells: Cells) -> dict[str, Make]:
+    """The functions that make the cells, by the key of the cell, in order: the table of corruptions first.
 
-    key: str
-    make: Callable[[Told], dict[str, Any]]
-
-
-def steps(work: Work, store: Store) -> list[Step]:
-    """All cells of an evaluation, the table first; those of doubled steps read what their attacks left in the store."""
-    settings = work.settings
-    found = [Step("clean", functools.partial(cells.clean_cell, work))]
-    for name in settings.corruptions:
-        for severity in settings.severities:
-            make = functools.partial(cells.corruption_cell, work, name, severity)
-            found.append(Step(corruption_key(name, severity), make))
+    Those of doubled steps read from `cells` what their attacks left there.
+    """
+    settings, corruptions, checks = work.settings, work.settings.corruptions, work.settings.checks
+    found: dict[str, Make] = {"clean": partial(engine.clean_cell, work)}
+    for name in corruptions.names:
+        for severity in corruptions.severities:
+            found[_corruption(name, severity)] = partial(engine.corruption_cell, work, name, severity)
     for setting in settings.resolutions:
-        make = functools.partial(cells.resolution_cell, work, setting)
-        found.append(Step(resolution_key(setting), make))
-    doubled = set(doubled_on_curve(work))
-    for norm, radii in settings.curve.items():
+        found[_resolution(setting)] = partial(engine.resolution_cell, work, setting)
+    doubled = set(_doubled_on_curve(work))
+    for norm, radii in checks.curves.items():
         for epsilon in radii:
             for times in (1, 2) if (norm, epsilon) in doubled else (1,):
-                num_steps = times * settings.curve_steps
-                make = functools.partial(attack_cells.curve_cell, work, norm, epsilon, num_steps)
-                found.append(Step(curve_key(norm, epsilon, num_steps), make))
-    for norm, epsilon in balls(work):
-        for chunk in chunks(work):
-            make = functools.partial(attack_cells.attack_cell, work, norm, epsilon, chunk)
-            found.append(Step(attack_key(norm, epsilon, chunk), make))
-    for norm, epsilon in doubled_balls(work):
-        robust = functools.partial(first_robust, work, store, norm, epsilon)
-        make = functools.partial(attack_cells.doubling_cell, work, norm, epsilon, robust)
-        found.append(Step(doubling_key(norm, epsilon), make))
+                steps = times * checks.num_steps
+                found[_curve(norm, epsilon, steps)] = partial(attacked.curve_cell, work, norm, epsilon, steps)
+    for norm, epsilon in settings.attacks.balls:
+        for chunk in range(attacked.num_chunks(work)):
+            found[_attack(norm, epsilon, chunk)] = partial(attacked.attack_cell, work, norm, epsilon, chunk)
+    for norm, epsilon in settings.attacks.balls if checks.doubling else []:
+        held = partial(_held, work, cells, norm, epsilon)
+        found[_doubling(norm, epsilon)] = partial(attacked.doubling_cell, work, norm, epsilon, held)
     return found
 
 
-def corruption_key(name: str, severity: int) -> str:
-    """Of a cell of the table."""
+def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict[str, Any]) -> Report:
+    """The report of finished cells.
+
+    Args:
+        work: The evaluation.
+        cells: All of its cells.
+        name: The name of the model.
+        preprocessing: What the model does to images before its first layer.
+        made: Versions, hashes, sessions.
+
+    Returns:
+        The report.
+    """
+    settings = work.settings
+    table = {
+        corruption: {severity: cells[_corruption(corruption, severity)] for severity in settings.corruptions.severities}
+        for corruption in settings.corruptions.names
+    }
+    resolutions = tuple(ResolutionCell(*entry, cell=cells[_resolution(entry)]) for entry in settings.resolutions)
+    clean, balls = cells["clean"], settings.attacks.balls
+    seconds: dict[str, float] = {}
+    for key in tasks(work, cells):
+        part = key.split("/")[0]
+        seconds[part] = seconds.get(part, 0.0) + cells[key].seconds
+    return Report(
+        name=name,
+        preprocessing=preprocessing,
+        source=" and ".join(sorted({cell.source for row in table.values() for cell in row.values()})),
+        count=clean.count,
+        image_shape=tuple(int(side) for side in work.examples.images.shape[1:]),
+        num_classes=work.num_classes,
+        clean=clean,
+        corruptions=table,
+        resolutions=resolutions,
+        attacks=tuple(_attack_result(work, cells, norm, epsilon) for norm, epsilon in balls),
+        curves=tuple(_epsilon_curve(work, cells, norm) for norm in settings.checks.curves),
+        doublings=(
+            *(_attack_doubling(work, cells, norm, epsilon) for norm, epsilon in balls if settings.checks.doubling),
+            *(_curve_doubling(work, cells, norm, epsilon) for norm, epsilon in _doubled_on_curve(work)),
+        ),
+        settings=settings.as_dict(),
+        made=made | {"seconds": seconds, "batch_size": work.layout.batch_size},
+        warnings=_not_finite(clean, table, resolutions),
+    )
+
+
+def _corruption(name: str, severity: int) -> str:
     return f"corruption/{name}/{severity}"
 
 
-def resolution_key(setting: tuple[Any, ...]) -> str:
-    """Of a cell of low resolution."""
+def _resolution(setting: tuple[Any, ...]) -> str:
     return "resolution/" + "/".join(map(str, setting))
 
 
-def curve_key(norm: str, epsilon: float, num_steps: int) -> str:
-    """Of a point of the ε-curve."""
+def _curve(norm: str, epsilon: float, num_steps: int) -> str:
     return f"curve/{norm}/{epsilon!r}/{num_steps}"
 
 
-def attack_key(norm: str, epsilon: float, chunk: int) -> str:
-    """Of a chunk under attack."""
+def _attack(norm: str, epsilon: float, chunk: int) -> str:
     return f"attack/{norm}/{epsilon!r}/{chunk}"
 
 
-def doubling_key(norm: str, epsilon: float) -> str:
-    """Of a ball under attack with twice the steps."""
+def _doubling(norm: str, epsilon: float) -> str:
     return f"doubling/{norm}/{epsilon!r}"
 
 
-def balls(work: Work) -> list[Ball]:
-    """Where the attacks run."""
-    settings = work.settings
-    return [(norm, epsilon) for norm, radii in settings.epsilons.items() for epsilon in radii] * bool(settings.attacks)
-
-
-def chunks(work: Work) -> range:
-    """Numbers of the chunks of attacked images."""
-    return range(-(-work.settings.attack_count // ATTACK_CHUNK))
-
-
-def doubled_balls(work: Work) -> list[Ball]:
-    """Where the attacks run with twice the steps: in every ball."""
-    return balls(work) if work.settings.doubling else []
-
-
-def doubled_on_curve(work: Work) -> list[Ball]:
+def _doubled_on_curve(work: Work) -> list[tuple[str, float]]:
     """Where the attack of the ε-curve runs with twice the steps: at its radii in norms that have no ball."""
-    attacked = {norm for norm, _ in balls(work)}
-    curve = work.settings.curve.items() if work.settings.doubling else ()
-    return [(norm, epsilon) for norm, radii in curve if norm not in attacked for epsilon in radii]
+    there, checks = {norm for norm, _ in work.settings.attacks.balls}, work.settings.checks
+    curves = checks.curves.items() if checks.doubling else ()
+    return [(norm, epsilon) for norm, radii in curves if norm not in there for epsilon in radii]
 
 
-def first_robust(work: Work, store: Store, norm: str, epsilon: float) -> np.ndarray:
+def _chunks(work: Work, cells: Cells, norm: str, epsilon: float) -> list[Cell]:
+    return [cells[_attack(norm, epsilon, chunk)] for chunk in range(attacked.num_chunks(work))]
+
+
+def _held(work: Work, cells: Cells, norm: str, epsilon: float) -> np.ndarray:
     """Which of the first attacked examples, as many as the ε-curve has, held."""
-    parts = [store[attack_key(norm, epsilon, chunk)] for chunk in chunks(work)]
-    whole = np.concatenate([unpacked(part["robust"], part["count"]) for part in parts])
-    return whole[: work.settings.curve_count]
+    whole = np.concatenate([cell.mask for cell in _chunks(work, cells, norm, epsilon)])
+    return whole[: work.settings.checks.count]
+
+
+def _attack_result(work: Work, cells: Cells, norm: str, epsilon: float) -> AttackResult:
+    settings = work.settings.attacks
+    reaches = attack_reaches(attacks_of(work), settings.num_steps, settings.num_queries)
+    worst = attacked.joined(work, _chunks(work, cells, norm, epsilon))
+    said = dict.fromkeys([*worst.warnings, *(text for reach in reaches for text in reach.warnings)])
+    return AttackResult(
+        norm,
+        epsilon,
+        dataclasses.replace(worst, warnings=tuple(said)),
+        cumulative=work.defence is not None or not settings.individually,
+        kind="attacks" if work.defence is None else "defence",
+        reaches=reaches,
+    )
+
+
+def _epsilon_curve(work: Work, cells: Cells, norm: str) -> EpsilonCurve:
+    checks, clean = work.settings.checks, cells["clean"]
+    start = Cell(packed(clean.mask[: checks.count]), checks.count, not_finite=clean.not_finite)
+    radii = checks.curves[norm]
+    found = [start, *(cells[_curve(norm, epsilon, checks.num_steps)] for epsilon in radii)]
+    return judge_curve(
+        norm,
+        _curve_attack(work),
+        checks.num_steps,
+        (0.0, *radii),
+        found,
+        chance=1 / work.num_classes,
+        shape=work.examples.images.shape[1:],
+        reaches=_curve_reaches(work, checks.num_steps),
+    )
+
+
+def _curve_attack(work: Work) -> str:
+    return "PGD" if work.defence is None else SIX_WAYS
+
+
+def _curve_reaches(work: Work, num_steps: int) -> tuple[StepReach, ...]:
+    attacks = ("pgd",) if work.defence is None else attacks_of(work)
+    return attack_reaches(attacks, num_steps, work.settings.attacks.num_queries)
+
+
+def _attack_doubling(work: Work, cells: Cells, norm: str, epsilon: float) -> DoublingCheck:
+    settings = work.settings.attacks
+    attacks = attacks_of(work)
+    return judge_doubling(
+        norm,
+        ", ".join(attacks) if work.defence is None else SIX_WAYS,
+        epsilon,
+        settings.num_steps,
+        settings.num_queries if "square" in attacks else None,
+        _held(work, cells, norm, epsilon),
+        cells[_doubling(norm, epsilon)],
+        reaches=attack_reaches(attacks, 2 * settings.num_steps, 2 * settings.num_queries),
+    )
+
+
+def _curve_doubling(work: Work, cells: Cells, norm: str, epsilon: float) -> DoublingCheck:
+    num_steps = work.settings.checks.num_steps
+    once, twice = (cells[_curve(norm, epsilon, times * num_steps)] for times in (1, 2))
+    reaches = _curve_reaches(work, 2 * num_steps)
+    return judge_doubling(norm, _curve_attack(work), epsilon, num_steps, None, once.mask, twice, reaches=reaches)
+
+
+def _not_finite(
+    clean: Cell, table: dict[str, dict[int, Cell]], resolutions: tuple[ResolutionCell, ...]
+) -> tuple[str, ...]:
+    """Sentences on logits that are not finite."""
+    named = [("clean", clean)]
+    named += [(f"{name} {severity}", cell) for name, row in table.items() for severity, cell in row.items()]
+    named += [("low resolution", entry.cell) for entry in resolutions]
+    return tuple(
+        f"{name}: the logits of {cell.not_finite} of {cell.count} images were not finite; they count as wrong and are "
+        "left out of the calibration error."
+        for name, cell in named
+        if cell.not_finite
+    )

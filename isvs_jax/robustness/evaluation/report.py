@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from isvs_jax._checks import brief
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
-from isvs_jax.robustness.evaluation.metrics import mean_interval
-from isvs_jax.robustness.evaluation.results import AttackResult, Cell, Curve, Doubling, ResolutionCell, StepReach
+from isvs_jax.robustness.evaluation.cells import (
+    AttackResult,
+    Cell,
+    DoublingCheck,
+    EpsilonCurve,
+    ResolutionCell,
+    rebuilt,
+)
+from isvs_jax.robustness.evaluation.statistics import mean_interval
+from isvs_jax.robustness.evaluation.store import REPORT, read_json
+from isvs_jax.robustness.text import ball_name, percent
 
-FORMAT = 2
-"""Version of the JSON form."""
+FORMAT = 3
+"""The version of the JSON form. Files of version 2 are read too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The evaluation of one model on one set of images.
 
     Attributes:
-        name: of the model.
-        preprocessing: what the model does to images in [0, 1] before its first layer, in words.
-        source: where the corrupted images come from: "regenerated", or what their loader says ("official", "tfds").
-        count: how many clean images.
-        image_shape: (H, W, C).
-        num_classes: K.
-        clean: on the images as they are.
-        corruptions: cells by corruption and severity.
-        resolutions: low resolution.
-        attacks: robust accuracies.
-        curves: ε-curves.
-        doublings: checks of convergence.
-        settings: the arguments, as numbers and strings.
-        made: versions, seeds, hashes, and the sessions in which cells were made: machine, command, commit and date.
-        warnings: sentences on the figures other than the attacks'.
+        name: The name of the model.
+        preprocessing: What the model does to images in [0, 1] before its first layer, in words.
+        source: Where the corrupted images come from: "regenerated", or what their loader says ("official", "tfds").
+        count: The number of clean images.
+        image_shape: The shape of an image, (H, W, C).
+        num_classes: The number of classes, K.
+        clean: The images as they are.
+        corruptions: The cells by corruption and severity.
+        resolutions: The cells of low resolution.
+        attacks: The robust accuracies.
+        curves: The ε-curves.
+        doublings: What twice the steps change.
+        settings: What was tested, by the groups of `evaluate`, as numbers and strings.
+        made: Versions, seeds, hashes, and the sessions in which cells were made: machine, command, commit and date.
+        warnings: Sentences on the figures other than those of the attacks.
     """
 
     name: str
@@ -49,11 +61,25 @@ class Report:
     corruptions: dict[str, dict[int, Cell]] = field(default_factory=dict)
     resolutions: tuple[ResolutionCell, ...] = ()
     attacks: tuple[AttackResult, ...] = ()
-    curves: tuple[Curve, ...] = ()
-    doublings: tuple[Doubling, ...] = ()
+    curves: tuple[EpsilonCurve, ...] = ()
+    doublings: tuple[DoublingCheck, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """The figures in a few lines."""
+        figures = [f"clean {percent(self.clean.accuracy)}% of {self.count} images"]
+        if self.corruptions:
+            mean = percent(self.mean_accuracy(list(self.corruptions)))
+            figures.append(f"corruptions {mean}%, the mean of {len(self.corruptions)}, {self.source}")
+        figures += [
+            f"robust {percent(attack.worst.accuracy)}%, {ball_name(attack.norm, attack.epsilon)}, "
+            f"{attack.worst.count} images"
+            for attack in self.attacks
+        ]
+        figures.append(f"{len(self.every_warning())} warnings")
+        return "\n  ".join([f"Report({self.name!r})", *figures])
 
     @property
     def severities(self) -> tuple[int, ...]:
@@ -66,17 +92,17 @@ class Report:
         return tuple(self.corruptions) == CORRUPTIONS and self.severities == (1, 2, 3, 4, 5)
 
     def corruption_errors(self) -> dict[str, float]:
-        """Mean error over the severities by corruption."""
+        """The mean error over the severities by corruption."""
         return {
             name: 1 - float(np.mean([cell.accuracy for cell in row.values()])) for name, row in self.corruptions.items()
         }
 
     def mean_accuracy(self, names: Sequence[str]) -> float:
-        """Mean accuracy over corruptions and severities, each cell weighing the same."""
+        """The mean accuracy over corruptions and severities, each cell weighing the same."""
         return float(np.mean([cell.accuracy for name in names for cell in self.corruptions[name].values()]))
 
     def mean_accuracy_interval(self, names: Sequence[str]) -> tuple[float, float] | None:
-        """95% interval of that mean over examples; None where the cells are not of the same examples."""
+        """The 95% interval of that mean over examples; None where the cells are not of the same examples."""
         cells = [cell for name in names for cell in self.corruptions[name].values()]
         if len({cell.count for cell in cells}) != 1 or cells[0].count < 2:
             return None
@@ -85,13 +111,19 @@ class Report:
     def attack_warnings(self, attack: AttackResult) -> tuple[str, ...]:
         """Every sentence on why a robust accuracy may be too high: the attacks', the ε-curve's, the doubling's."""
         curves = [f"ε-curve: {text}" for curve in self.curves if curve.norm == attack.norm for text in curve.warnings]
-        return tuple(dict.fromkeys([*attack.warnings, *self.doubling_warnings(attack), *curves]))
+        return tuple(dict.fromkeys([*attack.worst.warnings, *self.doubling_warnings(attack), *curves]))
 
     def doubling_warnings(self, attack: AttackResult) -> tuple[str, ...]:
         """What twice the steps say of one ball."""
         ball = (attack.norm, attack.epsilon)
         found = [doubling for doubling in self.doublings if (doubling.norm, doubling.epsilon) == ball]
         return tuple(f"twice the steps: {text}" for doubling in found for text in doubling.warnings)
+
+    def every_warning(self) -> tuple[str, ...]:
+        """Every sentence on any of the figures, each once."""
+        of_attacks = [attack.worst.warnings for attack in self.attacks]
+        of_checks = [curve.warnings for curve in self.curves] + [check.warnings for check in self.doublings]
+        return tuple(dict.fromkeys(text for said in (self.warnings, *of_attacks, *of_checks) for text in said))
 
     def groups(self) -> dict[str, list[str]]:
         """The corruptions of the table by category, in the order noise, blur, weather, digital."""
@@ -109,44 +141,62 @@ class Report:
         """The report that `to_dict` gave, whether or not it went through JSON since.
 
         Raises:
-            ValueError: not such a dictionary.
+            ValueError: It is not such a dictionary.
         """
-        if values.get("format") != FORMAT:
-            raise ValueError(f"format is {values.get('format')!r}; a report of this version has format {FORMAT}.")
+        found = values.get("format") if isinstance(values, dict) else None
+        if found not in (2, FORMAT):
+            raise ValueError(f"report must have the format {FORMAT}, or 2; got {brief(found)}.")
         given = {name: value for name, value in values.items() if name != "format"}
-        known = {entry.name for entry in dataclasses.fields(cls)}
-        if set(given) != known:
-            raise ValueError(f"these keys are missing or unknown in a report: {sorted(set(given) ^ known)}.")
-        return cls(
-            **given
-            | {
-                "image_shape": tuple(given["image_shape"]),
-                "clean": _cell(given["clean"]),
-                "corruptions": {
-                    name: {int(severity): _cell(cell) for severity, cell in row.items()}
-                    for name, row in given["corruptions"].items()
-                },
-                "resolutions": tuple(
-                    ResolutionCell(**entry | {"cell": _cell(entry["cell"])}) for entry in given["resolutions"]
-                ),
-                "attacks": tuple(AttackResult(**_attacked(entry)) for entry in given["attacks"]),
-                "curves": tuple(
-                    Curve(**_attacked(entry) | {"cells": tuple(_cell(cell) for cell in entry["cells"])})
-                    for entry in given["curves"]
-                ),
-                "doublings": tuple(Doubling(**_attacked(entry)) for entry in given["doublings"]),
-                "warnings": tuple(given["warnings"]),
-            }
-        )
+        return rebuilt(cls, _from_format_2(given) if found == 2 else given, "report")
 
 
-def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+def read_report(path: str | os.PathLike[str]) -> Report:
+    """The report of a report.json, or of the folder that it is in.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It is not of this format, or cut.
+    """
+    file = Path(path)
+    file = file / REPORT if file.is_dir() else file
+    if not file.is_file():
+        raise FileNotFoundError(f"path must be a report.json or the folder of one; got {file}, which is not there.")
+    values = read_json(file)
+    try:
+        return Report.from_dict(values)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{file} must be a report of this referee; got something else: {error}") from error
 
 
-def _cell(entry: dict[str, Any]) -> Cell:
-    return Cell(**_with_tuples(entry))
+# What the settings of format 2 were called, by what they are called now.
+_SETTINGS = {
+    "corruptions": {"names": "corruptions", "severities": "severities", "table": "parameters", "quantize": "quantize"},
+    "attacks": {
+        "names": "attacks",
+        "count": "attack_count",
+        "num_steps": "attack_steps",
+        "num_queries": "attack_queries",
+        "individually": "individually",
+    },
+    "checks": {"count": "curve_count", "num_steps": "curve_steps", "doubling": "doubling"},
+}
 
 
-def _attacked(entry: dict[str, Any]) -> dict[str, Any]:
-    return _with_tuples(entry) | {"reaches": tuple(StepReach(**_with_tuples(reach)) for reach in entry["reaches"])}
+def _from_format_2(values: dict[str, Any]) -> dict[str, Any]:
+    """The same report in today's form: an attack's cell and the groups of settings were not there."""
+    given = values.get("settings", {})
+    settings: dict[str, Any] = {
+        group: {name: given[old] for name, old in names.items() if old in given} for group, names in _SETTINGS.items()
+    }
+    for group, name, old in (("attacks", "epsilons", "epsilons"), ("checks", "curve", "curve")):
+        if old in given:
+            by_norm = given[old]
+            settings[group] |= {name: by_norm.get("linf", []), f"{name}_l2": by_norm.get("l2", [])}
+    if "resolutions" in given:
+        settings["resolutions"] = given["resolutions"]
+    attacks = []
+    for entry in values.get("attacks", []):
+        kept = {name: entry[name] for name in ("norm", "epsilon", "cumulative", "kind", "reaches")}
+        cell = {name: entry[name] for name in ("count", "seconds", "warnings", "masks")}
+        attacks.append(kept | {"worst": cell | {"correct": entry["robust"]}})
+    return values | {"settings": settings, "attacks": attacks}

@@ -1,130 +1,311 @@
-"""The settings of an evaluation, checked."""
+"""What an evaluation tests, in groups that check themselves, and whether images and network allow it."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax._checks import brief, check_choice, check_integer, check_number
 from isvs_jax.robustness.adaptive import check_gradient_attacks
 from isvs_jax.robustness.attacks._autoattack import ATTACKS, VERSIONS
-from isvs_jax.robustness.attacks._losses import CLASSES_NEEDED
-from isvs_jax.robustness.attacks._norms import NORMS
+from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
 from isvs_jax.robustness.attacks._square import check_square_size
+from isvs_jax.robustness.batches import Layout
+from isvs_jax.robustness.corruptions import CORRUPTIONS
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES, TABLE_SIZES
+from isvs_jax.robustness.evaluation.hard_stop_rule import check_radii
+from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.resolution import Resolution, low_resolution
 
-Radii = Mapping[str, Sequence[float]] | Sequence[float]
+EPSILONS = (0.5 / 255, 2 / 255, 8 / 255)
+CURVE = (0.5 / 255, 2 / 255, 8 / 255, 32 / 255, 0.5)
 STANDARD = VERSIONS["standard"]
+Read = Callable[[str, int], CorruptedImages]
+
+_BATCH = 128
 # Losses of attacks that are not defined for two classes.
 _LOSSES = {"apgd-t": "targeted_dlr", "apgd-dlr": "dlr"}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What is tested. The arguments of `evaluate` of the same names say what each is."""
+class Corruptions:
+    """Which corruptions, and how they are made.
 
-    corruptions: tuple[str, ...]
-    severities: tuple[int, ...]
-    parameters: str | int
-    quantize: bool
+    Attributes:
+        names: Names out of CORRUPTIONS and VALIDATION_CORRUPTIONS; none for no corruptions.
+        severities: Integers from 1 to 5.
+        table: The originals' table of parameters by the side of the images, 32, 64 or 224; "auto" is the nearest.
+        quantize: Whether to round to grey levels as the originals do.
+        read: A function of a name and a severity that reads corrupted images, instead of corrupting, such as
+            `functools.partial(load_cifar_c, folder)`. The report says the source.
+
+    Raises:
+        TypeError: A value has another type.
+        ValueError: A value does not exist.
+    """
+
+    names: tuple[str, ...] = CORRUPTIONS
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    table: Literal["auto", 32, 64, 224] = "auto"
+    quantize: bool = False
+    read: Read | None = None
+
+    def __post_init__(self) -> None:
+        names = _each_once("corruptions.names", self.names, "names")
+        for name in names:
+            check_choice("each of corruptions.names", name, CATEGORIES)
+        severities = _each_once("corruptions.severities", self.severities, "integers from 1 to 5")
+        whole = [check_integer("each of corruptions.severities", s, 1, NUM_SEVERITIES) for s in severities]
+        if names and not whole:
+            raise ValueError("corruptions.severities must be one or more of 1 to 5; got none.")
+        if self.table not in ("auto", *TABLE_SIZES):
+            sizes = ", ".join(map(str, TABLE_SIZES))
+            raise ValueError(f"corruptions.table must be one of 'auto', {sizes}; got {brief(self.table)}.")
+        if not (self.read is None or callable(self.read)):
+            raise TypeError(f"corruptions.read must be a function of a name and a severity; got {brief(self.read)}.")
+        table = self.table if self.table == "auto" else int(self.table)
+        _set(self, names=names, severities=tuple(whole), table=table, quantize=bool(self.quantize))
+
+
+@dataclass(frozen=True)
+class Attacks:
+    """Which attacks, and how much they may spend.
+
+    Attributes:
+        names: Attacks of `autoattack_report`, in order; none for no attacks. With a defence, at least one that follows
+            a gradient.
+        epsilons: The radii in L∞, in (0, 1].
+        epsilons_l2: The radii in L2, above 0.
+        count: How many of the images are attacked: the first ones.
+        num_steps: The steps of APGD and FAB.
+        num_queries: The budget of Square.
+        individually: Whether every attack runs on every correctly classified image, not on what is left.
+
+    Raises:
+        TypeError: A value has another type.
+        ValueError: A value does not exist or is out of range.
+    """
+
+    names: tuple[str, ...] = STANDARD
+    epsilons: tuple[float, ...] = EPSILONS
+    epsilons_l2: tuple[float, ...] = ()
+    count: int = 1000
+    num_steps: int = 100
+    num_queries: int = 5000
+    individually: bool = False
+
+    def __post_init__(self) -> None:
+        names = _each_once("attacks.names", self.names, "names")
+        for name in names:
+            check_choice("each of attacks.names", name, ATTACKS)
+        counts = {name: check_integer(f"attacks.{name}", getattr(self, name)) for name in _COUNTS}
+        radii = _radii("attacks.epsilons", self.epsilons), _radii("attacks.epsilons_l2", self.epsilons_l2, False)
+        _set(self, names=names, epsilons=radii[0], epsilons_l2=radii[1], individually=bool(self.individually), **counts)
+
+    @property
+    def balls(self) -> list[tuple[str, float]]:
+        """The norm and radius of every ball in which the attacks run."""
+        return _balls(self.epsilons, self.epsilons_l2) if self.names else []
+
+
+@dataclass(frozen=True)
+class HardStopChecks:
+    """Which checks of the attacks are made: whether an attack of their kind works at all.
+
+    Attributes:
+        curve: The radii of the ε-curve of PGD in L∞, increasing; let the last be `full_radius`. None for no curve.
+        curve_l2: The radii of the ε-curve in L2.
+        count: How many images the curve and the doubling are of: the first ones.
+        num_steps: The steps of PGD for the curve.
+        doubling: Whether the attacks run with twice the steps and queries too, in every ball, on those of the first
+            `count` images that held: they may break no more. In a norm of the curve without such a ball it is the
+            attack of the curve that is doubled.
+
+    Raises:
+        TypeError: A value has another type.
+        ValueError: A value is out of range.
+    """
+
+    curve: tuple[float, ...] = CURVE
+    curve_l2: tuple[float, ...] = ()
+    count: int = 200
+    num_steps: int = 40
+    doubling: bool = True
+
+    def __post_init__(self) -> None:
+        counts = {name: check_integer(f"checks.{name}", getattr(self, name)) for name in ("count", "num_steps")}
+        curve, curve_l2 = _radii("checks.curve", self.curve), _radii("checks.curve_l2", self.curve_l2, False)
+        for name, radii in (("checks.curve", curve), ("checks.curve_l2", curve_l2)):
+            check_radii(name, radii, 0)
+        _set(self, curve=curve, curve_l2=curve_l2, doubling=bool(self.doubling), **counts)
+
+    @property
+    def curves(self) -> dict[str, tuple[float, ...]]:
+        """The radii by norm, where there are some."""
+        return {norm: radii for norm, radii in (("linf", self.curve), ("l2", self.curve_l2)) if radii}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an evaluation may use.
+
+    Attributes:
+        batch_size: The images on the devices at a time (of those under attack, 512), a multiple of the devices; by
+            default 128, or the next multiple.
+        devices: The devices; by default all.
+
+    Raises:
+        TypeError: A value has another type.
+        ValueError: The batch is empty, or there is no device.
+    """
+
+    batch_size: int | None = None
+    devices: Sequence[jax.Device] | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            _set(self, batch_size=check_integer("resources.batch_size", self.batch_size))
+        if self.devices is not None:
+            devices = _sequence("resources.devices", self.devices, "devices")
+            if not devices or not all(isinstance(device, jax.Device) for device in devices):
+                what = "resources.devices must be one or more of jax.devices(), or None for all"
+                raise TypeError(f"{what}; got {brief(self.devices)}.")
+            _set(self, devices=devices)
+
+    def layout(self) -> Layout:
+        """How batches lie on the devices."""
+        devices = tuple(jax.devices() if self.devices is None else self.devices)
+        usual = -(-_BATCH // len(devices)) * len(devices)
+        return Layout.over(devices, usual if self.batch_size is None else self.batch_size)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that figures depend on beside the network, the images and the key."""
+
+    corruptions: Corruptions
     resolutions: tuple[Resolution, ...]
-    attacks: tuple[str, ...]
-    epsilons: dict[str, tuple[float, ...]]
-    curve: dict[str, tuple[float, ...]]
-    attack_count: int
-    attack_steps: int
-    attack_queries: int
-    curve_count: int
-    curve_steps: int
-    individually: bool
-    doubling: bool
-    batch_size: int
+    attacks: Attacks
+    checks: HardStopChecks
 
     def as_dict(self) -> dict[str, Any]:
         """Dictionaries, lists, numbers and strings, as JSON gives them back."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        plain = dataclasses.replace(self, corruptions=dataclasses.replace(self.corruptions, read=None))
+        values = json.loads(json.dumps(dataclasses.asdict(plain)))
+        del values["corruptions"]["read"]
+        return values
 
 
-def checked(settings: Settings) -> Settings:
-    """Refuse settings that do not exist, in sentences."""
-    for name in ("corruptions", "severities", "resolutions", "attacks"):
-        values = getattr(settings, name)
-        if len(set(values)) != len(values):
-            raise ValueError(f"{name} is {values}; it may name each once.")
-    unknown = [name for name in settings.corruptions if name not in CATEGORIES]
-    if unknown:
-        raise ValueError(f"corruptions has {', '.join(map(repr, unknown))}; it may have {', '.join(CATEGORIES)}.")
-    if settings.corruptions and not settings.severities:
-        raise ValueError("severities is empty; with corruptions it may have 1 to 5. For no corruptions, say so there.")
-    for severity in settings.severities:
-        if not isinstance(severity, int | np.integer) or not 1 <= severity <= NUM_SEVERITIES:
-            raise ValueError(f"severities has {severity!r}; it may have integers 1 to {NUM_SEVERITIES}.")
-    for attack in settings.attacks:
-        if attack not in ATTACKS:
-            raise ValueError(f"attacks has {attack!r}; it may have {', '.join(ATTACKS)}.")
-    if settings.parameters not in ("auto", *TABLE_SIZES):
-        sizes = ", ".join(map(str, TABLE_SIZES))
-        raise ValueError(f"table is {settings.parameters!r}; it may be 'auto', {sizes}.")
-    for name in ("attack_count", "attack_steps", "attack_queries", "curve_count", "curve_steps", "batch_size"):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is {value!r}; it may be an integer of at least 1.")
-    return settings
+def chosen(
+    corruptions: Corruptions | None,
+    resolutions: Iterable[Resolution],
+    attacks: Attacks | None,
+    checks: HardStopChecks | None,
+    count: int,
+) -> Settings:
+    """The settings of an evaluation of `count` images; None leaves a group out.
+
+    Raises:
+        TypeError: A group is of another kind.
+        ValueError: A setting of low resolution comes twice.
+    """
+    groups: list[Any] = []
+    for name, given, kind, none in (
+        ("corruptions", corruptions, Corruptions, Corruptions(names=())),
+        ("attacks", attacks, Attacks, Attacks(names=())),
+        ("checks", checks, HardStopChecks, HardStopChecks(curve=(), doubling=False)),
+    ):
+        if not (given is None or isinstance(given, kind)):
+            raise TypeError(f"{name} must be isvs_jax.robustness.{kind.__name__}(...) or None; got {brief(given)}.")
+        groups.append(none if given is None else given)
+    corrupted, attacked, checked = groups
+    entries = _sequence("resolutions", resolutions, "isvs_jax.robustness.Resolution")
+    if not all(isinstance(entry, tuple) and 1 <= len(entry) <= 4 for entry in entries):
+        raise TypeError(f"resolutions must be a sequence of isvs_jax.robustness.Resolution; got {brief(entries)}.")
+    found = _each_once("resolutions", [Resolution(*entry) for entry in entries], "Resolution")
+    # A report says of how many images it is, not of how many it was asked to be.
+    attacked = dataclasses.replace(attacked, count=min(attacked.count, count))
+    checked = dataclasses.replace(checked, count=min(checked.count, count))
+    return Settings(corrupted, found, attacked, checked)
 
 
 def check_fit(settings: Settings, shape: Sequence[int], num_classes: int, defended: bool) -> None:
-    """Refuse settings that images [H, W, C], so few classes or a defence do not allow, before any of the work."""
+    """Refuse settings that images [H, W, C], so few classes or a defence do not allow, before any of the work.
+
+    Raises:
+        ValueError: One of them does not fit.
+    """
     for setting in settings.resolutions:
         _check_resolution(setting, shape)
-    for attack in settings.attacks:
+    attacks, curves = settings.attacks, settings.checks.curves
+    for attack in attacks.names:
         needed = CLASSES_NEEDED[_LOSSES.get(attack, "margin")]
         if num_classes < needed:
             raise ValueError(
-                f"attacks has {attack!r}, which needs at least {needed} classes; the model has {num_classes}. It may "
-                "have 'apgd-ce', 'apgd-margin', 'fab-t' and 'square'."
+                f"attacks.names must be of attacks for {num_classes} classes, 'apgd-ce', 'apgd-margin', 'fab-t' and "
+                f"'square'; got {attack!r}, which needs at least {needed} classes."
             )
-    if "l2" in {**settings.epsilons, **settings.curve} and ("square" in settings.attacks or defended):
+    in_l2 = "l2" in curves or any(norm == "l2" for norm, _ in attacks.balls)
+    if in_l2 and ("square" in attacks.names or defended):
         check_square_size(jnp.zeros((1, *shape)), "l2")
-    if defended and (settings.attacks or settings.curve):
-        check_gradient_attacks(settings.attacks)
+    if defended and (attacks.balls or curves):
+        check_gradient_attacks(attacks.names)
 
 
 def _check_resolution(setting: Resolution, shape: Sequence[int]) -> None:
+    factor, down, up, quality = setting
+    changed = functools.partial(low_resolution, factor=factor, down=down, up=up, jpeg_quality=quality)
     try:
-        jax.eval_shape(
-            lambda images: low_resolution(
-                images, setting.factor, down=setting.down, up=setting.up, jpeg_quality=setting.jpeg_quality
-            ),
-            jax.ShapeDtypeStruct((1, *shape), np.float32),
-        )
+        jax.eval_shape(changed, jax.ShapeDtypeStruct((1, *shape), np.float32))
     except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"resolutions has {tuple(setting)}, which images of {shape[0]}×{shape[1]} pixels do not allow: {error}."
-        ) from error
+        size = f"images of {shape[0]}×{shape[1]} pixels"
+        raise ValueError(f"resolutions must be settings that {size} allow; got {tuple(setting)}: {error}") from error
 
 
-def radii(name: str, given: Radii, increasing: bool = False) -> dict[str, tuple[float, ...]]:
-    """Radii by norm; a plain sequence is of L∞."""
-    by_norm = given if isinstance(given, Mapping) else {"linf": given}
-    found = {norm: tuple(float(value) for value in values) for norm, values in by_norm.items() if len(values)}
-    for norm, values in found.items():
-        if norm not in NORMS:
-            raise ValueError(f"{name} has the norm {norm!r}; it may have {', '.join(NORMS)}.")
-        for value in values:
-            if not (math.isfinite(value) and value > 0) or (norm == "linf" and value > 1):
-                raise ValueError(
-                    f"{name} has {value} for {norm}; images lie in [0, 1]: it may be above 0, and for linf at most 1."
-                )
-        if len(set(values)) != len(values):
-            raise ValueError(f"{name} is {values}; it may name each radius once.")
-        if increasing and list(values) != sorted(values):
-            raise ValueError(f"{name} is {values}; it may be increasing.")
+_COUNTS = ("count", "num_steps", "num_queries")
+
+
+def _sequence(name: str, values: Any, what: str) -> tuple[Any, ...]:
+    try:
+        if isinstance(values, (str, bytes, dict)):
+            raise TypeError
+        return tuple(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of {what}; got {brief(values)}.") from None
+
+
+def _each_once(name: str, values: Any, what: str) -> tuple[Any, ...]:
+    found = _sequence(name, values, what)
+    if any(value in found[:index] for index, value in enumerate(found)):
+        raise ValueError(f"{name} must name each once; got {brief(found)}.")
     return found
+
+
+def _radii(name: str, values: Any, bounded: bool = True) -> tuple[float, ...]:
+    """Radii as Python floats; in L∞ at most 1, since images lie in [0, 1]."""
+    radii = []
+    for value in _each_once(name, values, "radii"):
+        radius = check_number(f"each of {name}", value, "(0, inf)")
+        if bounded and radius > 1:
+            hint = f"Images lie in [0, 1]: for {radius:g} grey levels write {radius:g} / 255."
+            raise ValueError(f"each of {name} must be a number in (0, 1]; got {radius:g}. {hint}")
+        radii.append(radius)
+    return tuple(radii)
+
+
+def _balls(linf: Sequence[float], l2: Sequence[float]) -> list[tuple[str, float]]:
+    return [*(("linf", epsilon) for epsilon in linf), *(("l2", epsilon) for epsilon in l2)]
+
+
+def _set(group: Any, **values: Any) -> None:
+    """Keep checked values in a frozen dataclass, as Python's own numbers and tuples."""
+    for name, value in values.items():
+        object.__setattr__(group, name, value)

@@ -1,35 +1,42 @@
-"""Finished cells on disk, so that a stopped evaluation goes on where it was."""
+"""Finished cells on disk, so that a stopped evaluation goes on where it was, and how far it is."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isvs_jax._files import write_atomically
+from isvs_jax.robustness.evaluation.cells import Cell, rebuilt
 
 PARTIAL = "partial.json"
 REPORT = "report.json"
 # Logits of one network on another machine, or in batches of another size, differ by rounding only.
 _PROBE_TOLERANCE = 1e-3
+# The seconds between two lines of progress where there is no terminal.
+_INTERVAL = 10.0
 
 
-class Store:
+class Store(Mapping[str, Cell]):
     """Cells by key, written after each of them where there is a folder.
 
     Args:
-        folder: where partial.json is kept; None keeps nothing.
-        fingerprint: what the cells depend on: settings, data, parameters, versions.
-        probe: logits [n, K] of a few images, which tell networks apart whose parameters are not known.
-        session: who makes cells from here on: command, machine, commit, date. `sessions` lists those that made the
-            cells, in order, each with how many cells and seconds.
+        folder: Where partial.json is kept; None keeps nothing.
+        fingerprint: What the cells depend on: settings, data, parameters, versions.
+        probe: Logits [n, K] of a few images, which tell networks apart whose parameters are not known.
+        session: Who makes cells from here on: command, machine, commit, date. `sessions` lists those that made the
+            cells, in order, each with its number of cells and seconds.
 
     Raises:
-        ValueError: the folder holds the cells of another evaluation; the differences are listed.
-        FileExistsError: the folder holds a report and not its cells.
+        ValueError: The folder holds the cells of another evaluation; the differences are listed.
+        FileExistsError: The folder holds a report and not its cells.
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class Store:
         # Through JSON, so that tuples and lists compare as equal.
         self._fingerprint = json.loads(json.dumps(fingerprint))
         self._probe = np.asarray(probe, np.float64)
-        self._cells: dict[str, Any] = {}
+        self._cells: dict[str, Cell] = {}
         self._session: dict[str, Any] = {**(session or {}), "cells": 0, "seconds": 0.0}
         self.sessions: list[dict[str, Any]] = []
         if self._file is not None:
@@ -52,49 +59,71 @@ class Store:
                 self._cells = self._read(self._file)
             elif (self._file.parent / REPORT).exists():
                 raise FileExistsError(
-                    f"{self._file.parent / REPORT} exists and would be overwritten; give another folder, or move it."
+                    f"folder must be one without a report whose cells are not there; got {self._file.parent / REPORT}, "
+                    "which would be overwritten."
                 )
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._cells
-
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> Cell:
         return self._cells[key]
 
-    def put(self, key: str, cell: dict[str, Any]) -> None:
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def put(self, key: str, cell: Cell) -> None:
         """Keep a finished cell."""
         self._cells[key] = cell
         if not self._session["cells"]:
             self.sessions.append(self._session)
         self._session["cells"] += 1
-        self._session["seconds"] += cell.get("seconds", 0.0)
+        self._session["seconds"] += cell.seconds
         if self._file is not None:
             content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "sessions": self.sessions}
-            write_atomically(self._file, json.dumps(content | {"cells": self._cells}))
+            cells = {name: dataclasses.asdict(entry) for name, entry in self._cells.items()}
+            write_atomically(self._file, json.dumps(content | {"cells": cells}))
 
-    def _read(self, file: Path) -> dict[str, Any]:
+    def _read(self, file: Path) -> dict[str, Cell]:
+        content = read_json(file)
         try:
-            content = json.loads(file.read_text())
-            there, probe, cells = content["fingerprint"], np.asarray(content["probe"], np.float64), content["cells"]
+            there, probe = content["fingerprint"], np.asarray(content["probe"], np.float64)
             self.sessions = list(content["sessions"])
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{file} is not the partial result of an evaluation ({error!r}); move it away.") from error
-        found = differences(there, self._fingerprint)
-        if not found and not _same(probe, self._probe):
-            found = ["the network: its logits on the first images"]
+            found = differences(there, self._fingerprint)
+            if not found and not _same(probe, self._probe):
+                found = ["the network: its logits on the first images"]
+            # What differs is said first: cells of an older version have another form.
+            cells = {} if found else rebuilt(dict[str, Cell], content["cells"], str(file))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"{file} must be the partial result of an evaluation; got something else ({error!r}). Move it away."
+            ) from error
         if found:
             raise ValueError(
-                f"{file} is of another evaluation, which would be mixed with this one; give another folder. "
-                f"What differs: {'; '.join(found)}."
+                f"folder must be that of the same evaluation, or a new one; got {file}, which differs: "
+                f"{'; '.join(found)}."
             )
-        return dict(cells)
+        return cells
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: It holds something else, or is cut; the file is named.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} must be a whole JSON file; got {file.stat().st_size} bytes ({error}).") from error
 
 
 def differences(there: Any, here: Any, place: str = "") -> list[str]:
     """Where two trees of dictionaries differ, one sentence a place.
 
-    >>> differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
-    ['b.c is 2 there and 3 here']
+    Example:
+        >>> differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
+        ['b.c is 2 there and 3 here']
     """
     if isinstance(there, dict) and isinstance(here, dict):
         names = sorted(set(there) | set(here))
@@ -111,3 +140,42 @@ def _same(first: np.ndarray, second: np.ndarray) -> bool:
         return False
     scale = np.nanmax(np.abs(second), initial=1.0, where=np.isfinite(second))
     return bool(np.allclose(first, second, rtol=0, atol=_PROBE_TOLERANCE * scale, equal_nan=True))
+
+
+def make_missing(tasks: Mapping[str, Callable[[Callable[[str], None]], Cell]], store: Store, progress: bool) -> None:
+    """Make the cells that are not there, one after another.
+
+    Args:
+        tasks: The functions that make them, by key; each is given a function that it tells how far it is.
+        store: Where they are kept.
+        progress: Whether to show a bar: a unit a cell, the part of the cell at work beside it. Where there is no
+            terminal, or no tqdm, it is lines on stderr, some seconds apart.
+    """
+    missing = [key for key in tasks if key not in store]
+    bar: Any = None
+    if progress and sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+
+            bar = tqdm(total=len(missing), unit="cell", dynamic_ncols=True)
+        except ModuleNotFoundError:
+            bar = None
+    said = time.monotonic()
+    try:
+        for number, key in enumerate(missing, start=1):
+            if bar is not None:
+                bar.set_description(key)
+            store.put(key, tasks[key](_ignore if bar is None else bar.set_postfix_str))
+            if bar is not None:
+                bar.set_postfix_str("", refresh=False)
+                bar.update()
+            elif progress and (number == len(missing) or time.monotonic() - said >= _INTERVAL):
+                said = time.monotonic()
+                print(f"{number}/{len(missing)} cells, {key} done", file=sys.stderr, flush=True)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _ignore(text: str) -> None:
+    """What nobody is shown."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isvs_jax.robustness.evaluation.metrics import (
+from isvs_jax.robustness.evaluation.cells import AttackResult
+from isvs_jax.robustness.evaluation.normaliser import Normaliser
+from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.statistics import (
     mean_corruption_error,
     mean_interval,
     relative_corruption_error,
 )
-from isvs_jax.robustness.evaluation.normaliser import Normaliser
-from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.results import AttackResult
-from isvs_jax.robustness.evaluation.text import ball_name, listed
 from isvs_jax.robustness.resolution import chance_corrected
+from isvs_jax.robustness.text import ball_name, listed
 
 ALL = "all corruptions"
 SHOWN_BESIDE = ("fog", "contrast")
@@ -25,9 +25,14 @@ SHOWN_BESIDE = ("fog", "contrast")
 
 @dataclass(frozen=True)
 class Statistic:
-    """One figure of a summary, with a 95% interval where there is one, and why it may be too high.
+    """One figure of a summary.
 
-    `is_share` says whether it lies in [0, 1], as accuracies do and mCE does not.
+    Attributes:
+        label: The name of the figure.
+        value: The figure.
+        interval: Its 95% interval, where there is one.
+        warnings: Sentences on why it may be too high.
+        is_share: Whether it lies in [0, 1], as accuracies do and mCE does not.
     """
 
     label: str
@@ -54,14 +59,14 @@ def corruption_groups(report: Report) -> dict[str, list[str]]:
 
 
 def robust_label(attack: AttackResult) -> str:
-    """What `summary` calls the robust accuracy within a ball."""
+    """The label of the robust accuracy within a ball."""
     return f"robust, {ball_name(attack.norm, attack.epsilon)}"
 
 
 def relative_errors(report: Report, normaliser: Normaliser | None) -> tuple[tuple[Statistic, ...], tuple[str, ...]]:
     """MCE and relative mCE, and why one of them is left out, as sentences.
 
-    Intervals are over examples; the errors of the reference are taken as exact.
+    Intervals are over examples; the errors of the normaliser are taken as exact.
     """
     if not report.corruptions:
         return (), ()
@@ -83,7 +88,7 @@ def relative_errors(report: Report, normaliser: Normaliser | None) -> tuple[tupl
 
 def _why_no_mce(report: Report, normaliser: Normaliser | None) -> str:
     if normaliser is None:
-        return "mCE is left out: it is relative to the errors of a reference network, and none was given."
+        return "mCE is left out: it is relative to the errors of another network, the normaliser, and none was given."
     if normaliser.severities != report.severities:
         return (
             f"mCE is left out: the normaliser {normaliser.name} is of severities {listed(normaliser.severities)}, "

@@ -12,7 +12,7 @@ from experiments.judging import Entrant
 from experiments.study import SIZES
 from experiments.trainings import VARIATIONS, Variation, trainings
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation.results import Cell, ResolutionCell, packed
+from isvs_jax.robustness.evaluation import Cell, ResolutionCell, packed
 
 KNOWN = trainings(SIZES["smoke"])
 

@@ -13,7 +13,7 @@ from experiments.study import study_of_size
 from isvs_jax import SplitLBI, data
 from isvs_jax.augment import View
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation.results import Cell, packed
+from isvs_jax.robustness.evaluation import Cell, packed
 
 SOLVER = SplitLBI(nu=1.0)
 VIEWS = (View(4.0), View(8.0), View(16.0, "sparse"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness.attacks import apgd, pgd
-from isvs_jax.robustness.attacks._step_size import checkpoints
+from isvs_jax.robustness.attacks._apgd_step import checkpoints
 
 KEY = jax.random.key(4)
 

@@ -150,5 +150,7 @@ def test_few_classes_run_without_the_ratio_losses():
     )  # fmt: skip
     assert result.robust.tolist() == [False, True, True]
     for bad in ((), ("apgd-ce", "apgd-ce")):
-        with pytest.raises(ValueError, match="at least one, each once"):
+        with pytest.raises(
+            ValueError, match=r"attacks must be a sequence of at least 1 of 'apgd-ce', .*, each at most once"
+        ):
             autoattack_report(logits_fn, images, jnp.zeros(3, int), KEY, epsilon=0.1, attacks=bad)

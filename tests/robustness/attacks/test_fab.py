@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 
 from isvs_jax.robustness.attacks import fab, fab_minimal
-from isvs_jax.robustness.attacks._linearised_boundary import project_onto_hyperplane
+from isvs_jax.robustness.attacks._fab_step import project_onto_hyperplane
 
 KEY = jax.random.key(5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from isvs_jax.robustness.attacks._losses import LOSSES
+from isvs_jax.robustness.attacks._model import LOSSES
 
 
 def _reference(name, z, y, t):

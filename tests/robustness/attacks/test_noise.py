@@ -48,7 +48,7 @@ def test_neither_batches_nor_neighbours_matter(case):
     np.testing.assert_allclose(whole.images, pieces.images, atol=1e-6)
 
 
-def test_what_cannot_be_is_refused(case):
-    for changes, said in (({"num_draws": 0}, "num_draws is 0"), ({"batch_size": 0}, "batch_size is 0")):
+def test_wrong_numbers_are_refused(case):
+    for changes, said in (({"num_draws": 0}, "num_draws must be"), ({"batch_size": 0}, "batch_size must be")):
         with pytest.raises(ValueError, match=said):
             noise_report(case.logits_fn, case.images, case.labels, KEY, epsilon=0.1, **changes)

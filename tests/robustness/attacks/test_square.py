@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness.attacks import square
-from isvs_jax.robustness.attacks._checks import check_ball
-from isvs_jax.robustness.attacks._square_sampling import bump, window_sides
+from isvs_jax.robustness.attacks._ball import check_ball
+from isvs_jax.robustness.attacks._square_moves import bump, window_sides
 
 KEY = jax.random.key(6)
 RADII = {"linf": 0.03, "l2": 0.3}

@@ -9,9 +9,8 @@ import scipy.ndimage
 import skimage.filters
 
 from isvs_jax.robustness import corrupt
-from isvs_jax.robustness.corruptions._motion import motion, motion_weights
-from isvs_jax.robustness.corruptions._operators import zoom_coordinates
-from isvs_jax.robustness.corruptions._tables import parameters
+from isvs_jax.robustness.corruptions._operators import motion, motion_weights, zoom_coordinates
+from isvs_jax.robustness.corruptions._tables import table_rows
 from isvs_jax.robustness.corruptions.blur import _shuffle_sources, disk_kernel
 
 SEVERITIES = range(1, 6)
@@ -21,8 +20,8 @@ ROUNDING = 2e-6
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_gaussian_blur(severity, grey_levels, images, key):
-    output = corrupt(images, "gaussian_blur", severity, key, parameters=224)
-    sigma = parameters("gaussian_blur", 224)[severity - 1, 0]
+    output = corrupt(images, "gaussian_blur", severity, key, table=224)
+    sigma = table_rows("gaussian_blur", 224)[severity - 1, 0]
     for image, level in zip(output, grey_levels, strict=True):
         expected = skimage.filters.gaussian(level / 255.0, sigma=sigma, channel_axis=-1)
         np.testing.assert_allclose(image, expected, atol=ROUNDING)
@@ -30,8 +29,8 @@ def test_gaussian_blur(severity, grey_levels, images, key):
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_defocus_blur(severity, grey_levels, images, key):
-    output = corrupt(images, "defocus_blur", severity, key, parameters=224)
-    kernel = disk_kernel(*parameters("defocus_blur", 224)[severity - 1])
+    output = corrupt(images, "defocus_blur", severity, key, table=224)
+    kernel = disk_kernel(*table_rows("defocus_blur", 224)[severity - 1])
     expected = scipy.ndimage.correlate(grey_levels / 255.0, kernel[None, :, :, None], mode="mirror")
     np.testing.assert_allclose(output, expected, atol=ROUNDING)
 
@@ -62,8 +61,8 @@ def test_zoom_coordinates(size, factor):
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_zoom_blur(severity, grey_levels, images, key):
-    output = corrupt(images, "zoom_blur", severity, key, parameters=224)
-    end, step = parameters("zoom_blur", 224)[severity - 1]
+    output = corrupt(images, "zoom_blur", severity, key, table=224)
+    end, step = table_rows("zoom_blur", 224)[severity - 1]
     total = grey_levels / 255.0
     pixels = [np.arange(32), np.arange(40)]
     factors = np.arange(1, end, step)
@@ -97,7 +96,7 @@ def test_motion():
 
 def test_motion_blur_angles_fill_their_range(key):
     spot = jnp.zeros((64, 25, 25, 1)).at[:, 12, 12].set(1)
-    output = np.asarray(corrupt(spot, "motion_blur", 5, key, parameters=32))[..., 0]
+    output = np.asarray(corrupt(spot, "motion_blur", 5, key, table=32))[..., 0]
     rows, columns = np.mgrid[-12:13, -12:13]
     mass = output.sum((1, 2))
     angles = np.rad2deg(np.arctan2((output * rows).sum((1, 2)) / mass, -(output * columns).sum((1, 2)) / mass))
@@ -120,7 +119,7 @@ def test_shuffle_is_the_loop_of_the_originals(reach, key):
 
 def test_glass_blur_only_moves_pixels_inside_the_frame(images, key):
     # At 32 pixels the first severity's blur, sigma 0.05, is the identity.
-    output = np.asarray(corrupt(images, "glass_blur", 1, key, parameters=32))
+    output = np.asarray(corrupt(images, "glass_blur", 1, key, table=32))
     np.testing.assert_array_equal(output[:, :2], images[:, :2])
     np.testing.assert_array_equal(output[:, :, :2], images[:, :, :2])
     assert (output != np.asarray(images)).any()

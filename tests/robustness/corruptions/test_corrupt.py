@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from isvs_jax.robustness import CATEGORIES, CORRUPTIONS, VALIDATION_CORRUPTIONS, corrupt
 from isvs_jax.robustness.corruptions._corrupt import _corrupt
-from isvs_jax.robustness.corruptions._tables import PARAMETERS, TABLE_SIZES, nearest_table_size, parameters
+from isvs_jax.robustness.corruptions._tables import TABLE_SIZES, TABLES, nearest_table_size, table_rows
+from isvs_jax.robustness.corruptions.digital import pixelate_bounds
 
 ALL = CORRUPTIONS + VALIDATION_CORRUPTIONS
 # Nothing random in them: the key must not matter.
@@ -36,8 +37,8 @@ def test_names():
 
 @pytest.mark.parametrize("name", ALL)
 def test_tables_are_complete(name):
-    assert set(PARAMETERS[name]) == set(TABLE_SIZES)
-    rows = [parameters(name, size) for size in TABLE_SIZES]
+    assert set(TABLES[name]) == set(TABLE_SIZES)
+    rows = [table_rows(name, size) for size in TABLE_SIZES]
     assert {row.shape for row in rows} == {rows[0].shape}
     assert len(rows[0]) == 5
     # No two severities of a table are the same.
@@ -53,20 +54,20 @@ def test_the_nearest_table_is_chosen(size, table):
 @pytest.mark.parametrize("name", ALL)
 def test_range_determinism_batch_and_one_compilation(name, images, key):
     before = _corrupt._cache_size()
-    outputs = [corrupt(images, name, severity, key, parameters=224) for severity in SEVERITIES]
+    outputs = [corrupt(images, name, severity, key, table=224) for severity in SEVERITIES]
     assert _corrupt._cache_size() <= before + 1
     for output in outputs:
         assert output.shape == images.shape
         assert output.dtype == images.dtype
         assert float(output.min()) >= 0
         assert float(output.max()) <= 1
-    again = corrupt(images, name, 3, key, parameters=224)
+    again = corrupt(images, name, 3, key, table=224)
     np.testing.assert_array_equal(again, outputs[2])
-    other = corrupt(images, name, 3, jax.random.key(12), parameters=224)
+    other = corrupt(images, name, 3, jax.random.key(12), table=224)
     assert bool(jnp.array_equal(other, outputs[2])) == (name in FIXED)
     # An image is told by its index, not by its place or its companions.
     order = np.array([2, 0, 0])
-    shuffled = corrupt(images[order], name, 3, key, parameters=224, indices=order)
+    shuffled = corrupt(images[order], name, 3, key, table=224, indices=order)
     np.testing.assert_array_equal(shuffled, outputs[2][order])
     errors = [float(jnp.mean((output - images) ** 2)) for output in outputs]
     assert min(errors) > 0
@@ -76,30 +77,30 @@ def test_range_determinism_batch_and_one_compilation(name, images, key):
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "glass_blur", "motion_blur"])
 def test_a_batch_of_one_gives_the_same(name, images, key):
-    whole = corrupt(images, name, 2, key, parameters=224)
-    alone = corrupt(images[1:2], name, 2, key, parameters=224, indices=np.array([1]))
+    whole = corrupt(images, name, 2, key, table=224)
+    alone = corrupt(images[1:2], name, 2, key, table=224, indices=np.array([1]))
     # Fused sums of another shape may round otherwise.
     np.testing.assert_allclose(alone[0], whole[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["impulse_noise", "zoom_blur"])
 def test_vmap_over_severities_is_a_loop(name, images, key):
-    mapped = jax.vmap(lambda severity: corrupt(images, name, severity, key, parameters=224))(jnp.arange(1, 6))
+    mapped = jax.vmap(lambda severity: corrupt(images, name, severity, key, table=224))(jnp.arange(1, 6))
     for severity, output in zip(SEVERITIES, mapped, strict=True):
-        np.testing.assert_allclose(output, corrupt(images, name, severity, key, parameters=224), atol=1e-6)
+        np.testing.assert_allclose(output, corrupt(images, name, severity, key, table=224), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["pixelate", "saturate", "brightness"])
 def test_jit_is_eager(name, images, key):
-    compiled = corrupt(images, name, 4, key, parameters=224)
+    compiled = corrupt(images, name, 4, key, table=224)
     with jax.disable_jit():
-        eager = corrupt(images, name, 4, key, parameters=224)
+        eager = corrupt(images, name, 4, key, table=224)
     np.testing.assert_allclose(eager, compiled, atol=2e-6)
 
 
 def test_jit_of_the_caller_and_traced_severity(images, key):
-    caller = jax.jit(lambda severity: corrupt(images, "contrast", severity, key, parameters=224))
-    np.testing.assert_allclose(caller(2), corrupt(images, "contrast", 2, key, parameters=224), atol=1e-6)
+    caller = jax.jit(lambda severity: corrupt(images, "contrast", severity, key, table=224))
+    np.testing.assert_allclose(caller(2), corrupt(images, "contrast", 2, key, table=224), atol=1e-6)
     for unknown in (0, 6):
         assert bool(jnp.isnan(caller(unknown)).all())
 
@@ -108,17 +109,17 @@ def test_jit_of_the_caller_and_traced_severity(images, key):
 @pytest.mark.parametrize("name", ["gaussian_noise", "contrast", "pixelate"])
 def test_low_precision_is_kept_and_computed_in_float32(name, dtype, images, key):
     low = images.astype(dtype)
-    output = corrupt(low, name, 3, key, parameters=224)
+    output = corrupt(low, name, 3, key, table=224)
     assert output.dtype == low.dtype
-    wide = corrupt(low.astype("float32"), name, 3, key, parameters=224)
+    wide = corrupt(low.astype("float32"), name, 3, key, table=224)
     np.testing.assert_array_equal(output, wide.astype(dtype))
 
 
 @pytest.mark.parametrize("name", ["shot_noise", "motion_blur"])
 def test_float64_sees_the_same_noise(name, grey_levels, key, x64):
-    double = corrupt(jnp.asarray(grey_levels / 255.0), name, 3, key, parameters=224)
+    double = corrupt(jnp.asarray(grey_levels / 255.0), name, 3, key, table=224)
     assert double.dtype == jnp.float64
-    single = corrupt(jnp.asarray(grey_levels / np.float32(255)), name, 3, key, parameters=224)
+    single = corrupt(jnp.asarray(grey_levels / np.float32(255)), name, 3, key, table=224)
     assert single.dtype == jnp.float32
     # A value on the border of a photon count or a threshold may fall to the other side.
     assert float((jnp.abs(double - single) > 1e-4).mean()) < 1e-3
@@ -127,8 +128,8 @@ def test_float64_sees_the_same_noise(name, grey_levels, key, x64):
 @pytest.mark.parametrize("name", ["brightness", "saturate", "jpeg_compression", "glass_blur"])
 def test_a_grey_image_gets_what_its_colour_picture_gets(name, images, key):
     grey = images[:, :24, :24, :1]
-    colour = corrupt(jnp.repeat(grey, 3, -1), name, 2, key, parameters=32)
-    alone = corrupt(grey, name, 2, key, parameters=32)
+    colour = corrupt(jnp.repeat(grey, 3, -1), name, 2, key, table=32)
+    alone = corrupt(grey, name, 2, key, table=32)
     assert alone.shape == grey.shape
     tolerance = 1.01 / 255 if name == "jpeg_compression" else 1e-5
     np.testing.assert_allclose(alone[..., 0], colour[..., 0], atol=tolerance)
@@ -136,24 +137,24 @@ def test_a_grey_image_gets_what_its_colour_picture_gets(name, images, key):
 
 @pytest.mark.parametrize(("name", "severity"), [("frost", 5), ("spatter", 2), ("spatter", 5), ("snow", 3)])
 def test_grey_images_of_the_others(name, severity, images, key):
-    output = corrupt(images[..., :1], name, severity, key, parameters=32)
+    output = corrupt(images[..., :1], name, severity, key, table=32)
     assert output.shape == (*images.shape[:3], 1)
     assert bool(jnp.isfinite(output).all())
 
 
 @pytest.mark.parametrize("name", ["snow", "contrast"])
 def test_quantize_gives_grey_levels_below(name, images, key):
-    levels = 255 * np.asarray(corrupt(images, name, 3, key, parameters=224, quantize=True), np.float64)
+    levels = 255 * np.asarray(corrupt(images, name, 3, key, table=224, quantize=True), np.float64)
     np.testing.assert_allclose(levels, np.round(levels), atol=1e-4)
     if name == "contrast":  # nothing is rounded on the way
-        exact = 255 * np.asarray(corrupt(images, name, 3, key, parameters=224), np.float64)
+        exact = 255 * np.asarray(corrupt(images, name, 3, key, table=224), np.float64)
         assert (exact - levels > -1e-3).all()
         assert (exact - levels < 1 + 1e-3).all()
 
 
 def test_kinds_of_keys(images):
-    typed = corrupt(images, "gaussian_noise", 1, jax.random.key(5), parameters=224)
-    legacy = corrupt(images, "gaussian_noise", 1, jax.random.PRNGKey(5), parameters=224)
+    typed = corrupt(images, "gaussian_noise", 1, jax.random.key(5), table=224)
+    legacy = corrupt(images, "gaussian_noise", 1, jax.random.PRNGKey(5), table=224)
     np.testing.assert_array_equal(typed, legacy)
 
 
@@ -175,7 +176,7 @@ def test_names_severities_and_indices_have_noise_of_their_own(key):
 def test_a_constant_image_stays_constant_under_blur(value, severity, seed):
     flat = jnp.full((1, 12, 14, 3), value, jnp.float32)
     for name in ("gaussian_blur", "defocus_blur", "zoom_blur", "motion_blur", "pixelate", "contrast"):
-        output = corrupt(flat, name, severity, jax.random.key(seed), parameters=32)
+        output = corrupt(flat, name, severity, jax.random.key(seed), table=32)
         np.testing.assert_allclose(output, flat, atol=2e-6)
 
 
@@ -183,19 +184,25 @@ def test_a_constant_image_stays_constant_under_blur(value, severity, seed):
     ("change", "error", "words"),
     [
         ({"name": "gaussian"}, ValueError, "name must be one of"),
-        ({"severity": 0}, ValueError, "severity must be 1 to 5; got 0"),
-        ({"severity": 6}, ValueError, "severity must be 1 to 5; got 6"),
-        ({"severity": 2.0}, TypeError, "severity must be one integer"),
-        ({"images": jnp.zeros((1, 4, 4, 3), jnp.uint8)}, TypeError, "divide uint8 by 255"),
-        ({"images": jnp.zeros((4, 4, 3))}, ValueError, r"shape \[B, H, W, C\]"),
+        ({"name": ["fog", "snow"]}, ValueError, r"name must be one of .*; got \['fog', 'snow'\]"),
+        ({"severity": 0}, ValueError, "severity must be an integer from 1 to 5; got 0"),
+        ({"severity": 6}, ValueError, "severity must be an integer from 1 to 5; got 6"),
+        ({"severity": 2.0}, TypeError, r"severity must be an integer from 1 to 5; got 2\.0"),
+        ({"severity": np.arange(1, 3)}, TypeError, r"severity must be one integer from 1 to 5; got .*shape \(2,\)"),
+        ({"images": jnp.zeros((1, 4, 4, 3), jnp.uint8)}, TypeError, "Divide integer images by 255"),
+        ({"images": jnp.zeros((4, 4, 3))}, ValueError, r"with C = 1 or 3; got shape \(4, 4, 3\)"),
         ({"images": jnp.zeros((1, 4, 4, 4))}, ValueError, "C = 1 or 3"),
-        ({"images": jnp.full((1, 4, 4, 3), 200.0)}, ValueError, r"must lie in \[0, 1\]; got values from 200"),
-        ({"images": jnp.full((1, 4, 4, 3), jnp.nan)}, ValueError, r"must lie in \[0, 1\]"),
-        ({"parameters": 96}, ValueError, "'auto' or the image size of a table"),
-        ({"parameters": "cifar"}, ValueError, "'auto' or the image size of a table"),
-        ({"indices": jnp.arange(2)}, ValueError, "one number for each of the 1 images"),
+        ({"images": jnp.full((1, 4, 4, 3), 200.0)}, ValueError, r"must have values in \[0, 1\]; got values from 200"),
+        ({"images": jnp.full((1, 4, 4, 3), jnp.nan)}, ValueError, r"must have values in \[0, 1\]"),
+        ({"images": jnp.zeros((1, 64, 64, 3)).at[0, 9, 9].set(jnp.nan)}, ValueError, "got values from nan to nan"),
+        ({"table": 96}, ValueError, "table must be 'auto', 32, 64, 224; got 96"),
+        ({"table": "cifar"}, ValueError, "table must be 'auto', 32, 64, 224; got 'cifar'"),
+        ({"indices": jnp.arange(2)}, ValueError, "one for each of the 1 images"),
         ({"indices": jnp.zeros(1)}, TypeError, "indices must be integers"),
-        ({"key": 3}, TypeError, "key must be a PRNG key"),
+        ({"key": 3}, TypeError, "key must be one PRNG key"),
+        ({"key": None}, TypeError, "key must be one PRNG key, .*; got None"),
+        ({"key": np.random.default_rng(0)}, TypeError, "key must be one PRNG key, .*; got Generator"),
+        ({"key": np.zeros(3, np.uint32)}, TypeError, "key must be one PRNG key"),
         ({"key": jax.random.split(jax.random.key(0))}, ValueError, "key must be one PRNG key"),
     ],
 )
@@ -203,6 +210,16 @@ def test_refusals(change, error, words):
     arguments = {"images": jnp.zeros((1, 4, 4, 3)), "name": "contrast", "severity": 1, "key": jax.random.key(0)}
     with pytest.raises(error, match=words):
         corrupt(**(arguments | change))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2)])
+def test_images_of_one_or_two_pixels(shape, key):
+    """There is nothing finer than a pixel: a blur, a zoom and a mean of boxes leave a flat image as it is."""
+    flat = jnp.full((2, *shape, 3), 0.4)
+    for name in ("pixelate", "elastic_transform", "gaussian_blur", "defocus_blur", "zoom_blur"):
+        np.testing.assert_allclose(corrupt(flat, name, 3, key, table=224), flat, atol=2e-6, err_msg=name)
+    assert pixelate_bounds(2, 0.4)[0].tolist() == [0, 0]
+    assert pixelate_bounds(2, 0.4)[1].tolist() == [2, 2]
 
 
 def test_an_empty_batch_stays_empty(key):

@@ -12,7 +12,7 @@ import skimage.filters
 
 from isvs_jax.robustness import corrupt
 from isvs_jax.robustness.corruptions import digital
-from isvs_jax.robustness.corruptions._tables import parameters
+from isvs_jax.robustness.corruptions._tables import table_rows
 from isvs_jax.robustness.corruptions.jpeg import code, quantisation_tables
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is the reference of JPEG and pixelation")
@@ -21,17 +21,17 @@ SEVERITIES = range(1, 6)
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_contrast(severity, grey_levels, images, key):
-    output = corrupt(images, "contrast", severity, key, parameters=224)
+    output = corrupt(images, "contrast", severity, key, table=224)
     levels = grey_levels / 255.0
     means = levels.mean((1, 2), keepdims=True)
-    factor = parameters("contrast", 224)[severity - 1, 0]
+    factor = table_rows("contrast", 224)[severity - 1, 0]
     np.testing.assert_allclose(output, (levels - means) * factor + means, atol=1e-6)
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_saturate(severity, grey_levels, images, key):
-    output = corrupt(images, "saturate", severity, key, parameters=224)
-    factor, offset = parameters("saturate", 224)[severity - 1]
+    output = corrupt(images, "saturate", severity, key, table=224)
+    factor, offset = table_rows("saturate", 224)[severity - 1]
     hsv = skimage.color.rgb2hsv(grey_levels / 255.0)
     hsv[..., 1] = np.clip(hsv[..., 1] * factor + offset, 0, 1)
     # A saturation is multiplied by up to 20, and float32 has it to 1e-7.
@@ -41,15 +41,15 @@ def test_saturate(severity, grey_levels, images, key):
 @pytest.mark.parametrize("table", [32, 224])
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_pixelate(severity, table, grey_levels, images, key):
-    share = parameters("pixelate", table)[severity - 1, 0]
+    share = table_rows("pixelate", table)[severity - 1, 0]
     expected = []
     for level in grey_levels:
         image = Image.fromarray(level).resize((int(40 * share), int(32 * share)), Image.Resampling.BOX)
         expected.append(np.asarray(image.resize((40, 32), Image.Resampling.BOX)))
-    rounded = corrupt(images, "pixelate", severity, key, parameters=table, quantize=True)
+    rounded = corrupt(images, "pixelate", severity, key, table=table, quantize=True)
     np.testing.assert_array_equal(np.round(255 * np.asarray(rounded)), np.stack(expected))
     # Pillow rounds after the rows and again after the columns: half a level each.
-    exact = corrupt(images, "pixelate", severity, key, parameters=table)
+    exact = corrupt(images, "pixelate", severity, key, table=table)
     np.testing.assert_allclose(255 * np.asarray(exact), np.stack(expected), atol=1.001)
 
 
@@ -75,8 +75,8 @@ def test_jpeg_of_noise_is_pillows_to_the_bit(key):
     """Noise fills every coefficient, and the range limits."""
     levels = np.random.default_rng(5).integers(0, 256, (2, 48, 48, 3)).astype(np.uint8)
     for severity in SEVERITIES:
-        output = corrupt(jnp.asarray(levels / np.float32(255)), "jpeg_compression", severity, key, parameters=32)
-        quality = int(parameters("jpeg_compression", 32)[severity - 1, 0])
+        output = corrupt(jnp.asarray(levels / np.float32(255)), "jpeg_compression", severity, key, table=32)
+        quality = int(table_rows("jpeg_compression", 32)[severity - 1, 0])
         expected = np.stack([pillow_jpeg(level, quality) for level in levels])
         np.testing.assert_array_equal(np.round(255 * np.asarray(output)), expected)
 
@@ -85,7 +85,7 @@ def test_jpeg_of_noise_is_pillows_to_the_bit(key):
 def test_elastic_transform(severity, grey_levels, key):
     """An affine map and a displacement, each by SciPy's bilinear interpolation in float64."""
     levels = grey_levels[:, :, :32] / 255.0
-    table = parameters("elastic_transform", 32)
+    table = table_rows("elastic_transform", 32)
     amplitude, sigma, reach = table[severity - 1]
     keys = jax.random.split(key, 3)
     run = jax.jit(lambda level: digital.elastic_transform(jnp.asarray(levels, jnp.float32), keys, level, table))

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from isvs_jax.robustness import corrupt
-from isvs_jax.robustness.corruptions._tables import parameters
+from isvs_jax.robustness.corruptions._tables import table_rows
 
 SHAPE = (4, 64, 64, 3)
 COUNT = int(np.prod(SHAPE))
@@ -20,8 +20,8 @@ def flat(value: float) -> jax.Array:
 @pytest.mark.parametrize("severity", [1, 5])
 def test_gaussian_and_speckle_noise_are_normal(severity, key):
     for name, factor in (("gaussian_noise", 1.0), ("speckle_noise", 0.5)):
-        deviation = factor * parameters(name, 32)[severity - 1, 0]
-        residual = np.asarray(corrupt(flat(0.5), name, severity, key, parameters=32), np.float64) - 0.5
+        deviation = factor * table_rows(name, 32)[severity - 1, 0]
+        residual = np.asarray(corrupt(flat(0.5), name, severity, key, table=32), np.float64) - 0.5
         assert np.abs(residual).max() < 0.5  # nothing is cut
         statistic = scipy.stats.kstest(residual.ravel() / deviation, "norm")
         assert statistic.pvalue > 1e-3
@@ -30,8 +30,8 @@ def test_gaussian_and_speckle_noise_are_normal(severity, key):
 @pytest.mark.parametrize(("table", "severity"), [(32, 1), (32, 5), (64, 3), (224, 1), (224, 5)])
 @pytest.mark.parametrize("value", [0.003, 0.2, 0.7])
 def test_shot_noise_is_poisson(table, severity, value, key):
-    photons = parameters("shot_noise", table)[severity - 1, 0]
-    output = np.asarray(corrupt(flat(value), "shot_noise", severity, key, parameters=table), np.float64)
+    photons = table_rows("shot_noise", table)[severity - 1, 0]
+    output = np.asarray(corrupt(flat(value), "shot_noise", severity, key, table=table), np.float64)
     counts = np.round(output * photons).astype(int).ravel()
     np.testing.assert_allclose(output.ravel() * photons, counts, atol=1e-3)
     # Counts over the number of photons at white are cut to it.
@@ -47,13 +47,13 @@ def test_shot_noise_is_poisson(table, severity, value, key):
 
 
 def test_shot_noise_leaves_black_alone(key):
-    assert float(corrupt(flat(0.0), "shot_noise", 5, key, parameters=224).max()) == 0
+    assert float(corrupt(flat(0.0), "shot_noise", 5, key, table=224).max()) == 0
 
 
 @pytest.mark.parametrize("severity", [1, 3, 5])
 def test_impulse_noise_has_as_much_salt_as_pepper(severity, key):
-    amount = parameters("impulse_noise", 224)[severity - 1, 0]
-    output = np.asarray(corrupt(flat(0.4), "impulse_noise", severity, key, parameters=224))
+    amount = table_rows("impulse_noise", 224)[severity - 1, 0]
+    output = np.asarray(corrupt(flat(0.4), "impulse_noise", severity, key, table=224))
     salt, pepper = int((output == 1).sum()), int((output == 0).sum())
     assert (output == np.float32(0.4)).sum() == COUNT - salt - pepper
     for count in (salt, pepper):

@@ -59,9 +59,9 @@ def test_formula_corruptions_agree_to_one_grey_level(name, original, grey_levels
     for severity in range(1, 6):
         expected = [getattr(original, name)(picture.fromarray(level), severity) for level in grey_levels]
         expected = np.stack([np.asarray(image, np.float64) for image in expected])
-        output = 255 * np.asarray(corrupt(images, name, severity, key, parameters=224), np.float64)
+        output = 255 * np.asarray(corrupt(images, name, severity, key, table=224), np.float64)
         # Pillow rounds the pixels of pixelate twice, half a level each; the others are not rounded.
         np.testing.assert_allclose(output, expected, atol=1.001 if name == "pixelate" else 3e-3)
-        stored = 255 * np.asarray(corrupt(images, name, severity, key, parameters=224, quantize=True), np.float64)
+        stored = 255 * np.asarray(corrupt(images, name, severity, key, table=224, quantize=True), np.float64)
         # Both truncate: a value that is a whole level but for rounding may go either way.
         assert np.abs(np.round(stored) - np.uint8(expected)).max() <= 1

@@ -8,7 +8,7 @@ import scipy.ndimage
 
 from isvs_jax.robustness import corrupt
 from isvs_jax.robustness.corruptions._operators import gaussian_matrices
-from isvs_jax.robustness.corruptions._tables import parameters
+from isvs_jax.robustness.corruptions._tables import table_rows
 from isvs_jax.robustness.corruptions.spatter import canny, chamfer_distance, equalise, water_relief
 
 # Compiled: operation by operation they are slow.
@@ -23,7 +23,7 @@ NEEDS_OPENCV = "OpenCV is not in the test extra; it is the original's own tool"
 @pytest.fixture(scope="module", params=[(64, 1), (64, 3), (224, 2)])
 def liquid(request) -> np.ndarray:
     """Two thresholded smooth noises of 48×56 pixels, as float64."""
-    mean, deviation, sigma, threshold, _, _ = parameters("spatter", request.param[0])[request.param[1] - 1]
+    mean, deviation, sigma, threshold, _, _ = table_rows("spatter", request.param[0])[request.param[1] - 1]
     noise = np.random.default_rng(1).normal(mean, deviation, (2, 48, 56))
     rows, columns = gaussian_matrices(np.array([sigma]), 48)[0], gaussian_matrices(np.array([sigma]), 56)[0]
     smooth = np.clip(rows @ noise @ columns.T, 0, 1)
@@ -68,13 +68,13 @@ def test_no_liquid_no_change():
 @pytest.mark.parametrize("severity", [3, 5])
 def test_water_brightens_and_mud_darkens(severity, key):
     white, black = jnp.ones((4, 32, 40, 3)), jnp.zeros((4, 32, 40, 3))
-    on_black = np.asarray(corrupt(black, "spatter", severity, key, parameters=224))
+    on_black = np.asarray(corrupt(black, "spatter", severity, key, table=224))
     drops = on_black.max(-1) > 0
     assert 0.02 < drops.mean() < 0.6
     colour = on_black[drops] / on_black[drops].max(-1, keepdims=True)
     expected = np.array([175, 238, 238]) / 238 if severity == 3 else np.array([63, 42, 20]) / 63
     np.testing.assert_allclose(colour, np.broadcast_to(expected, colour.shape), atol=1e-3)
-    on_white = np.asarray(corrupt(white, "spatter", severity, key, parameters=224))
+    on_white = np.asarray(corrupt(white, "spatter", severity, key, table=224))
     if severity == 3:
         np.testing.assert_array_equal(on_white, 1)
     else:

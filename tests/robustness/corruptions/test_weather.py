@@ -9,16 +9,16 @@ import skimage.color
 
 from isvs_jax.robustness import corrupt
 from isvs_jax.robustness.corruptions import weather
-from isvs_jax.robustness.corruptions._motion import motion, motion_weights
-from isvs_jax.robustness.corruptions._tables import parameters
-from isvs_jax.robustness.corruptions.frost import PHOTOGRAPHS, texture
+from isvs_jax.robustness.corruptions._operators import motion, motion_weights
+from isvs_jax.robustness.corruptions._tables import table_rows
+from isvs_jax.robustness.corruptions.weather import PHOTOGRAPHS, texture
 
 
 @pytest.mark.parametrize("severity", range(1, 6))
 def test_brightness(severity, grey_levels, images, key):
-    output = corrupt(images, "brightness", severity, key, parameters=224)
+    output = corrupt(images, "brightness", severity, key, table=224)
     hsv = skimage.color.rgb2hsv(grey_levels / 255.0)
-    hsv[..., 2] = np.clip(hsv[..., 2] + parameters("brightness", 224)[severity - 1, 0], 0, 1)
+    hsv[..., 2] = np.clip(hsv[..., 2] + table_rows("brightness", 224)[severity - 1, 0], 0, 1)
     np.testing.assert_allclose(output, skimage.color.hsv2rgb(hsv), atol=2e-6)
 
 
@@ -51,8 +51,8 @@ def test_plasma(decay, key):
 
 def test_fog(grey_levels, images, key):
     keys = jax.random.split(key, 3)
-    weight, decay = parameters("fog", 64)[3]
-    run = jax.jit(lambda level: weather.fog(images, keys, level, parameters("fog", 64)))
+    weight, decay = table_rows("fog", 64)[3]
+    run = jax.jit(lambda level: weather.fog(images, keys, level, table_rows("fog", 64)))
     output = run(jnp.int32(3))
     for level, image_key, foggy in zip(grey_levels / 255.0, keys, output, strict=True):
         uniform = np.asarray(jax.random.uniform(image_key, (64 * 64 - 1,), minval=-1.0), np.float64)
@@ -65,7 +65,7 @@ def test_snow(grey_levels, key):
     # Square, as the original's crop takes the height for both sides.
     levels = grey_levels[:, :, :32] / 255.0
     keys = jax.random.split(key, 3)
-    table = parameters("snow", 32)
+    table = table_rows("snow", 32)
     mean, deviation, zoom, threshold, _, _, share = table[3]
     weights, counts = motion_weights(table[:, 4:6])
     run = jax.jit(lambda level: weather.snow(jnp.asarray(levels, jnp.float32), keys, level, table))
@@ -95,7 +95,7 @@ def test_snow(grey_levels, key):
 def test_frost_has_the_statistics_of_the_photographs(key):
     black = jnp.zeros((400, 32, 32, 3))
     # At the first severity the image has weight 1 and the frost 0.2.
-    frost = np.asarray(corrupt(black, "frost", 1, key, parameters=32)) / 0.2
+    frost = np.asarray(corrupt(black, "frost", 1, key, table=32)) / 0.2
     rows = np.unique(PHOTOGRAPHS, axis=0) / 255
     kinds = np.abs(frost.std((1, 2)).mean(-1)[:, None] - rows[:, 3]).argmin(1)
     shares = np.bincount(kinds, minlength=4) / len(frost)

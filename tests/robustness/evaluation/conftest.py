@@ -8,8 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from isvs_jax.robustness.evaluation import Report, evaluate
+from isvs_jax.robustness.evaluation import Attacks, Corruptions, HardStopChecks, Report, Resources, evaluate
 from isvs_jax.robustness.resolution import Resolution
+
+CORRUPTIONS = Corruptions(("gaussian_noise", "contrast"), (1, 5))
+ATTACKS = Attacks(("apgd-ce",), epsilons=(0.5 / 255, 2 / 255), num_steps=3)
+CHECKS = HardStopChecks(curve=(2 / 255, 0.5), num_steps=3)
 
 
 def _linear(weights: jax.Array, images: jax.Array) -> jax.Array:
@@ -28,20 +32,15 @@ class Problem:
         self.labels[[2, 5]] = (self.labels[[2, 5]] + 1) % 5
 
     def evaluate(self, **changes: Any) -> Report:
-        """Two corruptions, two radii, one resolution."""
+        """Two corruptions, two radii, one resolution; further arguments of `evaluate`."""
         arguments: dict[str, Any] = {
             "name": "linear",
-            "corruptions": ("gaussian_noise", "contrast"),
-            "severities": (1, 5),
+            "corruptions": CORRUPTIONS,
             "resolutions": (Resolution(2),),
-            "attacks": ("apgd-ce",),
-            "epsilons": (0.5 / 255, 2 / 255),
-            "curve": (2 / 255, 0.5),
-            "attack_steps": 3,
-            "curve_steps": 3,
+            "attacks": ATTACKS,
+            "checks": CHECKS,
             "parameters": self.weights,
-            "batch_size": 8,
-            "devices": jax.devices()[:1],
+            "resources": Resources(8, jax.devices()[:1]),
             "progress": False,
         }
         return evaluate(self.logits_fn, self.images, self.labels, jax.random.key(0), **arguments | changes)

@@ -9,16 +9,26 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import corrupt, low_resolution
-from isvs_jax.robustness.adaptive import DefenceResult
+from isvs_jax.robustness.adaptive import DefenceResult, masking_warnings
 from isvs_jax.robustness.attacks._autoattack import AutoAttackResult
-from isvs_jax.robustness.attacks._gradient_masking import square_warning
+from isvs_jax.robustness.attacks._ensemble import square_warning
 from isvs_jax.robustness.defences import Defence
-from isvs_jax.robustness.evaluation import Report, assembly, attack_cells, evaluate, plan
-from isvs_jax.robustness.masking import masking_warnings
+from isvs_jax.robustness.evaluation import (
+    Attacks,
+    Corruptions,
+    HardStopChecks,
+    Report,
+    Resources,
+    attacked,
+    evaluate,
+)
 from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.resolution import Resolution
 
 NOTHING = Defence(lambda images: images, lambda images: images)
+NO_ATTACKS: dict[str, Any] = {"attacks": None, "checks": None, "resolutions": ()}
+ONE = Resources(8, jax.devices()[:1])
+ATTACKS_ONLY: dict[str, Any] = {"corruptions": None, "resolutions": ()}
 
 
 def without_times(values: Any) -> Any:
@@ -49,9 +59,9 @@ def test_calibration_is_of_the_softmax(problem: Any, report: Report) -> None:
 
 def test_attacks_only_take_away(report: Report) -> None:
     small, large = report.attacks
-    assert set(small.masks) == {"clean", "apgd-ce"}
-    assert small.accuracies["clean"] == report.clean.accuracy
-    assert small.accuracies["clean"] > small.worst.accuracy > large.worst.accuracy
+    assert set(small.worst.masks) == {"clean", "apgd-ce"}
+    assert small.worst.accuracies["clean"] == report.clean.accuracy
+    assert small.worst.accuracies["clean"] > small.worst.accuracy > large.worst.accuracy
     curve = report.curves[0]
     assert curve.epsilons == (0.0, 2 / 255, 0.5)
     assert curve.cells[0].accuracy == report.clean.accuracy
@@ -61,7 +71,7 @@ def test_attacks_only_take_away(report: Report) -> None:
 
 def test_eight_devices_find_what_one_finds(problem: Any, report: Report) -> None:
     assert len(jax.devices()) == 8
-    sharded = problem.evaluate(devices=None)
+    sharded = problem.evaluate(resources=Resources(8))
     assert sharded.made["sessions"][0]["hardware"]["device_count"] == 8
     ours, theirs = without_times(dataclasses.asdict(sharded)), without_times(dataclasses.asdict(report))
     eces = [(cell.ece, other.ece) for cell, other in zip(_cells(sharded), _cells(report), strict=True)]
@@ -70,7 +80,7 @@ def test_eight_devices_find_what_one_finds(problem: Any, report: Report) -> None
 
 
 def test_the_batch_size_changes_no_corruption(problem: Any, report: Report) -> None:
-    other = problem.evaluate(batch_size=5, attacks=(), curve=())
+    other = problem.evaluate(attacks=None, checks=None, resources=Resources(5, jax.devices()[:1]))
     assert [cell.correct for cell in _cells(other)] == [cell.correct for cell in _cells(report)]
 
 
@@ -78,7 +88,7 @@ def test_read_images_are_labelled_apart(problem: Any) -> None:
     rng = np.random.default_rng(1)
     files = {s: CorruptedImages(rng.integers(0, 256, (9, 8, 8, 3), np.uint8), rng.integers(0, 5, 9)) for s in (1, 5)}
     report = problem.evaluate(
-        corruptions=("fog",), corrupted=lambda name, severity: files[severity], attacks=(), curve=(), resolutions=()
+        corruptions=Corruptions(("fog",), (1, 5), read=lambda name, severity: files[severity]), **NO_ATTACKS
     )
     assert report.source == "official"
     right = np.asarray(problem.logits_fn(files[5].images / np.float32(255)).argmax(1)) == files[5].labels
@@ -90,19 +100,14 @@ def test_a_defence_is_attacked_in_six_ways(problem: Any) -> None:
     rounding = Defence(lambda images: jnp.round(images * 7) / 7, lambda images: images)
     report = problem.evaluate(
         defence=rounding,
-        corruptions=(),
-        resolutions=(),
-        curve=(),
-        doubling=False,
-        epsilons=(8 / 255,),
-        attack_queries=20,
-        attack_count=8,
+        attacks=Attacks(("apgd-ce",), (8 / 255,), count=8, num_steps=3, num_queries=20),
+        **ATTACKS_ONLY | {"checks": None},
     )
     result = report.attacks[0]
     assert result.kind == "defence"
-    assert list(result.masks) == ["clean", "unrolled", "identity", "low_pass", "transfer", "square", "noise"]
-    assert result.accuracies["identity"] < result.accuracies["unrolled"]
-    assert result.warnings
+    assert list(result.worst.masks) == ["clean", "unrolled", "identity", "low_pass", "transfer", "square", "noise"]
+    assert result.worst.accuracies["identity"] < result.worst.accuracies["unrolled"]
+    assert result.worst.warnings
     rounded = problem.logits_fn(jnp.round(problem.images * 7) / 7).argmax(1)
     np.testing.assert_array_equal(report.clean.mask, np.asarray(rounded) == problem.labels)
 
@@ -118,8 +123,11 @@ def _spoilt_attack(*given: Any, epsilon: float, num_steps: int, progress: Any, *
 
 
 def test_no_warning_of_an_attack_on_a_defence_is_lost(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attack_cells, "attack_defence", _spoilt_attack)
-    report = problem.evaluate(defence=NOTHING, corruptions=(), resolutions=(), curve=(0.03, 0.5), epsilons=(0.05,))
+    monkeypatch.setattr(attacked, "attack_defence", _spoilt_attack)
+    attacks = Attacks(("apgd-ce",), (0.05,), num_steps=3)
+    report = problem.evaluate(
+        defence=NOTHING, attacks=attacks, **ATTACKS_ONLY | {"checks": HardStopChecks((0.03, 0.5), num_steps=3)}
+    )
     said = "\n".join(report.curves[0].warnings)
     assert "ε = 0.03: said at 0.030 with 3" in said
     assert "ε = 0.5: the gradient through the defence is masked" in said
@@ -144,11 +152,10 @@ def test_warnings_of_chunks_are_of_all_images(problem: Any, monkeypatch: pytest.
         own = ["of the model"] + ["of one chunk"] * bool(not last[0])
         return AutoAttackResult(images, last, masks, (*own, *square_warning(masks)))
 
-    for module in (attack_cells, assembly, plan):
-        monkeypatch.setattr(module, "ATTACK_CHUNK", 8)
-    monkeypatch.setattr(attack_cells, "autoattack_report", attack)
-    report = problem.evaluate(corruptions=(), resolutions=(), curve=(), epsilons=(0.05,), doubling=False)
-    first, second, third = report.attacks[0].warnings
+    monkeypatch.setattr(attacked, "ATTACK_CHUNK", 8)
+    monkeypatch.setattr(attacked, "autoattack_report", attack)
+    report = problem.evaluate(attacks=Attacks(("apgd-ce",), (0.05,)), **ATTACKS_ONLY | {"checks": None})
+    first, second, third = report.attacks[0].worst.warnings
     assert first == "of the model"
     assert second == "images 8 to 15: of one chunk"
     assert "broke 4.8% of all examples" in third
@@ -161,10 +168,12 @@ def test_no_more_than_a_chunk_is_attacked_at_a_time(problem: Any, monkeypatch: p
         asked.append((epsilon, len(given[3])))
         return _spoilt_attack(*given, epsilon=epsilon, **options)
 
-    for module in (attack_cells, assembly, plan):
-        monkeypatch.setattr(module, "ATTACK_CHUNK", 8)
-    monkeypatch.setattr(attack_cells, "attack_defence", attack)
-    report = problem.evaluate(defence=NOTHING, corruptions=(), resolutions=(), curve=(0.03,), epsilons=(0.05,))
+    monkeypatch.setattr(attacked, "ATTACK_CHUNK", 8)
+    monkeypatch.setattr(attacked, "attack_defence", attack)
+    attacks = Attacks(("apgd-ce",), (0.05,), num_steps=3)
+    report = problem.evaluate(
+        defence=NOTHING, attacks=attacks, **ATTACKS_ONLY | {"checks": HardStopChecks((0.03,), num_steps=3)}
+    )
     # The curve, the attack, and twice its steps, which fill up the last batch.
     assert asked == [*zip([0.03] * 3 + [0.05] * 6, [8, 8, 5, 8, 8, 5, 8, 8, 8], strict=True)]
     assert report.curves[0].cells[1].count == 21
@@ -178,23 +187,24 @@ def test_the_attacks_of_the_figure_are_doubled_in_every_norm(problem: Any, monke
         held = np.arange(len(labels)) >= 19
         return AutoAttackResult(images, held, {"clean": np.ones(len(labels), bool), "apgd-ce": held}, ())
 
-    monkeypatch.setattr(attack_cells, "autoattack_report", attack)
+    monkeypatch.setattr(attacked, "autoattack_report", attack)
     report = problem.evaluate(
-        corruptions=(), resolutions=(), curve={"linf": (0.5,)}, epsilons={"linf": (0.05,), "l2": (0.5,)}, curve_count=20
+        attacks=Attacks(("apgd-ce",), (0.05,), (0.5,), num_steps=3),
+        **ATTACKS_ONLY | {"checks": HardStopChecks((0.5,), count=20, num_steps=3)},
     )
     assert [(entry.norm, entry.attack, entry.count) for entry in report.doublings] == [
         ("linf", "apgd-ce", 20),
         ("l2", "apgd-ce", 20),
     ]
-    once, twice = ("apgd-ce",), (6, 10000, 1)
-    # One of the first 20 held; it is attacked again in a batch of its own, filled up.
+    once, twice = ("apgd-ce",), (6, 10000, 24)
+    # One of the first 20 held; it is attacked again in batches of the shape of all.
     assert asked[2:] == [("linf", once, *twice), ("l2", once, *twice)]
     assert report.doublings[0].accuracy == 1 / 20
     assert report.doublings[0].accuracy_doubled == 0.0
 
 
 def test_without_attacks_the_curve_is_doubled(problem: Any) -> None:
-    report = problem.evaluate(corruptions=(), resolutions=(), attacks=(), curve=(2 / 255,))
+    report = problem.evaluate(attacks=None, **ATTACKS_ONLY | {"checks": HardStopChecks((2 / 255,), num_steps=3)})
     (doubling,) = report.doublings
     assert (doubling.attack, doubling.num_steps, doubling.num_queries) == ("PGD", 3, None)
     assert doubling.accuracy == report.curves[0].cells[1].accuracy
@@ -211,13 +221,10 @@ def test_logits_that_are_not_finite_count_as_wrong(problem: Any) -> None:
         problem.labels[:8],
         jax.random.key(0),
         name="spoilt",
-        corruptions=(),
-        resolutions=(),
-        attacks=(),
-        curve=(),
-        batch_size=8,
-        devices=jax.devices()[:1],
+        corruptions=None,
+        resources=Resources(8, jax.devices()[:1]),
         progress=False,
+        **NO_ATTACKS,
     )
     assert found.clean.not_finite == 1
     assert not found.clean.mask[0]
@@ -227,52 +234,111 @@ def test_logits_that_are_not_finite_count_as_wrong(problem: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"corruptions": ("rain",)}, "'rain'"),
-        ({"severities": (0,)}, "severities has 0"),
-        ({"attacks": ("pgd-hard",)}, "attacks has 'pgd-hard'"),
-        ({"epsilons": (8.0,)}, "epsilons has 8.0"),
-        ({"curve": (0.2, 0.1)}, "increasing"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"batch_size": 12, "devices": None}, "multiple of them"),
-        ({"num_classes": 7}, "num_classes is 7"),
-        ({"attacks": ("apgd-ce", "apgd-ce")}, "attacks is .* each once"),
-        ({"table": 48}, "table is 48; it may be 'auto', 32, 64, 224"),
-        ({"resolutions": (Resolution(2), Resolution(3))}, r"resolutions has \(3, .* which images of 8×8 pixels"),
-        ({"resolutions": (Resolution(2, "cubic"),)}, "resolutions has .*down must be one of"),
-        ({"resolutions": (Resolution(2), Resolution(2))}, "resolutions is .* each once"),
-        ({"defence": NOTHING, "attacks": ()}, r"attacks is \(\); unrolled"),
-        ({"defence": NOTHING, "attacks": ("square",)}, r"attacks is \('square',\); unrolled"),
-        ({"defence": Defence(lambda x: x[:, :4], lambda x: x)}, "defence.forward returned shape"),
+        ({"resources": Resources(12)}, "batch_size must be a multiple of the 8 devices; got 12"),
+        ({"num_classes": 7}, "num_classes must be the number of logits, 5; got 7"),
+        ({"resolutions": (Resolution(2), Resolution(3))}, r"images of 8×8 pixels allow; got \(3, "),
+        ({"resolutions": (Resolution(2, "cubic"),)}, "resolutions must be .*down must be one of"),
+        ({"resolutions": (Resolution(2), Resolution(2))}, "resolutions must name each once"),
+        ({"defence": NOTHING, "attacks": None}, "unrolled"),
+        ({"defence": NOTHING, "attacks": Attacks(("square",))}, "unrolled"),
+        ({"defence": NOTHING, "folder": "x"}, "defence.description must be a text"),
+        ({"defence": Defence(lambda x: x[:, :4], lambda x: x)}, "defence.forward"),
+        ({"attacks": Attacks(("apgd-t",)), "logits_fn": 3}, "'apgd-t', which needs at least 4 classes"),
+        ({"attacks": Attacks(("apgd-dlr",)), "logits_fn": 2}, "'apgd-dlr', which needs at least 3 classes"),
+        ({"labels": np.arange(21) % 6}, "labels must be from 0 to 4, as there are 5 logits; got 0 to 5"),
+        ({"labels": np.zeros(20, int)}, r"labels must be \(21,\), one an image; got shape \(20,\)"),
+        ({"images": np.full((21, 8, 8, 3), np.nan)}, "images must be in .*got values from nan to nan"),
+        ({"images": np.zeros((0, 8, 8, 3))}, "images must be .* N at least 1"),
     ],
 )
-def test_settings_that_do_not_exist_are_refused_before_any_work(
+def test_what_does_not_fit_is_refused_before_any_work(
     problem: Any, changes: dict, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isvs_jax.robustness.evaluation.cells.clean_cell", _too_late)
+    monkeypatch.setattr("isvs_jax.robustness.evaluation.engine.clean_cell", _too_late)
     with pytest.raises(ValueError, match=said):
-        problem.evaluate(**changes)
+        _evaluated(problem, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"key": 0}, "key must be one PRNG key such as jax.random.key"),
+        ({"key": None}, "key must be one PRNG key"),
+        ({"key": np.random.default_rng(0)}, "key must be one PRNG key"),
+        ({"corruptions": ["fog"]}, r"corruptions must be isvs_jax.robustness.Corruptions.* or None; got \['fog'\]"),
+        ({"attacks": ("apgd-ce",)}, "attacks must be isvs_jax.robustness.Attacks"),
+        ({"checks": (0.1, 0.5)}, "checks must be isvs_jax.robustness.HardStopChecks"),
+        ({"resources": 128}, "resources must be a Resources; got 128"),
+        ({"defence": lambda images: images}, "defence must be a Defence"),
+        ({"normaliser": "alexnet.json"}, "normaliser must be a Normaliser"),
+        ({"resolutions": 2}, "resolutions must be a sequence of isvs_jax.robustness.Resolution; got 2"),
+        ({"resolutions": (2, 4)}, "resolutions must be a sequence"),
+        ({"name": ["x"]}, "name must be a text"),
+        ({"images": np.zeros((21, 8, 8, 3), np.uint8)}, r"images must be floats in \[0, 1\]; .* Divide by 255 first"),
+        ({"logits_fn": "tuple"}, "logits_fn must return one array .*; got tuple"),
+        ({"logits_fn": "dict"}, "logits_fn must return one array .*; got dict"),
+        ({"num_classes": 5.0}, "num_classes must be an integer"),
+    ],
+)
+def test_another_kind_is_refused_before_any_work(
+    problem: Any, changes: dict, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isvs_jax.robustness.evaluation.engine.clean_cell", _too_late)
+    with pytest.raises(TypeError, match=said):
+        _evaluated(problem, **changes)
+
+
+def _evaluated(problem: Any, **changes: Any) -> Report:
+    """An evaluation with another network, other images or labels."""
+    functions = {
+        None: problem.logits_fn,
+        2: lambda images: problem.logits_fn(images)[:, :2],
+        3: lambda images: problem.logits_fn(images)[:, :3],
+        "tuple": lambda images: (problem.logits_fn(images), 0),
+        "dict": lambda images: {"logits": problem.logits_fn(images)},
+    }
+    number = changes.pop("logits_fn", None)
+    labels = problem.labels % number if isinstance(number, int) else problem.labels
+    positional = (functions[number], changes.pop("images", problem.images), changes.pop("labels", labels))
+    key = changes.pop("key", jax.random.key(0))
+    given: dict[str, Any] = {"name": "x", "resolutions": (), "progress": False, "resources": ONE}
+    return evaluate(*positional, key, **given | changes)
 
 
 def _too_late(*given: Any) -> None:
     raise AssertionError("work began")
 
 
-@pytest.mark.parametrize(("attack", "classes"), [("apgd-t", 3), ("apgd-dlr", 2)])
-def test_too_few_classes_for_an_attack_are_refused(
-    problem: Any, attack: str, classes: int, monkeypatch: pytest.MonkeyPatch
+def test_devices_that_do_not_divide_the_usual_batch_are_taken(problem: Any) -> None:
+    report = problem.evaluate(corruptions=None, resources=Resources(devices=jax.devices()[:3]), **NO_ATTACKS)
+    assert report.clean.accuracy == 19 / 21
+    assert report.made["batch_size"] == 21
+    assert Resources(devices=jax.devices()[:3]).layout().batch_size == 129
+
+
+def test_the_second_radius_compiles_nothing(
+    problem: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("isvs_jax.robustness.evaluation.cells.clean_cell", _too_late)
-    options: dict[str, Any] = {"name": "few", "attacks": ("apgd-ce", attack), "batch_size": 8, "progress": False}
-    with pytest.raises(ValueError, match=f"'{attack}', which needs at least {classes + 1} classes; the model has"):
-        evaluate(
-            lambda images: problem.logits_fn(images)[:, :classes],
-            problem.images,
-            problem.labels % classes,
-            jax.random.key(0),
-            resolutions=(),
-            devices=jax.devices()[:1],
-            **options,
+    """Different numbers of images hold at the two radii; the doubled attack is of one shape."""
+    compiled: list[int] = []
+    doubling = attacked.doubling_cell
+
+    def counted(*given: Any) -> Any:
+        before = len(caplog.records)
+        cell = doubling(*given)
+        names = [record.message for record in caplog.records[before:] if "Finished XLA compilation" in record.message]
+        compiled.append(len(names))
+        return cell
+
+    monkeypatch.setattr(attacked, "doubling_cell", counted)
+    attacks = Attacks(("apgd-ce",), epsilons=(0.3 / 255, 3 / 255), num_steps=3)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        report = problem.evaluate(
+            corruptions=None, resolutions=(), attacks=attacks, checks=HardStopChecks((), count=20, num_steps=3)
         )
+    first, second = report.attacks
+    assert first.worst.mask[:20].sum() > 2 * second.worst.mask[:20].sum() > 0
+    assert compiled[1] == 0
 
 
 def _file(shape: tuple[int, ...] = (9, 8, 8, 3), label: int = 1, dtype: Any = np.uint8) -> CorruptedImages:
@@ -282,20 +348,18 @@ def _file(shape: tuple[int, ...] = (9, 8, 8, 3), label: int = 1, dtype: Any = np
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        (_file((9, 16, 16, 3)), r"images of shape \(16, 16, 3\) for contrast 1; .* have shape \(8, 8, 3\)"),
-        (_file(label=7), "labels from 7 to 7 for contrast 1; the model has 5 logits.* another data set"),
-        (_file(dtype=np.float32), "float32 .* it may give uint8"),
-        (_file()._replace(labels=np.zeros(8, int)), r"\(8,\) for 9 images"),
+        (_file((9, 16, 16, 3)), r"shape \(8, 8, 3\); got uint8 \(9, 16, 16, 3\) for contrast 1"),
+        (
+            _file(label=7),
+            "labels from 0 to 4, as the model has 5 logits; got 7 to 7 for contrast 1. .* another data set",
+        ),
+        (_file(dtype=np.float32), "must return uint8 images .*; got float32"),
+        (_file()._replace(labels=np.zeros(8, int)), r"one integer label an image, \(9,\); got int64 \(8,\)"),
     ],
 )
 def test_files_of_another_data_set_are_refused(problem: Any, file: CorruptedImages, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        problem.evaluate(corruptions=("contrast",), corrupted=lambda name, severity: file, attacks=(), curve=())
-
-
-def test_a_key_that_is_none_is_refused(problem: Any) -> None:
-    with pytest.raises(TypeError, match="key is 0; it may be a PRNG key"):
-        evaluate(problem.logits_fn, problem.images, problem.labels, 0, name="x")  # type: ignore[arg-type]
+        problem.evaluate(corruptions=Corruptions(("contrast",), (1,), read=lambda name, severity: file), **NO_ATTACKS)
 
 
 def _cells(report: Report) -> list:

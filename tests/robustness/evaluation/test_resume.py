@@ -1,6 +1,7 @@
 """A stopped evaluation goes on where it was, and never with the cells of another."""
 
 import contextlib
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isvs_jax.robustness.evaluation import Report, read_report
-from isvs_jax.robustness.evaluation.store import Store, differences
-from isvs_jax.robustness.official import CorruptedImages
+from isvs_jax.robustness import Attacks, CorruptedImages, Corruptions, Resolution, load_cifar_c
+from isvs_jax.robustness.evaluation import Cell, Report, read_report
+from isvs_jax.robustness.evaluation.store import Store, differences, make_missing
 
-QUICK: dict[str, Any] = {"attacks": (), "curve": (), "resolutions": ()}
+QUICK: dict[str, Any] = {"attacks": None, "checks": None, "resolutions": ()}
+NONE = QUICK | {"corruptions": None}
+
+
+def read(reader: Any) -> Corruptions:
+    return Corruptions(("gaussian_noise", "contrast"), (1, 5), read=reader)
 
 
 class Reader:
@@ -21,6 +27,10 @@ class Reader:
     def __init__(self, fail_at: int | None) -> None:
         self.asked: list[tuple[str, int]] = []
         self.fail_at = fail_at
+
+    def __repr__(self) -> str:
+        """Nothing of which its images depend on differs."""
+        return "Reader()"
 
     def __call__(self, name: str, severity: int) -> CorruptedImages:
         if len(self.asked) == self.fail_at:
@@ -35,37 +45,38 @@ def masks(report: Report) -> list[str]:
 
 
 def test_a_stopped_evaluation_goes_on(problem: Any, tmp_path: Path) -> None:
-    whole = problem.evaluate(corrupted=Reader(None), **QUICK)
+    whole = problem.evaluate(corruptions=read(Reader(None)), **QUICK)
     stopped = Reader(3)
     with pytest.raises(KeyboardInterrupt):
-        problem.evaluate(corrupted=stopped, folder=tmp_path, **QUICK)
+        problem.evaluate(corruptions=read(stopped), folder=tmp_path, **QUICK)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["partial.json"]
     assert len(json.loads((tmp_path / "partial.json").read_text())["cells"]) == 1 + 3
     resumed = Reader(None)
-    report = problem.evaluate(corrupted=resumed, folder=tmp_path, **QUICK)
+    report = problem.evaluate(corruptions=read(resumed), folder=tmp_path, **QUICK)
     assert resumed.asked == [("contrast", 5)]
     assert masks(report) == masks(whole)
     assert masks(read_report(tmp_path)) == masks(whole)
     # A third time nothing is left to do.
     again = Reader(0)
-    assert masks(problem.evaluate(corrupted=again, folder=tmp_path, **QUICK)) == masks(whole)
+    assert masks(problem.evaluate(corruptions=read(again), folder=tmp_path, **QUICK)) == masks(whole)
 
 
 def test_another_evaluation_is_refused_and_the_folder_kept(problem: Any, tmp_path: Path) -> None:
-    problem.evaluate(corruptions=(), folder=tmp_path, **QUICK)
+    problem.evaluate(folder=tmp_path, **NONE)
     before = (tmp_path / "partial.json").read_bytes()
     for changes, said in (
-        ({"severities": (1, 4)}, r"settings\.severities is \[1, 5\] there and \[1, 4\] here"),
+        ({"resolutions": (Resolution(2),)}, r"settings\.resolutions is \[\] there and \[\[2, "),
+        ({"attacks": Attacks(("apgd-ce",))}, r"settings\.attacks\.names is \[\] there and \['apgd-ce'\] here"),
         ({"name": "other"}, "name is 'linear' there and 'other' here"),
         ({"parameters": np.zeros(3)}, "parameters is '[0-9a-f]{64}' there"),
     ):
         with pytest.raises(ValueError, match=said):
-            problem.evaluate(**{"corruptions": (), "folder": tmp_path} | QUICK | changes)
+            problem.evaluate(**NONE | {"folder": tmp_path} | changes)
     assert (tmp_path / "partial.json").read_bytes() == before
 
 
 def test_other_data_and_another_network_are_told_apart(problem: Any, other_problem: Any, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"corruptions": (), "folder": tmp_path, "parameters": None} | QUICK
+    options: dict[str, Any] = NONE | {"folder": tmp_path, "parameters": None}
     problem.evaluate(**options)
     other = other_problem(1)
     with pytest.raises(ValueError, match="data is"):
@@ -78,26 +89,27 @@ def test_other_data_and_another_network_are_told_apart(problem: Any, other_probl
 def test_a_report_without_its_cells_is_not_overwritten(problem: Any, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("precious")
     with pytest.raises(FileExistsError, match="would be overwritten"):
-        problem.evaluate(corruptions=(), folder=tmp_path, **QUICK)
+        problem.evaluate(folder=tmp_path, **NONE)
     assert (tmp_path / "report.json").read_text() == "precious"
 
 
-def test_a_spoilt_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "partial.json").write_text('{"cells": {')
-    with pytest.raises(ValueError, match="move it away"):
+@pytest.mark.parametrize("text", ["", '{"cells": {', "[]", '{"fingerprint": {}, "probe": [[0, 0]], "cells": {"a": 1}}'])
+def test_a_spoilt_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "partial.json").write_text(text)
+    with pytest.raises(ValueError, match=r"partial\.json must be"):
         Store(tmp_path, {}, np.zeros((1, 2)))
 
 
 def test_a_write_that_fails_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path, {"a": 1}, np.zeros((1, 2)))
-    store.put("first", {"x": 1})
+    store.put("first", Cell("80", 1))
 
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        store.put("second", {"x": 2})
+        store.put("second", Cell("80", 1))
     assert [file.name for file in tmp_path.iterdir()] == ["partial.json"]
     again = Store(tmp_path, {"a": 1}, np.zeros((1, 2)))
     assert "first" in again
@@ -108,11 +120,11 @@ def test_the_sessions_of_all_cells_are_kept(tmp_path: Path) -> None:
     def store(command: str) -> Store:
         return Store(tmp_path, {}, np.zeros((1, 2)), {"command": command})
 
-    store("first").put("one", {"seconds": 2.0})
+    store("first").put("one", Cell("80", 1, seconds=2.0))
     second = store("second")
     assert second.sessions == [{"command": "first", "cells": 1, "seconds": 2.0}]
-    second.put("two", {"seconds": 1.0})
-    second.put("three", {"seconds": 0.5})
+    second.put("two", Cell("80", 1, seconds=1.0))
+    second.put("three", Cell("80", 1, seconds=0.5))
     # Who makes no cell is not listed.
     expected = [{"command": "first", "cells": 1, "seconds": 2.0}, {"command": "second", "cells": 2, "seconds": 1.5}]
     assert store("third").sessions == expected
@@ -120,9 +132,9 @@ def test_the_sessions_of_all_cells_are_kept(tmp_path: Path) -> None:
 
 def test_a_report_lists_each_session(problem: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command, reader in (("first", Reader(2)), ("second", Reader(None))):
-        monkeypatch.setattr("sys.argv", [command])
+        monkeypatch.setattr("sys.argv", ["program", command])
         with contextlib.suppress(KeyboardInterrupt):
-            problem.evaluate(corrupted=reader, folder=tmp_path, **QUICK)
+            problem.evaluate(corruptions=read(reader), folder=tmp_path, **QUICK)
     sessions = read_report(tmp_path).made["sessions"]
     assert [session["command"].split()[-1] for session in sessions] == ["first", "second"]
     assert [session["cells"] for session in sessions] == [3, 2]
@@ -132,7 +144,7 @@ def test_a_report_lists_each_session(problem: Any, tmp_path: Path, monkeypatch: 
 
 
 def test_rounding_of_the_probe_is_let_pass(tmp_path: Path) -> None:
-    Store(tmp_path, {}, np.array([[5.0, -3.0]])).put("cell", {})
+    Store(tmp_path, {}, np.array([[5.0, -3.0]])).put("cell", Cell("80", 1))
     assert "cell" in Store(tmp_path, {}, np.array([[5.0001, -3.0]]))
     with pytest.raises(ValueError, match="the network"):
         Store(tmp_path, {}, np.array([[5.1, -3.0]]))
@@ -143,3 +155,33 @@ def test_differences_name_their_place() -> None:
         "b.c is None there and 0 here",
         "b.d is None there and 1 here",
     ]
+
+
+def test_loaders_that_cannot_be_told_apart_are_refused_with_a_folder(problem: Any, tmp_path: Path) -> None:
+    class Silent(Reader):
+        __repr__ = object.__repr__
+
+    def local(name: str, severity: int) -> CorruptedImages:
+        raise AssertionError
+
+    for reader in (
+        lambda name, severity: local(name, severity),
+        local,
+        Silent(None),
+        functools.partial(local),
+        Silent(0).__call__,
+    ):
+        with pytest.raises(ValueError, match="read must be a function that can be told from others"):
+            problem.evaluate(corruptions=read(reader), folder=tmp_path, **QUICK)
+    assert not list(tmp_path.iterdir())
+    # One of a module with what is bound to it is known again; the files are not there.
+    with pytest.raises(FileNotFoundError):
+        problem.evaluate(corruptions=read(functools.partial(load_cifar_c, "none")), folder=tmp_path, **QUICK)
+
+
+def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = {name: lambda told: told("half") or Cell("80", 1) for name in ("a", "b", "c")}
+    make_missing(tasks, Store(None, {}, np.zeros((1, 2))), True)  # type: ignore[arg-type]
+    assert capsys.readouterr().err == "3/3 cells, c done\n"
+    make_missing(tasks, Store(None, {}, np.zeros((1, 2))), False)  # type: ignore[arg-type]
+    assert capsys.readouterr().err == ""

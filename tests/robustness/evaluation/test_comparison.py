@@ -1,0 +1,262 @@
+"""Means, normalisers and several trainings, by hand."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from isvs_jax.robustness.evaluation import (
+    AttackResult,
+    Cell,
+    Report,
+    ResolutionCell,
+    combine,
+    combined_markdown,
+    normaliser_of,
+    packed,
+    read_normaliser,
+    summary,
+)
+from isvs_jax.robustness.evaluation.summary import relative_errors
+from isvs_jax.robustness.text import radius
+
+DATA = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[4] / "shared" / "data"))
+
+
+def made(name: str, table: dict[str, list[int]], clean: int = 9) -> Report:
+    """A report of ten images with so many right at severities 1 and 2."""
+
+    def cell(right: int) -> Cell:
+        return Cell(packed(np.arange(10) < right), 10, 0.1)
+
+    corruptions = {corruption: {s: cell(n) for s, n in enumerate(row, 1)} for corruption, row in table.items()}
+    return Report(name, "", "regenerated", 10, (8, 8, 3), 5, cell(clean), corruptions, made={"parameters": name})
+
+
+TABLE = {"gaussian_noise": [8, 6], "fog": [7, 5], "snow": [9, 3], "contrast": [4, 2]}
+
+
+def test_means_by_hand() -> None:
+    values = {entry.label: entry.value for entry in summary(made("a", TABLE))}
+    assert values["clean"] == 0.9
+    assert values["all corruptions"] == pytest.approx(44 / 80)
+    assert values["noise"] == pytest.approx(0.7)
+    assert values["weather"] == pytest.approx(24 / 40)
+    assert values["digital"] == pytest.approx(0.3)
+    assert values["fog"] == pytest.approx(0.6)
+    assert values["contrast"] == pytest.approx(0.3)
+
+
+def test_interval_of_a_mean_counts_images_not_cells() -> None:
+    report = made("a", {"fog": [6, 6], "snow": [6, 6]})
+    low, high = report.mean_accuracy_interval(["fog", "snow"])  # type: ignore[misc]
+    shares = np.repeat([1.0, 0.0], [6, 4])
+    reach = stats.norm.ppf(0.975) * shares.std(ddof=1) / np.sqrt(10)
+    np.testing.assert_allclose([low, high], [0.6 - reach, 0.6 + reach])
+
+
+def test_intervals_of_errors_are_those_of_each_example_s_share() -> None:
+    """MCE and relative mCE are means over examples of what each example loses."""
+    report, reference = made("a", TABLE), made("b", {name: [5, 4] for name in TABLE}, clean=8)
+    found = {entry.label: entry for entry in summary(report, normaliser_of(reference))}
+    wrong = {name: np.mean([np.arange(10) >= right for right in row], axis=0) for name, row in TABLE.items()}
+    clean = (np.arange(10) >= 9).astype(float)
+    shares = {
+        "mCE": np.mean([lost / 0.55 for lost in wrong.values()], axis=0),
+        "relative mCE": np.mean([(lost - clean) / 0.35 for lost in wrong.values()], axis=0),
+    }
+    for label, share in shares.items():
+        reach = stats.norm.ppf(0.975) * stats.sem(share)
+        assert found[label].value == pytest.approx(share.mean())
+        np.testing.assert_allclose(found[label].interval, share.mean() + np.array([-reach, reach]), rtol=1e-9)
+
+
+def test_low_resolution_has_intervals() -> None:
+    entries = [
+        ResolutionCell(2, "area", "bilinear", quality, Cell(packed(np.arange(10) < right), 10))
+        for quality, right in ((None, 6), (75, 4))
+    ]
+    report = dataclasses.replace(made("a", TABLE), resolutions=tuple(entries))
+    found = {entry.label: entry for entry in summary(report)}
+    mean, over = found["low resolution, mean"], found["low resolution, chance-corrected"]
+    shares = np.repeat([1.0, 0.5, 0.0], [4, 2, 4])
+    reach = stats.norm.ppf(0.975) * stats.sem(shares)
+    np.testing.assert_allclose(mean.interval, [0.5 - reach, 0.5 + reach])
+    np.testing.assert_allclose(over.interval, (np.array(mean.interval) - 0.2) / 0.8, rtol=1e-6)
+
+
+def test_relative_errors_do_not_mix_images() -> None:
+    report, reference = made("a", TABLE), made("b", {name: [5, 5] for name in TABLE}, clean=8)
+    fewer = dataclasses.replace(report, clean=Cell(packed(np.ones(7)), 7))
+    labels = [entry.label for entry in summary(fewer, normaliser_of(reference))]
+    assert "mCE" in labels
+    assert "relative mCE" not in labels
+    assert normaliser_of(fewer).clean_error is None
+
+
+def test_a_reference_that_cannot_divide_is_said() -> None:
+    report = made("a", TABLE)
+    perfect = made("b", {name: [10, 10] for name in TABLE})
+    figures, (why,) = relative_errors(report, normaliser_of(perfect))
+    assert figures == ()
+    assert "which makes none for gaussian_noise, fog, snow, contrast" in why
+    robust = made("b", {name: [9, 9] for name in TABLE}, clean=9)
+    figures, (why,) = relative_errors(report, normaliser_of(robust))
+    assert [figure.label for figure in figures] == ["mCE"]
+    assert "which is nothing for gaussian_noise" in why
+
+
+def test_another_report_normalises() -> None:
+    report, reference = made("a", TABLE), made("b", {name: [5, 5] for name in TABLE}, clean=8)
+    values = {entry.label: entry.value for entry in summary(report, normaliser_of(reference))}
+    assert values["mCE"] == pytest.approx(np.mean([0.3, 0.4, 0.4, 0.7]) / 0.5)
+    assert values["relative mCE"] == pytest.approx(np.mean([0.2, 0.3, 0.3, 0.6]) / 0.3)
+
+
+def test_tables_normalise(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(
+        json.dumps({"name": "net", "errors": {"fog": [0.1, 0.2, 0.3, 0.4, 0.5], "snow": 0.2}})
+    )
+    table = read_normaliser(tmp_path / "t.json")
+    assert table.name == "net"
+    assert table.errors == pytest.approx({"fog": 0.3, "snow": 0.2})
+    assert table.clean_error is None
+    rows = [",fog,fog,snow,snow", ",1,2,1,2", "One,0.9,0.7,0.8,0.6", "", "Two,0.5,0.5,0.5,0.5"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    (tmp_path / "One.json").write_text('{"clean_acc": "95.5"}')
+    one = read_normaliser(tmp_path / "t.csv", "One")
+    assert one.errors == pytest.approx({"fog": 0.2, "snow": 0.3})
+    assert one.severities == (1, 2)
+    assert one.clean_error == pytest.approx(0.045)
+    assert read_normaliser(tmp_path / "t.csv", "Two").clean_error is None
+    with pytest.raises(ValueError, match="one of the rows One, Two"):
+        read_normaliser(tmp_path / "t.csv")
+    with pytest.raises(FileNotFoundError, match="which is not there"):
+        read_normaliser(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ({"fog": [0.1, 0.2, 0.3]}, "must have 5 errors of fog.*; got 3"),
+        ({"fog": [0.1] * 6}, "must have 5 errors of fog.*; got 6"),
+        ({"fog": 40}, r"must have numbers in \[0, 1\] as errors of fog; got 40"),
+        ({"fog": "high"}, "errors of fog; got 'high'"),
+        ([0.1], "got no mapping of errors"),
+    ],
+)
+def test_a_table_of_another_form_is_refused(tmp_path: Path, errors: object, said: str) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({"errors": errors}))
+    with pytest.raises(ValueError, match=said):
+        read_normaliser(tmp_path / "t.json")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([",fog,fog", ",1,2", "One,0.9"], "got 3 corruptions, 3 severities and 2 values of One"),
+        ([",fog,fog,snow", ",1,2,1", "One,0.9,0.8,0.7"], "got others for snow"),
+        ([",fog", ",1", "One,much"], "number for fog '1' of One; got 'much'"),
+        ([",fog"], "got 1 rows"),
+    ],
+)
+def test_a_csv_table_of_another_form_is_refused(tmp_path: Path, rows: list[str], said: str) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    with pytest.raises(ValueError, match=said):
+        read_normaliser(tmp_path / "t.csv", "One")
+
+
+def test_robustbench_s_table_has_its_published_mean() -> None:
+    file = DATA / "anchors/robustbench/model_info/cifar10/corruptions/unaggregated_results.csv"
+    if not file.is_file():
+        pytest.skip(f"RobustBench's table is not at {file}")
+    standard = read_normaliser(file, "Standard")
+    assert len(standard.errors) == 15
+    assert 100 * (1 - np.mean(list(standard.errors.values()))) == pytest.approx(73.46, abs=0.005)
+    assert standard.clean_error == pytest.approx(0.0522)
+
+
+def test_trainings_are_combined() -> None:
+    reports = [made("a", TABLE), made("b", TABLE | {"fog": [7, 6]}), made("c", TABLE | {"fog": [6, 5]})]
+    combined = combine(reports, "method")
+    assert combined.count == 3
+    fog = next(entry for entry in combined.figures if entry.label == "fog")
+    assert fog.value == pytest.approx((0.6 + 0.65 + 0.55) / 3)
+    theirs = stats.t.interval(0.95, 2, 0.6, stats.sem([0.6, 0.65, 0.55]))
+    np.testing.assert_allclose(fog.interval, theirs, rtol=1e-9)
+    snow = next(entry for entry in combined.figures if entry.label == "snow")
+    assert snow.interval == (pytest.approx(0.6), pytest.approx(0.6))
+    text = combined_markdown(combined)
+    assert "3 trainings" in text
+    assert "- Each training was tested on 10 images 8×8×3." in text
+    assert "not the benchmark's table of 15 × 5" in text
+    assert "- mCE is left out: it is relative" in text
+
+
+def test_an_interval_of_accuracies_stays_within_them() -> None:
+    reports = [made("a", TABLE | {"fog": [10, 10]}), made("b", TABLE | {"fog": [4, 4]})]
+    reference = made("c", {name: [5, 5] for name in TABLE}, clean=8)
+    found = {entry.label: entry for entry in combine(reports, "method", normaliser_of(reference)).figures}
+    assert found["fog"].interval == (0.0, 1.0)
+    assert found["mCE"].interval[1] > 1  # type: ignore[index]
+
+
+def test_a_mean_carries_the_warnings_of_its_trainings() -> None:
+    def attacked(name: str, warnings: tuple[str, ...]) -> Report:
+        mask = packed(np.arange(10) < 5)
+        attack = AttackResult("linf", 8 / 255, Cell(mask, 10, masks={"clean": mask}, warnings=warnings))
+        return dataclasses.replace(made(name, TABLE), attacks=(attack,))
+
+    combined = combine([attacked("a", ()), attacked("b", ("the attack failed.",))], "method")
+    robust = next(entry for entry in combined.figures if entry.label.startswith("robust"))
+    assert robust.warnings == ("b: the attack failed.",)
+    text = combined_markdown(combined)
+    assert "**Warning** (robust, L∞, ε = 8/255) b: the attack failed." in text
+    row = next(line for line in text.splitlines() if line.startswith("| robust"))
+    assert row.split("|")[-2].strip() == "1"
+
+
+def test_other_loaders_are_marked() -> None:
+    first, second = made("a", TABLE), made("b", TABLE)
+    second = dataclasses.replace(second, made=second.made | {"corrupted": "other.loader"})
+    (*_, last) = combine([first, second], "method").remarks
+    assert last == "the corrupted images were read by different loaders: None and other.loader."
+
+
+def test_what_cannot_be_combined_is_refused() -> None:
+    report = made("a", TABLE)
+    with pytest.raises(ValueError, match="two or more"):
+        combine([report], "method")
+    with pytest.raises(ValueError, match="same parameters"):
+        combine([report, report], "method")
+    for changes, said in (
+        ({"source": "official"}, "source of the corrupted images"),
+        ({"settings": {"corruptions": {"quantize": True}}}, "the setting corruptions.quantize"),
+        ({"made": {"data": "x"}}, "the data"),
+        ({"made": {"defence": "rounding"}}, "agree in the defence; got None in .* and rounding in"),
+        ({"num_classes": 7}, "the number of classes"),
+        (
+            {"made": {}, "attacks": (AttackResult("linf", 0.1, Cell("80", 1)),)},
+            r"got some without robust, L∞, ε = 25",
+        ),
+    ):
+        with pytest.raises(ValueError, match=said):
+            combine([report, dataclasses.replace(report, **changes)], "method")
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "text"), [(8 / 255, "8/255"), (0.25 / 255, "0.25/255"), (0.5, "0.5"), (0.03, "0.03"), (0.0, "0")]
+)
+def test_radii_are_written_as_people_write_them(epsilon: float, text: str) -> None:
+    assert radius(epsilon) == text
+
+
+@pytest.mark.parametrize("text", ["", '{"name": "net", "err', "[1]"])
+def test_a_cut_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(ValueError, match=r"t\.json must be"):
+        read_normaliser(tmp_path / "t.json")
