@@ -7,9 +7,8 @@ torch.autograd.Function whose backward pass is jax.vjp. It is imported from a ch
     git clone https://github.com/fra31/auto-attack
     python benchmarks/autoattack_reference.py --reference auto-attack --data-dir DATA --count 500
 
-DATA is a folder with train_00.webp ..., test_00.webp ... (tiles of 50 × 50 CIFAR-10 images) and
-labels_and_mask.npz. The network, four convolutions with strides (2 MMAC), is trained for a few
-minutes first, or read from --weights.
+DATA is a folder of CIFAR-10 as `common.cifar_images` reads it. The network, four convolutions with strides (2 MMAC), is
+trained for a few minutes first, or read from --weights.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import cifar_images
 
 from isvs_jax.robustness.attacks import autoattack_report
 from isvs_jax.robustness.attacks._autoattack import VERSIONS
@@ -36,21 +36,12 @@ LAYERS = ((3, 3, 24, 2), (3, 24, 48, 2), (3, 48, 96, 2), (3, 96, 64, 1))
 
 def read_images(folder: Path, split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first images of a split as float32 in [0, 1], and their labels."""
-    from PIL import Image
-
-    pieces: list[np.ndarray] = []
-    for path in sorted(folder.glob(f"{split}_*.webp")):
-        tile = np.asarray(Image.open(path).convert("RGB"))
-        tile = tile.reshape(50, 32, 50, 32, 3).transpose(0, 2, 1, 3, 4).reshape(2500, 32, 32, 3)
-        pieces.append(tile)
-        if sum(map(len, pieces)) >= count:
-            break
-    images = np.concatenate(pieces)[:count]
-    labels = np.load(folder / "labels_and_mask.npz")[f"{split}_labels"][:count]
-    return images.astype(np.float32) / 255.0, labels.astype(np.int32)
+    images, labels = cifar_images(count, split, folder)
+    return images.astype(np.float32) / 255.0, labels
 
 
 def initial_parameters(key: jax.Array) -> list[dict[str, jax.Array]]:
+    """The parameters before training."""
     parameters = []
     for kernel, inputs, outputs, _ in LAYERS:
         key, layer_key = jax.random.split(key)
@@ -64,6 +55,7 @@ def initial_parameters(key: jax.Array) -> list[dict[str, jax.Array]]:
 
 
 def network(parameters: list[dict[str, jax.Array]], images: jax.Array) -> jax.Array:
+    """Logits [B, 10] of images [B, 32, 32, 3]."""
     x = (images - 0.45) * 4.0
     for layer, (_, _, _, stride) in zip(parameters[:-1], LAYERS, strict=True):
         x = jax.lax.conv_general_dilated(
@@ -249,6 +241,7 @@ def main() -> None:
 
 
 def print_column(title: str, masks: dict[str, np.ndarray], seconds: dict[str, float]) -> None:
+    """Print what is left after each attack, and its seconds."""
     parts = [f"{k} {100 * m.mean():.1f}% ({seconds.get(k, 0):.0f} s)" for k, m in masks.items()]
     print(f"{title}: {', '.join(parts)}", flush=True)
 

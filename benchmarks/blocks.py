@@ -13,7 +13,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from regions import fastest, photographs
+from common import fastest, photographs
 
 import isvs_jax
 from isvs_jax.solver import batching

@@ -2,7 +2,7 @@
 
     python benchmarks/broken_defences.py --checkpoint resnet20-12fca82f.th --count 50
 
-The images are read as in benchmarks/corruptions.py, from $ISVS_JAX_DATA. Every defence is attacked by PGD through the
+The images are those of `common.cifar_images`, from $ISVS_JAX_DATA. Every defence is attacked by PGD through the
 gradient of the whole model, by the six ways of `attack_defence`, and by the hard stop rule twice: over all ways, and
 over the whole model's gradient alone, which is the attack that it must stop.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from corruptions import cifar_images
+from common import cifar_images
 
 from isvs_jax.models import ResNet, import_resnet, logits_fn, read_state_dict
 from isvs_jax.robustness import (

@@ -28,7 +28,8 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
-from corruptions import SEVERITIES, cifar_images, load_imagecorruptions, photographed_frost
+from common import cifar_images
+from corruptions import SEVERITIES, load_imagecorruptions, photographed_frost
 from PIL import Image
 
 from isvs_jax.models import ResNet, import_resnet, logits_fn, read_state_dict

@@ -24,6 +24,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import cifar_images
 from PIL import Image
 
 from isvs_jax.robustness import CORRUPTIONS, VALIDATION_CORRUPTIONS, corrupt
@@ -58,17 +59,6 @@ def load_imagecorruptions() -> types.ModuleType:
 
     original.gaussian = gaussian_with_channels
     return original
-
-
-def cifar_images(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Test images of CIFAR-10, uint8 [count, 32, 32, 3], and their labels, from $ISVS_JAX_DATA or ../shared/data."""
-    folder = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
-    tiles = sorted(folder.glob("test_*.webp"))
-    if not tiles:
-        sys.exit(f"no CIFAR-10 tiles in {folder}: set ISVS_JAX_DATA")
-    blocks = [np.asarray(Image.open(tile).convert("RGB")).reshape(50, 32, 50, 32, 3) for tile in tiles]
-    images = np.concatenate([block.transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3) for block in blocks])
-    return images[:count], np.load(folder / "labels_and_mask.npz")["test_labels"][:count]
 
 
 def seconds(run: Callable[[], object]) -> np.ndarray:
@@ -108,6 +98,7 @@ def theirs(function: Callable, images: np.ndarray) -> tuple[np.ndarray, list[np.
 
 
 def show(values: np.ndarray, digits: int = 2) -> str:
+    """Numbers between strokes."""
     return " / ".join(f"{value:.{digits}f}" for value in values)
 
 
@@ -155,8 +146,7 @@ def photographed_frost(images: np.ndarray, severity: int, rng: np.random.Generat
 
 def compare_frost(images: np.ndarray, labels: np.ndarray, checkpoint: Path, key: jax.Array) -> None:
     """Accuracy of a ResNet-20 under our frost and under the photographs'."""
-    from isvs_jax.models.pytorch import import_resnet, read_state_dict
-    from isvs_jax.models.resnet import ResNet
+    from isvs_jax.models import ResNet, import_resnet, read_state_dict
 
     model = ResNet(depth=20)
     variables = import_resnet(read_state_dict(checkpoint), model)

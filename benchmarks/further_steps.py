@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import steps
+from common import cifar_images
 from steps import EULER, KAPPA, NU, SHARE, SOLVER, UNIT, as_stages, by_library, by_steps, chebyshev, uniform
 
 import isvs_jax
@@ -133,7 +134,7 @@ def ways() -> list[tuple[str, Callable]]:
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    images = steps.cifar_images(32)
+    images = cifar_images(32)[0] / 255.0
     for moment in (2.0, 4.0, 8.0):
         print(needed(images, moment))
     steps.main(ways, "results/further_steps", __doc__)

@@ -12,36 +12,15 @@ import argparse
 import json
 import os
 import platform
-import time
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import fastest, photographs
 
 from isvs_jax import Edges, SplitLBI, piecewise_constant, scale_space
 from isvs_jax.solver.flow import planar_init, planar_step, to_planar
 from isvs_jax.solver.regions import components
-
-
-def photographs(size: int, count: int, tfds_dir: str | None, tfds_name: str) -> np.ndarray:
-    """Images float32 [count, size, size, 3]: crops of photographs, as large as they go, resized."""
-    if size == 32 and tfds_dir is not None:
-        import tensorflow_datasets as tfds
-
-        source = tfds.data_source(tfds_name, split="test", data_dir=tfds_dir)
-        return np.stack([source[k]["image"] for k in range(count)]).astype(np.float32) / 255
-    from skimage import data, transform
-
-    rng = np.random.default_rng(0)
-    images = []
-    for k in range(count):
-        photograph = data.retina() if size > 512 else (data.astronaut, data.coffee, data.chelsea, data.rocket)[k % 4]()
-        side = min(photograph.shape[:2]) // (1 + k // 4 % 4)
-        top, left = (rng.integers(0, extent - side + 1) for extent in photograph.shape[:2])
-        crop = photograph[top : top + side, left : left + side]
-        images.append(transform.resize(crop, (size, size), anti_aliasing=True).astype(np.float32))
-    return np.stack(images)
 
 
 def longest_supports(size: int) -> dict[str, Edges]:
@@ -55,18 +34,6 @@ def longest_supports(size: int) -> dict[str, Edges]:
     maze = rng.random(rows.shape) < 0.5, rng.random(columns.shape) < 0.5
     cases = {"snake": (~rows, snake), "comb": (~rows, comb), "maze": maze, "one": (~rows, ~columns)}
     return {name: Edges(h[None, ..., None], v[None, ..., None]) for name, (h, v) in cases.items()}
-
-
-def fastest(runs: dict[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
-    """The least seconds of each run, all of them taken in turn."""
-    seconds = dict.fromkeys(runs, float("inf"))
-    for repetition in range(repetitions + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            jax.block_until_ready(run())
-            if repetition:
-                seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
 
 
 def measure(images: np.ndarray, supports: dict[str, Edges], arguments: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from common import cifar_images
 
 import isvs_jax
 from isvs_jax.solver.chebyshev import chebyshev_stages
@@ -207,7 +208,7 @@ def main(found: Callable[[], list[tuple[str, Callable]]], out: str, about: str) 
     parser.add_argument("--out", type=Path, default=Path(out))
     arguments = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    images = cifar_images(arguments.images)
+    images = cifar_images(arguments.images)[0] / 255.0
     rows = [row for name, run in found() for row in [measure(name, run, images, arguments.times)]]
     arguments.out.mkdir(parents=True, exist_ok=True)
     result = {
@@ -331,18 +332,6 @@ def ways() -> list[tuple[str, Callable]]:
         (f"`SplitLBI(tolerance={value})`", by_library(tolerance=value)) for value in (0.006, 0.002, 0.001, 0.0005)
     ]
     return found
-
-
-def cifar_images(count: int) -> np.ndarray:
-    """Test images of CIFAR-10, float64 [count, 32, 32, 3], from $ISVS_JAX_DATA or ../shared/data."""
-    from PIL import Image
-
-    folder = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[2] / "shared" / "data")) / "cifar10"
-    tiles = sorted(folder.glob("test_*.webp"))
-    if not tiles:
-        sys.exit(f"no CIFAR-10 tiles in {folder}: set ISVS_JAX_DATA")
-    blocks = np.asarray(Image.open(tiles[0]).convert("RGB")).reshape(50, 32, 50, 32, 3)
-    return blocks.transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3)[:count] / 255.0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 _INTERVAL = re.compile(r"(\d[\d.,]*%?)(</strong>)? ± (\d)")
 _CELL = re.compile(r"<td( [^>]*)?>(.*?)</td>", re.DOTALL)
 _FIGURES = re.compile(r"[-+−–~∞]?\d(?:[\d\s.,:/%*()±·×…∞+−–-]|to|e[+-]|\u00a0)*")
+# "κ = 5", "t ≈ 1/σ": no line begins with what comes behind a letter.
+_RELATION = re.compile(r"(?<=\b[tKnδερκνσ]) ([=≈≤≥→]) (?=\S)")
+_CODE = re.compile(r"(<pre.*?</pre>|<code.*?</code>)", re.DOTALL)
 _HYPHEN = re.compile(r"(?<![\d-])-(?=\d)")
 _TAG = re.compile(r"<[^>]+>")
 _INLINE = re.compile(r"(?<!<pre>)(?<!</span>)<code>([^<]*--[^<]*)</code>")
@@ -41,7 +44,10 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 def on_page_content(html: str, **_: Any) -> str:
     """Called with the page as HTML, before the frame of the site is put around it."""
-    return keep_options_whole(mark_cells(html))
+    parts = _CODE.split(mark_cells(html))
+    # Every other part is code, which is copied and must stay as it is.
+    parts[::2] = [_RELATION.sub("\u00a0\\1\u00a0", part) for part in parts[::2]]
+    return keep_options_whole("".join(parts))
 
 
 def mark_cells(html: str) -> str:

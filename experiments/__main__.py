@@ -19,7 +19,6 @@ from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
 from experiments.study import Study, usual_study
 from isvs_jax._command import exit_status
-from isvs_jax.training import TerminatedError
 
 _PROG = "python -m experiments"
 _DESCRIPTION = f"""Put a claim to the test: train, judge, and write a table and pictures.
@@ -74,13 +73,10 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
         )
         if keep_compiled:
             _keep_compiled(chosen.study.root / "compiled")
-        try:
-            if isinstance(chosen, All):
-                _run_all(chosen.study)
-            else:
-                print(write_section(_RUNS[type(chosen)](chosen), chosen.study.root, chosen), flush=True)
-        except TerminatedError:
-            raise KeyboardInterrupt from None
+        if isinstance(chosen, All):
+            _run_all(chosen.study)
+        else:
+            print(write_section(_RUNS[type(chosen)](chosen), chosen.study.root, chosen), flush=True)
 
     return exit_status(work, _PROG)
 

@@ -28,8 +28,8 @@ from isvs_jax import SplitLBI, data, environment, scale_space
 from isvs_jax._command import exit_status
 from isvs_jax.data import Dataset, load_data
 from isvs_jax.robustness import RESOLUTIONS
-from isvs_jax.training import TerminatedError, claim
-from isvs_jax.training.network import build_model
+from isvs_jax.training import claim
+from isvs_jax.training.trained import build_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -203,10 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             default=usual,
             config=(tyro.conf.OmitArgPrefixes,),
         )
-        try:
-            section = run(demo)
-        except TerminatedError:
-            raise KeyboardInterrupt from None
+        section = run(demo)
         page = write_section(section, demo.folder.parent, demo)
         print(f"\n{compact(section.tables[0])}\n\nReport, numbers and pictures: {page.parent}")
 

@@ -14,8 +14,8 @@ from isvs_jax.training.config import Resources, TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
-from isvs_jax.training.run import Run
-from isvs_jax.training.run_folder import FILE, difference
+from isvs_jax.training.run import Run, difference
+from isvs_jax.training.trained import CONFIG_FILE
 
 _MIXED = (View(4.0), View(8.0), View(8.0, "sparse"))
 _SPARSE = tuple(View(view.strength, "sparse") for view in PATH_VIEWS)
@@ -132,9 +132,9 @@ def training_folder(root: Path, name: str, seed: int) -> Path:
 
 def check_training(folder: Path, study: Study) -> None:
     """Raise a ValueError where a training that is there is not one of this study."""
-    if not (folder / FILE).exists():
+    if not (folder / CONFIG_FILE).exists():
         return
-    kept = json.loads((folder / FILE).read_text())
+    kept = json.loads((folder / CONFIG_FILE).read_text())
     there = {
         "model": kept["model"]["name"],
         "weights": "given" if "weights_sha256" in kept["model"] else "none",

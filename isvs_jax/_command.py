@@ -17,12 +17,13 @@ from isvs_jax._extras import missing
 INTERRUPTED = 130
 
 
-def start(prog: str, module: str) -> int:
+def start(prog: str, module: str, extra: str = "train") -> int:
     """Run `main` of the module of a command.
 
     Args:
         prog: The command, such as "python -m isvs_jax.data".
-        module: The full name of its module, whose imports may need an extra.
+        module: The full name of its module.
+        extra: The extra that it comes with.
 
     Returns:
         The exit status; 1 with one sentence where a package of an extra is missing.
@@ -30,7 +31,7 @@ def start(prog: str, module: str) -> int:
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
-        print(f"{prog}: {missing(error)}", file=sys.stderr)
+        print(f"{prog}: {missing(error, extra)}", file=sys.stderr)
         return 1
     return main()
 
@@ -41,7 +42,7 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     Args:
         work: Raises where something is wrong with what it was given.
         prog: The command, such as "python -m isvs_jax.data".
-        again: What is said after "Interrupted.".
+        again: What is said after "Interrupted.", or after the sentence of an interrupt that has one.
 
     Returns:
         0; `INTERRUPTED` after Ctrl-C or SIGTERM, with one line; 1 after an error of the caller, with one sentence.
@@ -51,8 +52,8 @@ def exit_status(work: Callable[[], None], prog: str, again: str = "The same comm
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work()
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. {again}", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\n{str(error) or 'Interrupted.'} {again}", file=sys.stderr)
         return INTERRUPTED
     except ModuleNotFoundError as error:
         print(f"{prog}: {missing(error)}", file=sys.stderr)

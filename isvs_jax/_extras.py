@@ -4,12 +4,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
-# The name of each package and its extra, where it is imported by name.
+# The name of each package and the least extra that it comes with, where it is imported by name; all come with "train".
 _EXTRAS = {
     "PIL": ("Pillow", "photo"),
     "matplotlib": ("matplotlib", "plot"),
     "etils": ("etils", "train"),
-    "filelock": ("filelock", "train"),
     "flax": ("flax", "train"),
     "grain": ("grain", "train"),
     "importlib_resources": ("importlib_resources", "train"),
@@ -18,13 +17,17 @@ _EXTRAS = {
     "sklearn": ("scikit-learn", "train"),
     "tensorboardX": ("tensorboardX", "train"),
     "tensorflow_datasets": ("tensorflow-datasets", "train"),
-    "tqdm": ("tqdm", "train"),
+    "tqdm": ("tqdm", "photo"),
     "tyro": ("tyro", "train"),
 }
 
 
-def missing(error: ModuleNotFoundError) -> str:
+def missing(error: ModuleNotFoundError, extra: str | None = None) -> str:
     """The sentence for a missing package of an extra; the error's own words for any other module.
+
+    Args:
+        error: What an import raised.
+        extra: The extra to name, that of the command that runs; None names the least one with this package.
 
     >>> missing(ModuleNotFoundError("No module named 'flax'", name="flax"))
     'flax is not installed: pip install "isvs_jax[train]"'
@@ -33,8 +36,8 @@ def missing(error: ModuleNotFoundError) -> str:
     # A sentence that says what to install already knows more than the table.
     if package not in _EXTRAS or "pip install" in str(error):
         return str(error)
-    name, extra = _EXTRAS[package]
-    return f'{name} is not installed: pip install "isvs_jax[{extra}]"'
+    name, least = _EXTRAS[package]
+    return f'{name} is not installed: pip install "isvs_jax[{extra or least}]"'
 
 
 def optional(module: str) -> Any:

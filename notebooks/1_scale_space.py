@@ -35,12 +35,14 @@ from isvs_jax import SplitLBI, difference, piecewise_constant, plotting, scale_s
 
 SMOKE = os.environ.get("ISVS_JAX_NOTEBOOK_SIZE") == "smoke"
 SIDE = 16 if SMOKE else 96
+COUNT = 6 if SMOKE else 11
 
 # %% [markdown]
 # ## A strip of times
 #
 # Images are floats in [0, 1] with shape `[..., H, W, C]`. Here: Eileen Collins (NASA, public domain), head and
-# shoulders, made small by averaging blocks of pixels.
+# shoulders, made small by averaging blocks of pixels. Her path is followed once and recorded at eleven times, of which
+# the strip shows five.
 
 
 # %%
@@ -51,8 +53,15 @@ def shrunk(photograph, side):
     return jnp.asarray(blocks.mean(axis=(1, 3)) / 255, jnp.float32)
 
 
+def some_of(path, times):
+    """A path at some of the times at which it is recorded."""
+    places = np.searchsorted(path.times, np.float32(times))
+    return jax.tree.map(lambda field: np.asarray(field)[places], path)
+
+
 image = shrunk(astronaut()[:288, 80:368], SIDE)
-path = scale_space(image, [1.0, 2.0, 4.0, 8.0, 16.0])
+fine = scale_space(image, np.geomspace(0.5, 16, COUNT).round(2))
+path = some_of(fine, [1.0, 2.0, 4.0, 8.0, 16.0])
 plotting.scale_space_strip(image, path)
 
 # %% [markdown]
@@ -67,7 +76,7 @@ plotting.scale_space_strip(image, path)
 row = SIDE // 3
 late = path.times.tolist().index(8.0)
 support = jax.tree.map(lambda edge: edge[late], path.support)
-sparse = piecewise_constant(image, support)
+sparse = piecewise_constant(image, path.support)[late]
 
 figure = Figure(figsize=(7, 2.6), layout="constrained")
 ax = figure.add_subplot()
@@ -90,7 +99,6 @@ print(f"difference of the means of image and u(8): {float(jnp.abs((image - path.
 # The first recorded time at which an edge of each pixel is in the support, and how many edges are in it.
 
 # %%
-fine = scale_space(image, np.geomspace(0.5, 16, 6 if SMOKE else 11).round(2))
 figure = Figure(figsize=(8.5, 3.3), layout="constrained")
 left, right = figure.subplots(1, 2)
 plotting.entry_times(fine, axes=[left])
@@ -106,13 +114,14 @@ figure
 # %%
 SIGMA = 0.08
 noisy = image + SIGMA * jax.random.normal(jax.random.key(0), image.shape)
-times = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0]
-noisy_path = scale_space(noisy, times)
+noisy_path = scale_space(noisy, [1, 2, 4, 8, 8.8, 16] if SMOKE else [1, 2, 3, 4, 6, 8, 8.8, 10, 12, 16, 32])
+times = [1.0, 2.0, 4.0, 8.0, 16.0] if SMOKE else [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0]
+until_16 = some_of(noisy_path, times)
 
 
 def share_entered(chosen):
     """The share of the chosen edges in the support at each time."""
-    inside = [jnp.sum(edge & where, axis=(1, 2, 3)) for edge, where in zip(noisy_path.support, chosen, strict=True)]
+    inside = [jnp.sum(edge & where, axis=(1, 2, 3)) for edge, where in zip(until_16.support, chosen, strict=True)]
     return np.asarray(sum(inside) / sum(where.sum() for where in chosen))
 
 
@@ -127,7 +136,7 @@ left.plot(times, 100 * flat, "s--", color=plotting.COLOURS[5], label="flat place
 left.axvline(0.7 / SIGMA, color="0.6", linestyle=":", label="t = 0.7/σ")
 left.set(xlabel="time t", ylabel="entered edges in %", ylim=(0, 100))
 left.legend(fontsize=8)
-plotting.denoising_curves(noisy, image, noisy_path, ax=right)
+plotting.denoising_curves(noisy, image, until_16, ax=right)
 figure
 
 # %% [markdown]
@@ -136,7 +145,8 @@ figure
 # noisy image before and past that.
 
 # %%
-figure = plotting.scale_space_strip(noisy, scale_space(noisy, [2.0, 4.0, 8.8, 16.0, 32.0]), ["dense"])
+shown = some_of(noisy_path, [2.0, 4.0, 8.8, 16.0] if SMOKE else [2.0, 4.0, 8.8, 16.0, 32.0])
+figure = plotting.scale_space_strip(noisy, shown, ["dense"])
 figure.axes[0].set_title("noisy, σ = 0.08", fontsize=9)
 figure
 
@@ -167,10 +177,15 @@ for top, left_side in ((0.8, 0.15), (0.86, 0.5), (0.8, 0.85), (0.45, 0.88), (0.1
 scene = jnp.asarray(scene[..., None], jnp.float32)
 
 nus = (0.1, 1.0) if SMOKE else (0.01, 0.1, 1.0)
+orders = np.geomspace(0.25, 8, COUNT).round(2)
+# As images, around the times at which the squares and the disc enter.
+stages = {0.1: (1.0, 1.4, 2.0), 1.0: (2.0, 4.0, 6.0)} if SMOKE else {0.01: (0.4, 0.8, 2.0), 1.0: (2.0, 4.0, 6.0)}
+every = sorted({*orders, *(time for chosen in stages.values() for time in chosen)})
+scene_paths = {nu: scale_space(scene, every, SplitLBI(nu=nu)) for nu in nus}
+
 figure = Figure(figsize=(3.3 * len(nus), 2.7), layout="constrained")
-for ax, nu in zip(figure.subplots(1, len(nus)), nus, strict=True):
-    orders = scale_space(scene, np.geomspace(0.25, 8, 11).round(2), SplitLBI(nu=nu))
-    plotting.entry_times(orders, names=[f"ν = {nu}"], axes=[ax])
+for ax, (nu, scene_path) in zip(figure.subplots(1, len(nus)), scene_paths.items(), strict=True):
+    plotting.entry_times(some_of(scene_path, orders), names=[f"ν = {nu}"], axes=[ax])
 figure
 
 # %% [markdown]
@@ -178,11 +193,9 @@ figure
 # ten for ν = 0.01, where the squares are gone, one for ν = 1.
 
 # %%
-stages = {0.1: (1.0, 1.4, 2.0), 1.0: (2.0, 4.0, 6.0)} if SMOKE else {0.01: (0.4, 0.8, 2.0), 1.0: (2.0, 4.0, 6.0)}
 figure = Figure(figsize=(7, 3.8), layout="constrained")
 for row, (nu, chosen) in zip(figure.subplots(2, 4), stages.items(), strict=True):
-    shown = scale_space(scene, chosen, SplitLBI(nu=nu))
-    plotting.scale_space_strip(scene, shown, ["dense"], names=[f"ν = {nu}"], axes=row)
+    plotting.scale_space_strip(scene, some_of(scene_paths[nu], chosen), ["dense"], names=[f"ν = {nu}"], axes=row)
 figure
 
 # %% [markdown]

@@ -83,8 +83,9 @@ print(path.dense.shape, path.dense.sharding.spec)
 # example follows from its place in the batch, so that eight devices take the steps that one takes, to rounding.
 
 # %%
+views = (training.View(2.0),) if SMOKE else (training.View(2.0), training.View(4.0, "sparse"))
 config = training.TrainConfig(
-    inputs=training.Inputs("random", (training.View(2.0), training.View(4.0, "sparse"))),
+    inputs=training.Inputs("random", views),
     augmentation=training.Augmentation(crop=1, noise=0.1),
 )
 model = models.build("cnn", digits.num_classes, channels=1, axis_name=training.AXIS).clone(width=4 if SMOKE else 8)

@@ -75,6 +75,15 @@ def test_figures_stay_on_one_line(cell, marked):
     assert runpy.run_path(str(DOCS / "site_hooks.py"))["mark_cells"](cell) == marked
 
 
+def test_relations_stay_on_one_line_but_code_as_it_is():
+    changed = runpy.run_path(str(DOCS / "site_hooks.py"))["on_page_content"]
+    code = "<pre><code>t = 4</code></pre> <code>n = 2</code>"
+    assert (
+        changed(f"<p>κ = 5 and t ≈ 1/σ, at t = 4</p>{code}")
+        == f"<p>κ\u00a0=\u00a05 and t\u00a0≈\u00a01/σ, at t\u00a0=\u00a04</p>{code}"
+    )
+
+
 def test_options_stay_on_one_line():
     mark = runpy.run_path(str(DOCS / "site_hooks.py"))["keep_options_whole"]
     assert mark("<code>make --all x</code>") == "<code>make <span class=option>--all</span> x</code>"

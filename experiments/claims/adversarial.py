@@ -110,7 +110,7 @@ def epsilon_figure(reports: Reports) -> "Figure":
         for entrant, several in reports.items()
     }
     accuracy_by_severity(robust, [0, *(255 * attack.epsilon for attack in first.attacks)], chance=chance, ax=axes[0])
-    axes[0].set_title(f"all attacks, {first.attacks[0].count} images", fontsize=9)
+    axes[0].set_title(f"all attacks, {first.attacks[0].worst.count} images", fontsize=9)
     if curves:
         radii = [255 * epsilon for epsilon in first.curves[0].epsilons]
         lines = {

@@ -76,7 +76,7 @@ def common_remarks(reports: Reports, study: Study, wanted: Sequence[Entrant] = (
     counted = f"{first.count} test images in every cell"
     attacked = next((report for report in every if report.attacks), None)
     if attacked is not None:
-        counted += f", {attacked.attacks[0].count} under attack"
+        counted += f", {attacked.attacks[0].worst.count} under attack"
         if attacked.doublings:
             counted += f", {attacked.doublings[0].count} with twice the steps"
     missing = [str(entrant) for entrant in wanted if entrant not in reports]
@@ -84,7 +84,7 @@ def common_remarks(reports: Reports, study: Study, wanted: Sequence[Entrant] = (
     return (
         f"{counted}.",
         *_interval_remarks(counts),
-        *_image_remarks(first.count, attacked.attacks[0].count if attacked else None, max(counts.values())),
+        *_image_remarks(first.count, attacked.attacks[0].worst.count if attacked else None, max(counts.values())),
         *left_out,
         "Noise and contrast in training, and nearly blur, are corruptions of the test: in those columns and in the "
         "means they are no generalisation. Methods have equal epochs, not equal work, and at small sizes they may not "

@@ -27,8 +27,8 @@ class Split:
 
     Example:
         >>> split = Split(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1], np.int32))
-        >>> len(split)
-        2
+        >>> split
+        Split(2 images (8, 8, 1) uint8)
     """
 
     images: np.ndarray
@@ -54,6 +54,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self)} images {self.images.shape[1:]} {self.images.dtype})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,10 @@ class Dataset:
                 raise ValueError(
                     f"{name} must have labels from 0 to {self.num_classes - 1}; got labels from {low} to {high}."
                 )
+
+    def __repr__(self) -> str:
+        images = f"{len(self.train)} + {len(self.test)} images {self.image_shape} {self.train.images.dtype}"
+        return f"Dataset({self.name!r}, {images}, {self.num_classes} classes)"
 
     @property
     def num_classes(self) -> int:

@@ -155,7 +155,7 @@ def _passed_over(count: int) -> list[str]:
 
 
 def _classes(root: Path) -> tuple[_Listing, int]:
-    """Each class folder with its images, sorted, and the number of files without an image's suffix."""
+    """Each class folder with its images, sorted, and the number of other files, links to nothing among them."""
     folders = _visible_folders(root)
     if not folders:
         loose = sum(child.suffix.lower() in SUFFIXES for child in root.iterdir())
@@ -165,7 +165,7 @@ def _classes(root: Path) -> tuple[_Listing, int]:
     ignored = 0
     for folder in folders:
         files = sorted(_visible_files(folder))
-        classes[folder.name] = [file for file in files if file.suffix.lower() in SUFFIXES]
+        classes[folder.name] = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
         ignored += len(files) - len(classes[folder.name])
     empty = [name for name, files in classes.items() if not files]
     suffixes = " ".join(sorted(SUFFIXES))
@@ -205,7 +205,7 @@ def _visible_files(folder: Path) -> Iterator[Path]:
                 real = os.path.realpath(child)
                 if real not in above:
                     pending.append((child, above | {real}))
-            elif child.is_file():
+            else:
                 yield child
 
 

@@ -42,6 +42,9 @@ class DataChoice:
     mirror: bool | None = None
 
     def __post_init__(self) -> None:
+        check_size(self.image_size)
+        _check_limits(self.limit_train, self.limit_test)
+        check_integer("draw_seed", self.draw_seed, 0)
         check_number("validation_share", self.validation_share, "[0, 1)")
 
 
@@ -99,13 +102,10 @@ def load(
         ValueError: The specification or the data cannot be used; the message says what to do.
 
     Example:
-        >>> digits = load("digits", limit_train=100)
-        >>> digits.name, len(digits.train), digits.num_classes
-        ('digits', 100, 10)
+        >>> load("digits", limit_train=100)
+        Dataset('digits', 100 + 599 images (32, 32, 1) float32, 10 classes)
     """
-    for name, limit in (("limit_train", limit_train), ("limit_test", limit_test)):
-        if limit is not None:
-            check_integer(name, limit)
+    _check_limits(limit_train, limit_test)
     image_size, seed = check_size(image_size), check_integer("seed", seed, 0)
     kind, rest = _parsed(spec)
     if kind == "prepared":
@@ -177,6 +177,12 @@ def prepare(
         raise ValueError(f"spec must be a data set that is not prepared yet; got {str(spec)!r}.")
     source = _opened(kind, rest, data_dir, image_size, seed)
     return prepare_source(source, out, image_size=image_size, mirror=mirror, workers=threads, progress=progress)
+
+
+def _check_limits(limit_train: int | None, limit_test: int | None) -> None:
+    for name, limit in (("limit_train", limit_train), ("limit_test", limit_test)):
+        if limit is not None:
+            check_integer(name, limit)
 
 
 def _opened(kind: str, rest: str, data_dir: str | os.PathLike[str] | None, image_size: int | None, seed: int) -> Source:

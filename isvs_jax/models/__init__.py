@@ -7,11 +7,8 @@ try:
     from isvs_jax.models.classifier import LogitsFn, Variables, count_parameters, init, logits_fn
     from isvs_jax.models.cnn import CNN
     from isvs_jax.models.pytorch import import_resnet, read_state_dict
-    from isvs_jax.models.resnet import ResNet
-    from isvs_jax.models.resnet18 import ResNet18
-    from isvs_jax.models.resnet50 import ResNet50
+    from isvs_jax.models.residual import ResNet, ResNet18, ResNet50, WideResNet
     from isvs_jax.models.vision_transformer import VisionTransformer
-    from isvs_jax.models.wide_resnet import WideResNet
 except ModuleNotFoundError as error:
     __getattr__ = unavailable(error)
 

@@ -9,13 +9,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from isvs_jax._checks import check_choice, check_integer
 from isvs_jax.models.cnn import CNN
 from isvs_jax.models.layers import check_dtype
-from isvs_jax.models.resnet import ResNet
-from isvs_jax.models.resnet18 import ResNet18
-from isvs_jax.models.resnet50 import ResNet50
+from isvs_jax.models.residual import ResNet, ResNet18, ResNet50, WideResNet
 from isvs_jax.models.vision_transformer import VisionTransformer
-from isvs_jax.models.wide_resnet import WideResNet
 
 
 @dataclass(frozen=True)
@@ -75,30 +73,29 @@ def build(
             residual networks, depth and widening; "resnet50" for photographs; "vit_tiny" and "vit_small" with patches
             of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224", "vit_base_224".
         num_classes: The number of logits.
-        channels: of the images.
-        dtype: of the computation, as a string or a type; parameters, batch statistics and logits are float32.
+        channels: The number of channels of an image.
+        dtype: The dtype of the computation, as a string or a type; parameters, batch statistics and logits are float32.
         axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
-        precision: of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator, which on GPUs
-            rounds the factors of float32 products to TF32. "highest" does not.
-        image_size: (H, W) of the images. The vision transformers belong to one size, by default that of their names and
-            32×32; the others take any size, and this argument is without effect on them.
+        precision: The precision of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator,
+            which on GPUs rounds the factors of float32 products to TF32. "highest" does not.
+        image_size: The (H, W) of the images. The vision transformers belong to one size, by default that of their names
+            and 32×32; the others take any size, and this argument is without effect on them.
 
     Returns:
         The module. Equal arguments give equal modules.
 
     Raises:
-        ValueError: An argument is none of these.
+        TypeError: A number is not an integer.
+        ValueError: A name or a number is none of these.
 
     Example:
         >>> model = build("wrn40_2", num_classes=10, dtype="bfloat16")
         >>> model.depth, model.widen
         (40, 2)
     """
-    if name not in _ENTRIES:
-        raise ValueError(f"name is {name!r}; it may be {', '.join(MODELS)}.")
-    for argument, number in (("num_classes", num_classes), ("channels", channels)):
-        if number < 1:
-            raise ValueError(f"{argument} is {number}; it may be 1 or more.")
+    check_choice("name", name, MODELS)
+    check_integer("num_classes", num_classes)
+    check_integer("channels", channels)
     check_dtype(dtype)
     entry = _ENTRIES[name]
     attributes = dict(entry.attributes)

@@ -68,5 +68,5 @@ class _Apply:
 
 
 def count_parameters(variables: Variables) -> int:
-    """How many numbers are trained."""
+    """The number of trained numbers."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

@@ -17,15 +17,17 @@ class CNN(nn.Module):
     A 32×32 colour image takes 7.3 million multiplications at width 16 and 28 million at width 32.
 
     Attributes:
-        num_classes: K, the number of logits.
-        width: w, the channels of the first layer.
-        mean: of each channel of the input in [0, 1], or one for all. The numbers bring the input to about mean 0 and
-            variance 1; they are round ones on purpose, the same for every data set, so that a checkpoint needs nothing
-            beside it.
-        std: likewise.
-        dtype: of the computation (bfloat16 on accelerators); parameters, batch statistics and logits are float32.
+        num_classes: The number K of logits.
+        width: The number w of channels of the first layer.
+        mean: The mean of each channel of the input in [0, 1], or one for all. The numbers bring the input to about mean
+            0 and variance 1; they are round ones on purpose, the same for every data set, so that a checkpoint needs
+            nothing beside it.
+        std: The standard deviation of each channel, or one for all.
+        dtype: The dtype of the computation (bfloat16 on accelerators); parameters, batch statistics and logits are
+            float32.
         axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
-        precision: of the convolutions, as in `jax.lax.Precision`; None takes what is fastest on the accelerator.
+        precision: The precision of the convolutions, as in `jax.lax.Precision`; None takes what is fastest on the
+            accelerator.
 
     Example:
         >>> model = CNN(num_classes=10, width=8)
@@ -47,7 +49,7 @@ class CNN(nn.Module):
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
         if self.width < 1:
-            raise ValueError(f"width is {self.width}; it may be 1 or more.")
+            raise ValueError(f"width must be 1 or more; got {self.width}.")
         layers = Layers(train, self.dtype, self.axis_name, self.precision)
         hidden = layers.standardise(images, self.mean, self.std)
         for factor, stride in ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1)):

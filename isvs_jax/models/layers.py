@@ -1,6 +1,5 @@
 """The layers that the networks are made of: what they share and how they compute."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -29,11 +28,11 @@ class Layers:
 
     Attributes:
         train: Whether to normalise by the batch itself and to move the running statistics.
-        dtype: of the computation: float32, bfloat16, float16 or float64.
+        dtype: The dtype of the computation: float32, bfloat16, float16 or float64.
         axis_name: The axis of `jax.shard_map` or `jax.pmap` over which batch statistics are averaged in training;
             None takes those of the device's own images. They are those of the whole batch where all shards have equally
             many images.
-        precision: of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator.
+        precision: The precision of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator.
     """
 
     train: bool
@@ -53,27 +52,26 @@ class Layers:
         """(images − mean)/std, in float32 and then rounded to the compute dtype.
 
         Raises:
-            TypeError: The images are not of floats.
+            TypeError: The images hold no floats.
             ValueError: They are not [B, H, W, C], or mean or std do not fit their channels.
         """
         if images.ndim != 4:
-            raise ValueError(f"images have shape {images.shape}; it may be [B, H, W, C].")
+            raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
         if not jnp.issubdtype(images.dtype, jnp.floating):
-            raise TypeError(f"images are {images.dtype}; they may be floats in [0, 1]: divide bytes by 255.")
+            raise TypeError(f"images must be floats in [0, 1]; got dtype {images.dtype}. Divide bytes by 255.")
         for name, values in (("mean", mean), ("std", std)):
             if len(values) not in (1, images.shape[-1]):
                 raise ValueError(
-                    f"{name} has {len(values)} values; it may have one for all channels or {images.shape[-1]}, one a "
-                    "channel."
+                    f"{name} must hold one value for all channels or {images.shape[-1]}, one a channel; got {values}."
                 )
         if min(std) <= 0:
-            raise ValueError(f"std is {std}; it may hold positive numbers.")
+            raise ValueError(f"std must hold positive numbers; got {std}.")
         standardised = (images.astype(self.exact) - jnp.asarray(mean, self.exact)) / jnp.asarray(std, self.exact)
         return standardised.astype(self.dtype)
 
     def convolution(self, width: int, size: int, stride: int = 1, *, name: str) -> nn.Conv:
         """A convolution without bias, as wide inside as its border, started as He et al. (2015) start it."""
-        # The border is said: "SAME" would shift a convolution of stride 2 by a pixel.
+        # The border is given: "SAME" would shift a convolution of stride 2 by a pixel.
         border = (size // 2, size // 2)
         return nn.Conv(
             width,
@@ -98,19 +96,6 @@ class Layers:
             name=name,
         )
 
-    def two_convolutions(self, hidden: jax.Array, width: int, stride: int, *, zero: bool) -> jax.Array:
-        """The branch of a basic block, bn(conv(relu(bn(conv(x))))); `zero` starts its last scale at 0."""
-        hidden = self.convolution(width, 3, stride, name="conv1")(hidden)
-        hidden = nn.relu(self.batch_norm(name="bn1")(hidden))
-        hidden = self.convolution(width, 3, name="conv2")(hidden)
-        return self.batch_norm(name="bn2", zero=zero)(hidden)
-
-    def shortcut(self, inputs: jax.Array, width: int, stride: int, *, name: str) -> jax.Array:
-        """The identity, or where the shape changes a 1×1 convolution with batch normalisation (option B)."""
-        if stride == 1 and inputs.shape[-1] == width:
-            return inputs
-        return self.batch_norm(name=f"{name}_1")(self.convolution(width, 1, stride, name=f"{name}_0")(inputs))
-
     def pooled_logits(self, hidden: jax.Array, num_classes: int, *, name: str | None = None) -> jax.Array:
         """The mean over pixels [B, H, W, C] and a dense layer: float32 logits [B, K]."""
         return self.logits(hidden.astype(self.exact).mean((-3, -2)), num_classes, name=name)
@@ -118,38 +103,16 @@ class Layers:
     def logits(self, features: jax.Array, num_classes: int, *, name: str | None = None) -> jax.Array:
         """A dense layer over features [B, C]: float32 logits [B, K]."""
         if num_classes < 1:
-            raise ValueError(f"num_classes is {num_classes}; it may be 1 or more.")
+            raise ValueError(f"num_classes must be 1 or more; got {num_classes}.")
         dense = nn.Dense(num_classes, dtype=self.exact, precision=self.precision, kernel_init=lecun_normal(), name=name)
         return dense(features.astype(self.exact)).astype(jnp.float32)
 
 
-def stages(blocks: tuple[int, ...], width: int) -> Iterator[tuple[int, int, int, int]]:
-    """The blocks of a residual network one by one: (stage from 1, number in it from 0, width, stride).
-
-    Every stage but the first halves the image in its first block, and is twice as wide as the one before.
-
-    Example:
-        >>> list(stages((1, 2), 16))
-        [(1, 0, 16, 1), (2, 0, 32, 2), (2, 1, 32, 1)]
-    """
-    if not blocks or min(blocks) < 1:
-        raise ValueError(f"blocks is {blocks}; it may hold numbers of 1 or more, one for each stage.")
-    if width < 1:
-        raise ValueError(f"width is {width}; it may be 1 or more.")
-    for stage, count in enumerate(blocks, start=1):
-        for number in range(count):
-            yield stage, number, width * 2 ** (stage - 1), 2 if stage > 1 and number == 0 else 1
-
-
 def check_dtype(dtype: DTypeLike) -> None:
-    """Refuse what a network cannot compute in.
-
-    Raises:
-        ValueError: dtype is not one of the floating-point types from 16 to 64 bits.
-    """
+    """Raise a ValueError unless `dtype` is a floating-point type of 16 to 64 bits."""
     try:
         known = jnp.dtype(dtype).name in _COMPUTE_DTYPES
     except TypeError:
         known = False
     if not known:
-        raise ValueError(f"dtype is {dtype!r}; it may be {', '.join(_COMPUTE_DTYPES)}.")
+        raise ValueError(f"dtype must be one of {', '.join(_COMPUTE_DTYPES)}; got {dtype!r}.")

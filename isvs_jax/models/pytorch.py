@@ -10,13 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax.models.classifier import Variables
-from isvs_jax.models.resnet import ResNet
-from isvs_jax.models.resnet18 import ResNet18
-from isvs_jax.models.resnet50 import ResNet50
-from isvs_jax.models.wide_resnet import WideResNet
-
-ResidualNetwork = ResNet | ResNet18 | WideResNet | ResNet50
-"""The networks that take weights from PyTorch."""
+from isvs_jax.models.residual import ResidualNetwork, ResNet, WideResNet
 
 # Names of Flax's leaves and what PyTorch calls them.
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -40,7 +34,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ValueError: The file holds no state dict.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file {path}; path may be a checkpoint written by torch.save.")
+        raise FileNotFoundError(f"path must be a checkpoint written by torch.save; got {path}, where there is no file.")
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -53,12 +47,14 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     except Exception as error:
         # Unpickling bytes that are something else ends in any of many ways.
         raise ValueError(
-            f"{path} is no checkpoint of arrays written by torch.save ({type(error).__name__})."
+            f"path must be a checkpoint of arrays written by torch.save; got {path} ({type(error).__name__})."
         ) from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
-        raise ValueError(f"{path} holds {type(loaded).__name__}; it may hold a state dict, from names to tensors.")
+        raise ValueError(
+            f"path must hold a state dict, from names to tensors; got {path}, which holds {type(loaded).__name__}."
+        )
     return {name.removeprefix("module."): tensor.numpy() for name, tensor in loaded.items()}
 
 
@@ -109,7 +105,7 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResidualNetwork) 
     problems += [f"{name} has no place" for name in sorted(set(given) - used)]
     if problems:
         raise ValueError(
-            f"state_dict is not that of {_described(model)}: {'; '.join(problems[:4])}"
+            f"state_dict must be that of {_described(model)}; got one in which {'; '.join(problems[:4])}"
             f"{f' and {len(problems) - 4} more' * (len(problems) > 4)}."
         )
     return variables

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from isvs_jax._checks import check_choice, check_number
 from isvs_jax.models.initialisers import lecun_normal, normal, xavier_uniform
 from isvs_jax.models.layers import IMAGENET_MEAN, IMAGENET_STD, Layers
 
@@ -18,21 +19,22 @@ class VisionTransformer(nn.Module):
     each patch, so that a network belongs to one image size.
 
     Attributes:
-        num_classes: K, the number of logits.
-        image_size: (H, W), multiples of the patch.
-        patch: p, the side of a patch in pixels: 4 is usual for 32×32 images and 16 for 224×224.
-        width: w, a multiple of the heads.
+        num_classes: The number K of logits.
+        image_size: The (H, W) of the images, multiples of the patch.
+        patch: The side p of a patch in pixels: 4 is usual for 32×32 images and 16 for 224×224.
+        width: The number w of dimensions, a multiple of the heads.
         depth: The number of blocks.
-        heads: of each attention.
+        heads: The number of heads of each attention.
         expansion: How many times as wide the hidden layer of a block is.
-        pooling: "mean" over the patches, or "token": what became of one more, learned token.
+        pooling: "mean" for the mean over the patches, or "token" for what became of one more, learned token.
         dropout: The share of embedded positions and of each branch's outputs set to 0 in training; then training needs
             the random stream "dropout".
-        mean: of each channel of the input in [0, 1], or one for all.
-        std: likewise.
-        dtype: of the computation (bfloat16 on accelerators); parameters and logits are float32.
-        axis_name: Without effect: there are no batch statistics. It is here for all networks to be made alike.
-        precision: of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator.
+        mean: The mean of each channel of the input in [0, 1], or one for all.
+        std: The standard deviation of each channel, or one for all.
+        dtype: The dtype of the computation (bfloat16 on accelerators); parameters and logits are float32.
+        axis_name: A name without effect, as there are no batch statistics. It is here for all networks to be made
+            alike.
+        precision: The precision of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator.
 
     Example:
         >>> model = VisionTransformer(image_size=(32, 32), patch=4, width=192, depth=12, heads=3)
@@ -92,18 +94,16 @@ class VisionTransformer(nn.Module):
         return layers.logits(features, self.num_classes, name="head")
 
     def _check(self, size: tuple[int, ...]) -> None:
-        if self.pooling not in ("mean", "token"):
-            raise ValueError(f'pooling is {self.pooling!r}; it may be "mean" or "token".')
+        check_choice("pooling", self.pooling, ("mean", "token"))
         if self.patch < 1 or any(side < 1 or side % self.patch for side in self.image_size):
-            raise ValueError(f"image_size is {self.image_size}; it may hold multiples of the patch, {self.patch}.")
+            raise ValueError(f"image_size must hold multiples of the patch, {self.patch}; got {self.image_size}.")
         if self.heads < 1 or self.width < 1 or self.width % self.heads:
-            raise ValueError(f"width is {self.width}; it may be a multiple of heads, {self.heads}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it may be from 0 to less than 1.")
+            raise ValueError(f"width must be a multiple of the heads, {self.heads}; got {self.width}.")
+        check_number("dropout", self.dropout, "[0, 1)")
         if size != tuple(self.image_size):
             raise ValueError(
-                f"images are {size[0]}×{size[1]}; this vision transformer has positions for "
-                f"{self.image_size[0]}×{self.image_size[1]} (image_size) and takes no other size."
+                f"images must be {self.image_size[0]}×{self.image_size[1]} (image_size), for which this vision "
+                f"transformer has positions; got {size[0]}×{size[1]}."
             )
 
 

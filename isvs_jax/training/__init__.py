@@ -7,24 +7,19 @@ try:
     from isvs_jax.augment.basic import Augmentation, augment
     from isvs_jax.augment.views import View, show_views
     from isvs_jax.training.batches import HostBatch, make_loader
-    from isvs_jax.training.cache import cached_views
-    from isvs_jax.training.config import Resources, TrainConfig
+    from isvs_jax.training.cache import cached_views, smoothed_views
+    from isvs_jax.training.checkpoint import TerminatedError
+    from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
     from isvs_jax.training.devices import AXIS, Distributed, map_over_devices
-    from isvs_jax.training.evaluate import correct, evaluate
     from isvs_jax.training.inputs import Inputs
     from isvs_jax.training.log import read_log
     from isvs_jax.training.loop import train
     from isvs_jax.training.methods import matched, method_configs
-    from isvs_jax.training.network import ModelChoice
     from isvs_jax.training.objective import Objective, make_loss
     from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
-    from isvs_jax.training.run import Run, execute
-    from isvs_jax.training.run_folder import ConfigurationChangedError, claim
-    from isvs_jax.training.smoothing import smoothed_views
-    from isvs_jax.training.state import Batch, TrainState, init_state, plain_batch
-    from isvs_jax.training.step import Metrics, make_train_step
-    from isvs_jax.training.stopping import TerminatedError
-    from isvs_jax.training.trained import load_classifier
+    from isvs_jax.training.run import ConfigurationChangedError, Run, claim, execute
+    from isvs_jax.training.step import Batch, Metrics, TrainState, init_state, make_train_step, plain_batch
+    from isvs_jax.training.trained import correct, evaluate, load_classifier
 except ModuleNotFoundError as error:
     __getattr__ = unavailable(error)
 

@@ -13,11 +13,12 @@ import grain
 import numpy as np
 from absl import flags
 
+from isvs_jax._checks import check_integer
 from isvs_jax.data import Split, as_float
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs, choose
 
-# What is drawn from the seed of a run: the tags keep the streams apart.
+# The two streams drawn from the seed of a run: their tags keep them apart.
 _ORDER, _VERSIONS = 1, 2
 
 
@@ -26,10 +27,10 @@ class HostBatch(NamedTuple):
 
     Attributes:
         images: [b, K, H, W, C], each example in its K versions, where they come from a cache of views; otherwise
-            [b, 1, H, W, C], the images themselves. uint8, float16 or float32.
-        labels: int32 [b].
+            [b, 1, H, W, C], the images themselves. The dtype is uint8, float16 or float32.
+        labels: int32 [b], the classes.
         versions: int32 [b, K], the versions chosen: 0 the image itself, k the k-th view.
-        positions: int32 [b], the rows' places in the batch of all processes.
+        positions: int32 [b], the places of the rows in the batch of all processes.
     """
 
     images: np.ndarray
@@ -55,16 +56,17 @@ def make_loader(
 
     Args:
         split: The images that are trained on, in memory or mapped from a file.
-        config: The run: its epochs, batch size, seed and inputs.
+        config: The configuration of the run, of which the epochs, batch size, seed and inputs are used.
         views: The views of all images, [V, N, H, W, C] in the order of `config.inputs.views`, from which the versions
             are taken. None leaves it to the step to smooth the images.
         start_step: The first step that is wanted.
-        process_index: Which of the processes this is.
-        process_count: How many processes share a batch; its rows are dealt to them in blocks.
-        workers: 0 reads in threads of this process, which is the faster way where the arrays are in memory or in the
-            cache of the file system; more reads in so many processes, each of which holds its own copy of arrays that
-            are not mapped from a file.
-        prefetch: Batches made ahead of their use, each in a thread of its own (in every worker, where there are any).
+        process_index: The number of this process, from 0.
+        process_count: The number of processes that share a batch; its rows are dealt to them in blocks.
+        workers: The number of processes that read. 0 reads in threads of this process, which is the faster way where
+            the arrays are in memory or in the cache of the file system; a worker holds its own copy of arrays that are
+            not mapped from a file.
+        prefetch: The number of batches made ahead of their use, each in a thread of its own (in every worker, where
+            there are any).
 
     Returns:
         An iterator of `HostBatch`, which Grain's checkpoint handlers can save and restore.
@@ -78,39 +80,22 @@ def make_loader(
         >>> sum(1 for batch in loader), loader.get_state()
         (4, {'next_step': 4})
     """
-    total = config.epochs * config.steps_per_epoch(len(split))
-    _require(config, process_index, process_count, workers, prefetch)
-    _require_step(start_step, total)
-    if views is not None:
-        expected = (len(config.inputs.views), *split.images.shape)
-        if views.shape != expected:
-            raise ValueError(f"views has shape {views.shape}; for these inputs and images it may be {expected}.")
+    total = config.num_steps(len(split))
+    check_integer("process_count", process_count)
+    check_integer("process_index", process_index, 0, process_count - 1)
+    check_integer("workers", workers, 0)
+    check_integer("prefetch", prefetch)
+    check_integer("start_step", start_step, 0, total)
+    if config.batch_size % process_count:
+        raise ValueError(
+            f"batch_size must be a multiple of {process_count}, the number of processes; got {config.batch_size}."
+        )
+    expected = (len(config.inputs.views), *split.images.shape)
+    if views is not None and views.shape != expected:
+        raise ValueError(f"views must have shape {expected} for these inputs and images; got shape {views.shape}.")
     rows = config.batch_size // process_count
     source = _Batches(split, config, views, slice(process_index * rows, (process_index + 1) * rows))
     return BatchIterator(source, total, start_step, workers, prefetch)
-
-
-def _require(config: TrainConfig, process_index: int, process_count: int, workers: int, prefetch: int) -> None:
-    if process_count < 1:
-        raise ValueError(f"process_count is {process_count}; it may be a positive integer.")
-    if not 0 <= process_index < process_count:
-        raise ValueError(f"process_index is {process_index}; it may be from 0 to {process_count - 1}.")
-    if config.batch_size % process_count:
-        raise ValueError(
-            f"batch_size is {config.batch_size}, which {process_count} processes cannot share evenly; it may be a "
-            f"multiple of {process_count}."
-        )
-    if not 0 <= config.seed < 2**32:
-        raise ValueError(f"seed is {config.seed}; it may be an integer from 0 to {2**32 - 1}.")
-    if workers < 0:
-        raise ValueError(f"workers is {workers}; it may be 0 (threads) or a positive number of processes.")
-    if prefetch < 1:
-        raise ValueError(f"prefetch is {prefetch}; it may be a positive integer.")
-
-
-def _require_step(step: int, total: int) -> None:
-    if not 0 <= step <= total:
-        raise ValueError(f"the step to start from is {step}; it may be from 0 to {total}, the steps of the run.")
 
 
 class BatchIterator(grain.DatasetIterator[HostBatch]):
@@ -139,9 +124,12 @@ class BatchIterator(grain.DatasetIterator[HostBatch]):
         return {"next_step": self._step}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go to the step that a state names."""
-        step = int(state["next_step"])
-        _require_step(step, self._total)
+        """Go to the step that a state names.
+
+        Raises:
+            ValueError: The run has no such step.
+        """
+        step = check_integer("next_step", state["next_step"], 0, self._total)
         self._ahead.close()
         self._go_to(step)
 
@@ -158,7 +146,7 @@ class BatchIterator(grain.DatasetIterator[HostBatch]):
         steps = grain.MapDataset.range(step, self._total).map(self._source)
         ahead = steps.to_iter_dataset(grain.ReadOptions(self._prefetch, self._prefetch))
         if self._workers:
-            # Grain asks the flags of absl for its settings when it starts a worker; where no main program of absl's has
+            # Grain asks the flags of absl for its settings when it starts a worker; where no main program of absl has
             # parsed them, they keep their defaults.
             if not flags.FLAGS.is_parsed():
                 flags.FLAGS.mark_as_parsed()
@@ -215,7 +203,7 @@ class _Batches:
         return shown
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes: mapped arrays go as their files' names, which the worker maps again."""
+        # For worker processes: mapped arrays go as the names of their files, which the worker maps again.
         state = dict(self.__dict__, _orders={})
         return {name: _MappedFile.of(value) for name, value in state.items()}
 

@@ -1,16 +1,24 @@
-"""Checkpoints of a training run, by Orbax; nothing else in the package knows that it is Orbax."""
+"""What is kept of a training run, and a polite kill, which is told to save and leave.
+
+Checkpoints are written by Orbax; nothing else in the package knows that it is Orbax.
+"""
 
 import os
 import shutil
+import signal
+import threading
 import warnings
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
-from isvs_jax.training.state import TrainState
+from isvs_jax.training.step import TrainState
 
+CHECKPOINT_DIR = "checkpoints"
 _DAMAGED_DIR = "damaged"
 _ACCURACY = "accuracy"
 # Orbax wants a number for every checkpoint; less than any accuracy.
@@ -18,7 +26,12 @@ _NOT_TESTED = -1.0
 
 
 class Kept(NamedTuple):
-    """What a checkpoint holds: the state, and where the data iterator stands."""
+    """What a checkpoint holds.
+
+    Attributes:
+        state: The state after a step.
+        iterator: The state of the data iterator before the next step.
+    """
 
     state: TrainState
     iterator: dict[str, Any]
@@ -31,10 +44,10 @@ class Checkpoints:
     the checkpoint before.
 
     Args:
-        folder: Made where it does not exist.
-        keep: How many of the last are kept.
+        folder: The folder of the checkpoints; it is made where it does not exist.
+        keep: The number of the last checkpoints that are kept.
         tested: Whether checkpoints may have an accuracy; the best is then kept too.
-        read_only: Nothing in the folder is changed, so that a run may be writing into it.
+        read_only: Whether nothing in the folder is changed, so that a run may be writing into it.
     """
 
     def __init__(
@@ -48,6 +61,7 @@ class Checkpoints:
             create=not read_only,
             read_only=read_only,
             enable_async_checkpointing=True,
+            # What a kill left half written. Of several processes none knows whether another is writing just now.
             cleanup_tmp_directories=not read_only and jax.process_count() == 1,
             best_fn=_metric if tested else None,
             preservation_policy=policies.AnyPreservationPolicy(kept),
@@ -89,7 +103,7 @@ class Checkpoints:
         )
 
     def wait(self) -> None:
-        """Return when everything is written."""
+        """Wait until everything is written."""
         self._manager.wait_until_finished()
 
     def restore(self, like: TrainState, step: int | None = None) -> Kept | None:
@@ -100,7 +114,7 @@ class Checkpoints:
 
         Args:
             like: A state of the same structure, shapes, dtypes and placement.
-            step: The checkpoint of this step and no other.
+            step: The step of the one checkpoint to read; None tries them from the newest on.
 
         Raises:
             OSError: There are checkpoints, but none can be read; all stay where they are. With several processes: one
@@ -109,7 +123,7 @@ class Checkpoints:
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         if step is not None and step not in steps:
-            raise ValueError(f"step is {step}, but {self._folder} has checkpoints of steps {steps[::-1]}.")
+            raise ValueError(f"step must be one of {steps[::-1]}, the checkpoints in {self._folder}; got {step}.")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         wanted = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), iterator=ocp.args.JsonRestore())
         failures: dict[int, Exception] = {}
@@ -118,7 +132,8 @@ class Checkpoints:
                 found = self._manager.restore(number, args=wanted)
             except Exception as error:  # Orbax names no exception for a damaged checkpoint
                 failures[number] = error
-                # What one process cannot read another may have read: only a person can say what to do.
+                # What one process cannot read another may have read, and their states would differ from here on: only
+                # a person can say what to do.
                 if jax.process_count() > 1:
                     break
             else:
@@ -131,6 +146,8 @@ class Checkpoints:
         return None
 
     def _pass_over(self, failures: dict[int, Exception]) -> None:
+        # A damaged checkpoint that stayed would be the newest again at the next start, and its step could not be saved
+        # when it comes again. It is moved and not deleted, because somebody may want to know what happened to it.
         for step, error in failures.items():
             warnings.warn(f"The checkpoint of step {step} cannot be read and is passed over: {error}", stacklevel=3)
         if not failures or self._read_only:
@@ -155,3 +172,41 @@ def _require_room(folder: Path, state: TrainState) -> None:
             f"{folder}: a checkpoint takes {needed / 1e6:.1f} MB, but {free / 1e6:.1f} MB are free on the disk. Make "
             "room and give the same command again: the run goes on from the checkpoint before."
         )
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came in the middle of a training; the state is saved where the run keeps checkpoints."""
+
+
+class TerminationNotice:
+    """Whether SIGTERM has come, while the block runs; without effect outside of the main thread.
+
+    With several processes all of them learn at the same step that one was told to go.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+        self._before: object = None
+        self._listening = False
+
+    def __enter__(self) -> "TerminationNotice":
+        # With several processes JAX listens itself, and only the main thread may.
+        if jax.process_count() == 1 and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._hear)
+            self._listening = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._listening:
+            signal.signal(signal.SIGTERM, self._before)  # type: ignore[arg-type]
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        # Nothing is done here: a handler may interrupt the very call that writes a checkpoint.
+        self._told = True
+
+    def given(self, step: int) -> bool:
+        """Whether the run should save and leave after this step."""
+        if jax.process_count() > 1:
+            # Each process may hear at another time, but a state is saved by all of them after the same step.
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._told

@@ -1,17 +1,16 @@
 """`python -m isvs_jax.training METHOD`: a command line generated from the configuration."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import tyro
 
-from isvs_jax._command import one_word_options
+from isvs_jax._command import exit_status, one_word_options
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.run import Run, execute
-from isvs_jax.training.stopping import EXIT_STATUS, TerminatedError
 
+PROG = "python -m isvs_jax.training"
 _DESCRIPTION = """Train a classifier: one subcommand a method, every setting an option of it.
 
     python -m isvs_jax.training path --out results/train/path
@@ -21,23 +20,16 @@ A run that was stopped goes on when the same command is given again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status."""
+    """Run the command; its exit status is 0, 1 with a sentence, or 130 where it was interrupted."""
     run = parse(arguments)
-    try:
-        result = execute(run)
-    except KeyboardInterrupt:
-        print("\nInterrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    except TerminatedError as error:
-        print(error, file=sys.stderr)
-        return EXIT_STATUS
-    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    return exit_status(lambda: _train(run), PROG)
+
+
+def _train(run: Run) -> None:
+    result = execute(run)
     if jax.process_index() == 0:
         accuracy, count = 100 * result["clean_accuracy"], result["test_images"]
         print(f"{run.out}: clean accuracy {accuracy:.1f}% on {count} test images")
-    return 0
 
 
 def parse(arguments: Sequence[str] | None = None) -> Run:
@@ -50,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> Run:
     with one_word_options():
         return tyro.extras.overridable_config_cli(
             {name: (_first_line(name), run) for name, run in _defaults().items()},
-            prog="python -m isvs_jax.training",
+            prog=PROG,
             args=arguments,
             description=_DESCRIPTION,
         )

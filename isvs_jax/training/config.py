@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from isvs_jax._checks import check_choice, check_integer, check_number
 from isvs_jax.augment.basic import Augmentation
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Objective
@@ -11,24 +12,56 @@ from isvs_jax.training.optimizer import OptimizerConfig
 Mapping = Literal["shard_map", "pmap"]
 Smoothing = Literal["auto", "step", "cache"]
 
+# NumPy's generators and JAX's keys both take seeds of 32 bits.
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which network is trained, and what it starts from.
+
+    Attributes:
+        name: One of `isvs_jax.models.MODELS`.
+        dtype: The dtype of the computation; parameters are float32 in both.
+        weights: The weights that training starts from: a PyTorch state dict of this network, as
+            `isvs_jax.models.import_resnet` takes it, or the folder of a run of this network. None draws parameters from
+            the seed.
+
+    Raises:
+        ValueError: The weights are an empty text.
+    """
+
+    name: str = "cnn"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights == "":
+            raise ValueError("weights must be a file of weights, the folder of a run, or None; got ''.")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that a training run depends on, besides the model and the data.
 
     Attributes:
-        epochs: Passes over the training images.
-        batch_size: Images a step, over all devices; the rest of an epoch that fills no batch is left out, another one
-            each epoch.
-        seed: Of the initial parameters, the order, the versions chosen, the augmentation and the attacks.
-        inputs: How the path is used.
-        objective: What is minimised.
-        optimizer: Optimizer and schedule.
-        augmentation: Crops, mirror images, noise.
-        ema_decay: Decay of the moving average of parameters and batch statistics, in [0, 1); 0 for none. It starts
-            lower, at (1 + step)/(10 + step), and is what is evaluated.
-        accumulate: Parts that a device's share of a batch is divided into, one after another, for batches that do not
-            fit; batch statistics are those of the parts.
+        epochs: The number of passes over the training images, at least 1.
+        batch_size: The number of images in a step, over all devices. The rest of an epoch that fills no batch is left
+            out, another one in each epoch.
+        seed: The seed of the initial parameters, the order, the versions chosen, the augmentation and the attacks, from
+            0 to 2³² − 1.
+        inputs: The way in which smoothed images are used.
+        objective: The loss that is minimised.
+        optimizer: The optimizer and its schedule.
+        augmentation: The crops, mirror images, contrast and noise.
+        ema_decay: The decay of the moving average of parameters and batch statistics, in [0, 1); 0 keeps none. It
+            starts lower, at (1 + step)/(10 + step). Where there is an average, it is what is evaluated.
+        accumulate: The number of parts that a device's share of a batch is divided into, one after another, for batches
+            that do not fit into memory; batch statistics are those of the parts.
+
+    Raises:
+        TypeError: A number is none, or not an integer where one is asked for.
+        ValueError: A number is out of range, or the objective does not go with the inputs.
     """
 
     epochs: int = 20
@@ -43,33 +76,30 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it may be a positive integer.")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay is {self.ema_decay}; it may be in [0, 1).")
+            check_integer(name, getattr(self, name))
+        check_integer("seed", self.seed, 0, _LARGEST_SEED)
+        check_number("ema_decay", self.ema_decay, "[0, 1)")
         several = self.inputs.way == "several"
         if (self.objective.name == "consistency") != several:
             raise ValueError(
-                f"objective 'consistency' compares several versions of an image and goes with way 'several', but the "
-                f"objective is {self.objective.name!r} and the way {self.inputs.way!r}; both or neither may be given."
+                "objective must be 'consistency', which compares versions of an image, where the way of the inputs is "
+                f"'several', and only there; got {self.objective.name!r} with {self.inputs.way!r}."
             )
 
     def steps_per_epoch(self, num_examples: int) -> int:
-        """Full batches in an epoch.
+        """The number of full batches in an epoch.
 
         Raises:
             ValueError: There are fewer examples than a batch takes.
         """
         if num_examples < self.batch_size:
             raise ValueError(
-                f"batch_size is {self.batch_size}, but there are {num_examples} training images; "
-                f"it may be {num_examples} or less."
+                f"batch_size must be at most {num_examples}, the number of training images; got {self.batch_size}."
             )
         return num_examples // self.batch_size
 
     def num_steps(self, num_examples: int) -> int:
-        """Steps of the whole run."""
+        """The number of steps of the whole run."""
         return self.epochs * self.steps_per_epoch(num_examples)
 
 
@@ -78,16 +108,22 @@ class Resources:
     """Where and how a run is done; its outcome depends on none of it, but for rounding.
 
     Attributes:
-        mapping: How the step is mapped over the devices: `jax.shard_map` on a mesh, or `jax.pmap`.
-        devices: How many devices of each process to use; None uses all.
-        smoothing: Where views are computed: "step" on the accelerator inside every step; "cache" once beforehand, in
-            half precision; "auto" measures both, takes the step where the views cost less than 15% of it, and says so.
-        cache_dir: Where smoothed sets are kept for later runs; None keeps them in memory.
-        workers: 0 gathers batches in threads; more in so many processes of their own.
-        prefetch: Batches gathered ahead.
-        checkpoint_steps: Steps between checkpoints; None saves after every epoch. There is always one at the end.
-        keep: Checkpoints kept, besides the best.
-        log_steps: Steps that a line of the log is the mean of; an epoch's end ends a line too.
+        mapping: How the step is mapped over the devices: by `jax.shard_map` on a mesh, or by `jax.pmap`.
+        devices: The number of devices of each process to use; None uses all.
+        smoothing: Where views are computed: "step" on the accelerator inside every step; "cache" once beforehand;
+            "auto" measures both, takes the step where the views cost less than 15% of it, and says so. In both places
+            the versions of an example are rounded to half precision.
+        cache_dir: The folder where smoothed sets are kept for later runs; None keeps them in memory.
+        workers: 0 gathers batches in threads; a larger number gathers them in as many processes.
+        prefetch: The number of batches gathered ahead.
+        checkpoint_steps: The number of steps between checkpoints; None saves after every epoch. There is always one at
+            the end.
+        keep: The number of checkpoints kept, besides the best.
+        log_steps: The number of steps that a line of the log is the mean of; an epoch's end ends a line too.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: A number is out of range, or a choice is unknown.
     """
 
     mapping: Mapping = "shard_map"
@@ -101,12 +137,11 @@ class Resources:
     log_steps: int = 50
 
     def __post_init__(self) -> None:
-        for name, known in (("mapping", get_args(Mapping)), ("smoothing", get_args(Smoothing))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it may be {' or '.join(map(repr, known))}.")
-        if self.workers < 0:
-            raise ValueError(f"workers is {self.workers}; it may be 0 (threads) or a positive number of processes.")
-        for name in ("devices", "prefetch", "checkpoint_steps", "keep", "log_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it may be a positive integer.")
+        check_choice("mapping", self.mapping, get_args(Mapping))
+        check_choice("smoothing", self.smoothing, get_args(Smoothing))
+        check_integer("workers", self.workers, 0)
+        for name in ("prefetch", "keep", "log_steps"):
+            check_integer(name, getattr(self, name))
+        for name in ("devices", "checkpoint_steps"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name))

@@ -8,13 +8,13 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from isvs_jax._checks import check_choice
 from isvs_jax.training.config import Mapping
-from isvs_jax.training.state import Batch, TrainState
-from isvs_jax.training.step import Metrics, TrainStep
+from isvs_jax.training.step import Batch, Metrics, TrainState, TrainStep
 
 # The name of the axis over which a batch is divided.
 AXIS = "data"
-# A step of the run: the key of the step is folded from that of the state.
+# A step of the run, whose key is folded from that of the state.
 Advance = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
@@ -25,9 +25,12 @@ class Distributed:
     Attributes:
         mode: "none" for one process; "auto" where the cluster says who takes part (SLURM, Open MPI, TPU pods,
             Kubernetes); "address" to say it by hand with the other fields.
-        address: HOST:PORT of process 0.
-        num_processes: How many processes there are.
-        process_id: Which one this is, from 0.
+        address: The HOST:PORT of process 0.
+        num_processes: The number of processes.
+        process_id: The number of this process, from 0.
+
+    Raises:
+        ValueError: The mode is unknown, or the other fields do not go with it.
     """
 
     mode: str = "none"
@@ -37,17 +40,14 @@ class Distributed:
 
     def __post_init__(self) -> None:
         given = (self.address, self.num_processes, self.process_id)
-        if self.mode not in ("none", "auto", "address"):
-            raise ValueError(f"mode is {self.mode!r}; it may be 'none', 'auto' or 'address'.")
+        check_choice("mode", self.mode, ("none", "auto", "address"))
         if self.mode == "address" and None in given:
-            raise ValueError(f"mode 'address' takes address, num_processes and process_id, but these are {given}.")
+            raise ValueError(f"address, num_processes and process_id must be given for mode 'address'; got {given}.")
         if self.mode != "address" and given != (None, None, None):
-            raise ValueError(
-                f"mode {self.mode!r} takes no address, num_processes or process_id, but these are {given}."
-            )
+            raise ValueError(f"address, num_processes and process_id must be None for mode {self.mode!r}; got {given}.")
 
     def initialize(self) -> None:
-        """Join the processes of the run; to be called before anything else of JAX, and once."""
+        """Join the processes of the run; this is called once, before anything else of JAX."""
         if self.mode == "auto":
             jax.distributed.initialize()
         elif self.mode == "address":
@@ -59,9 +59,9 @@ class Mapped:
     """A step mapped over devices.
 
     Attributes:
-        advance: (state, batch) → (state, metrics) over all devices; the state that goes in may be used up.
-        place_state: Puts a state, the same in every process, on the devices.
-        place_batch: Puts the rows of this process on its devices.
+        advance: A function (state, batch) → (state, metrics) over all devices; the state that goes in may be used up.
+        place_state: A function that puts a state, the same in every process, on the devices.
+        place_batch: A function that puts the rows of this process on its devices.
     """
 
     advance: Advance
@@ -73,9 +73,10 @@ def map_over_devices(step: TrainStep, devices: list[jax.Device], mapping: Mappin
     """A per-device step, made with axis_name=AXIS, mapped over devices.
 
     Args:
-        step: (state, batch, key) → (state, metrics), its averages over AXIS.
-        devices: Of all processes, each process with as many as the others.
-        mapping: "shard_map": `jax.shard_map` on a mesh of one axis. "pmap": `jax.pmap`, which JAX keeps as a wrapper.
+        step: A function (state, batch, key) → (state, metrics) that averages over AXIS.
+        devices: The devices of all processes, as many of each.
+        mapping: "shard_map" for `jax.shard_map` on a mesh of one axis, or "pmap" for `jax.pmap`, which JAX keeps as a
+            wrapper of it.
 
     Example:
         >>> from isvs_jax.models import CNN
@@ -111,7 +112,7 @@ def map_over_devices(step: TrainStep, devices: list[jax.Device], mapping: Mappin
     if mapping == "pmap":
         over = jax.pmap(advance, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)
         return Mapped(over, place_state, place_batch)
-    # Every reduction is said in the step itself: nothing is left to be inferred from what varies over the mesh.
+    # The step says every reduction itself: nothing is left to be inferred from what varies over the mesh.
     over = jax.shard_map(advance, mesh=mesh, in_specs=(whole, divided), out_specs=(whole, whole), check_vma=False)
     return Mapped(jax.jit(over, donate_argnums=0), place_state, place_batch)
 
@@ -124,7 +125,7 @@ def _replicated(leaf: jax.Array, sharding: NamedSharding) -> jax.Array:
 
 
 def chosen_devices(per_process: int | None) -> list[jax.Device]:
-    """The first `per_process` devices of each process; None for all.
+    """The first `per_process` devices of each process; None takes all.
 
     Raises:
         ValueError: A process has fewer.
@@ -133,7 +134,9 @@ def chosen_devices(per_process: int | None) -> list[jax.Device]:
         return jax.devices()
     own = jax.local_device_count()
     if per_process > own:
-        raise ValueError(f"devices is {per_process}, but there are {own} {jax.default_backend()} devices here.")
+        raise ValueError(
+            f"devices must be at most {own}, the number of {jax.default_backend()} devices here; got {per_process}."
+        )
     by_process: dict[int, list[jax.Device]] = {}
     for device in jax.devices():
         by_process.setdefault(device.process_index, []).append(device)
@@ -145,6 +148,6 @@ def check_divides(batch_size: int, devices: int, accumulate: int) -> None:
     parts = devices * accumulate
     if batch_size % parts:
         raise ValueError(
-            f"batch_size is {batch_size}, which {devices} devices × {accumulate} parts of accumulation do not divide; "
-            f"it may be a multiple of {parts}, such as {max(1, round(batch_size / parts)) * parts}."
+            f"batch_size must be a multiple of {parts}, {devices} devices × {accumulate} parts of accumulation; got "
+            f"{batch_size}. {max(1, round(batch_size / parts)) * parts} is near."
         )

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from isvs_jax import SplitLBI
+from isvs_jax._checks import check_choice, check_integer, check_number
 from isvs_jax.augment.views import View
 from isvs_jax.solver.shrinkage import Penalty
 
@@ -14,10 +15,10 @@ Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several"]
 # Kinds of view whose strengths are on one scale, the order in which they show finer and finer detail, and whether the
 # strength falls in it.
 _SCALES: tuple[tuple[frozenset[str], str, bool], ...] = (
-    (frozenset({"dense", "sparse"}), "the order of their times", False),
-    (frozenset({"lowpass"}), "the order of their cut-off frequencies", False),
-    (frozenset({"blur"}), "the order of falling widths of the blur", True),
-    (frozenset({"rof"}), "the order of falling weights of the total variation", True),
+    (frozenset({"dense", "sparse"}), "rising times", False),
+    (frozenset({"lowpass"}), "rising cut-off frequencies", False),
+    (frozenset({"blur"}), "falling widths of the blur", True),
+    (frozenset({"rof"}), "falling weights of the total variation", True),
 )
 
 
@@ -35,16 +36,18 @@ class Inputs:
       order as likely as the others. For an objective that asks for agreement between them.
 
     Attributes:
-        way: One of the five.
+        way: One of the five ways.
         views: The smoothed versions in use: none for "raw", one for "fixed", one or more otherwise.
-        raw_share: For "random", in [0, 1].
-        solver_kappa: kappa of the flow.
-        solver_nu: nu of the flow.
-        solver_penalty: What enters together: "color", "anisotropic" or "isotropic".
-        draws: Versions of an example that are shown at once, K: 1, or for "several" from 2 to 1 + the number of views.
+        raw_share: The probability of the image itself for "random", in [0, 1].
+        solver_kappa: The value of kappa in the flow.
+        solver_nu: The value of nu in the flow.
+        solver_penalty: The edges that enter together: "color", "anisotropic" or "isotropic".
+        draws: The number K of versions of an example that are shown at once: 1, or for "several" from 2 to 1 + the
+            number of views.
 
     Raises:
-        ValueError: The views or the draws do not fit the way, or `raw_share` is not in [0, 1].
+        TypeError: A number is none, or not an integer where one is asked for.
+        ValueError: The views or the draws do not fit the way, or a number is out of range.
 
     Example:
         >>> inputs = Inputs("several", (View(2.0), View(4.0), View(8.0)), draws=2)
@@ -61,44 +64,35 @@ class Inputs:
     draws: int = 1
 
     def __post_init__(self) -> None:
-        if self.way not in get_args(Way):
-            raise ValueError(f"way is {self.way!r}; it may be one of {', '.join(map(repr, get_args(Way)))}.")
-        if not 0 <= self.raw_share <= 1:
-            raise ValueError(f"raw_share is {self.raw_share}; it may be in [0, 1].")
-        count = len(self.views)
-        if self.way == "raw" and count:
-            raise ValueError(f"way 'raw' takes no views, but {count} were given.")
-        if self.way == "fixed" and count != 1:
-            raise ValueError(f"way 'fixed' takes one view, but {count} were given.")
-        if self.way in ("random", "coarse_to_fine", "several") and not count:
-            raise ValueError(f"way {self.way!r} takes one view or more, but none was given.")
-        if self.way == "coarse_to_fine":
-            self._require_rising_detail()
-        self._require_draws()
-        # Refuses what cannot be.
+        check_choice("way", self.way, get_args(Way))
+        check_number("raw_share", self.raw_share, "[0, 1]")
+        self._check_views()
+        self._check_draws()
+        # A solver is made of any leaves, as they may be traced; these are numbers and can be checked.
         self.solver.check_numbers()
 
-    def _require_rising_detail(self) -> None:
-        """Strengths of different scales cannot be compared: each scale is looked at alone."""
+    def _check_views(self) -> None:
+        count = len(self.views)
+        wanted = {"raw": "be empty", "fixed": "hold one view"}.get(self.way, "hold one view or more")
+        if not {"raw": count == 0, "fixed": count == 1}.get(self.way, count > 0):
+            raise ValueError(f"views must {wanted} for way {self.way!r}; got {_listed(self.views)}.")
+        if self.way == "several" and len(set(self.views)) < count:
+            raise ValueError(f"views must differ for way 'several'; got {_listed(self.views)}.")
+        if self.way == "coarse_to_fine":
+            self._check_rising_detail()
+
+    def _check_rising_detail(self) -> None:
+        # Strengths of different scales cannot be compared: each scale is looked at alone.
         for kinds, order, falling in _SCALES:
             strengths = [view.strength for view in self.views if view.kind in kinds]
             if strengths != sorted(strengths, reverse=falling):
-                raise ValueError(f"way 'coarse_to_fine' takes views in {order}, but these are {strengths}.")
+                raise ValueError(f"views must be in the order of {order} for way 'coarse_to_fine'; got {strengths}.")
 
-    def _require_draws(self) -> None:
-        if self.way != "several":
-            if self.draws != 1:
-                raise ValueError(
-                    f"draws is {self.draws}; it may be 1 for way {self.way!r} (only 'several' takes more)."
-                )
-            return
-        if not 2 <= self.draws <= self.versions:
-            raise ValueError(
-                f"draws is {self.draws}; for way 'several' it may be from 2 to {self.versions}: the image itself and "
-                f"up to {len(self.views)} views."
-            )
-        if len(set(self.views)) < len(self.views):
-            raise ValueError(f"way 'several' takes different views, but these are {', '.join(map(str, self.views))}.")
+    def _check_draws(self) -> None:
+        if self.way == "several":
+            check_integer("draws", self.draws, 2, self.versions)
+        elif self.draws != 1:
+            raise ValueError(f"draws must be 1 for way {self.way!r}; got {self.draws}. Only 'several' shows more.")
 
     @property
     def solver(self) -> SplitLBI:
@@ -111,15 +105,19 @@ class Inputs:
         return 1 + len(self.views)
 
 
-def choose(inputs: Inputs, rng: np.random.Generator, batch_size: int, progress: float) -> np.ndarray:
-    """For each example of a batch, the versions it is shown in: 0 the image itself, k the k-th view.
+def _listed(views: tuple[View, ...]) -> str:
+    return " ".join(map(str, views)) or "none"
 
-    On the host: what is chosen decides which arrays are read.
+
+def choose(inputs: Inputs, rng: np.random.Generator, batch_size: int, progress: float) -> np.ndarray:
+    """Choose the versions in which each example of a batch is shown: 0 the image itself, k the k-th view.
+
+    This is done on the host, where the choice decides which arrays are read.
 
     Args:
-        inputs: The way.
-        rng: Where the draws come from.
-        batch_size: B.
+        inputs: The way to use smoothed images.
+        rng: The generator that the draws come from.
+        batch_size: The number B of examples.
         progress: The share of the run that is done, in [0, 1).
 
     Returns:
@@ -133,6 +131,7 @@ def choose(inputs: Inputs, rng: np.random.Generator, batch_size: int, progress: 
     """
     count = len(inputs.views)
     if inputs.way == "several":
+        # The first views in an order drawn anew for each example: a set of them without one twice.
         ranks = rng.random((batch_size, count)).argsort(axis=1)[:, : inputs.draws - 1]
         return np.pad(ranks.astype(np.int32) + 1, [(0, 0), (1, 0)])
     if inputs.way == "random":
@@ -143,6 +142,7 @@ def choose(inputs: Inputs, rng: np.random.Generator, batch_size: int, progress: 
     if inputs.way == "fixed":
         version = 1
     elif inputs.way == "coarse_to_fine":
+        # As many equal stages as there are versions: the views in their order, and in the last stage the image itself.
         stage = min(int(progress * (count + 1)), count)
         version = (stage + 1) % (count + 1)
     return np.full((batch_size, 1), version, np.int32)

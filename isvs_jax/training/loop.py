@@ -3,31 +3,27 @@
 import contextlib
 import functools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import flax.linen as nn
 import jax
 import numpy as np
-from tqdm import tqdm
 
+from isvs_jax._files import only_one
 from isvs_jax.data import Split, as_float
 from isvs_jax.models import Variables, logits_fn
 from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
-from isvs_jax.training.checkpoint import Checkpoints, Kept
+from isvs_jax.training.cache import decide, measured, ready_views
+from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints, Kept, TerminatedError, TerminationNotice
 from isvs_jax.training.config import Mapping, Resources, TrainConfig
 from isvs_jax.training.devices import AXIS, Mapped, check_divides, chosen_devices, map_over_devices
-from isvs_jax.training.evaluate import evaluate
 from isvs_jax.training.log import RunLog
 from isvs_jax.training.optimizer import make_optimizer
-from isvs_jax.training.placement import decide, measured, ready_views
-from isvs_jax.training.state import Batch, TrainState, init_state
-from isvs_jax.training.step import make_train_step
-from isvs_jax.training.stopping import TerminatedError, TerminationNotice
-from isvs_jax.training.window import Window
+from isvs_jax.training.step import TrainState, init_state, make_train_step
+from isvs_jax.training.trained import check_labels, evaluate, number_of_classes
 
-CHECKPOINT_DIR = "checkpoints"
+LOCK_FILE = ".lock"
 
 
 def train(
@@ -52,15 +48,15 @@ def train(
     Args:
         model: A module called as model(images, train=...).
         split: The training images.
-        config: The run.
-        validation: Images on which the model is tested after every epoch; the best checkpoint is kept too.
-        variables: Parameters and batch statistics to start from; by default drawn from the seed.
-        run_dir: Where to keep checkpoints, log.jsonl and the log for TensorBoard, and from where to go on; the folder
-            belongs to one (model, split, config, variables), which the caller sees to. None keeps nothing.
-        resources: Devices, loader, cache, how often to save.
+        config: The configuration of the run.
+        validation: The images on which the model is tested after every epoch; the best checkpoint is kept too.
+        variables: The parameters and batch statistics to start from; by default they are drawn from the seed.
+        run_dir: The folder where checkpoints, log.jsonl and the log for TensorBoard are kept, and from where the run
+            goes on. It belongs to one (model, split, config, variables), which the caller sees to. None keeps nothing.
+        resources: The devices, the loader, the cache, and how often to save.
         label: The name on the progress bar.
         progress: Whether to show progress bars.
-        say: Where lines of text go; None says nothing.
+        say: A function that takes lines of text; None says nothing.
 
     Returns:
         The state after the last step, on one device.
@@ -68,8 +64,9 @@ def train(
     Raises:
         FloatingPointError: The loss or the gradient is not finite; the step is named.
         TerminatedError: SIGTERM came; the state was saved.
-        ValueError: A batch takes more images than there are, or the devices do not divide it.
-        OSError: No room for a checkpoint or a cache.
+        ValueError: A batch takes more images than there are, the devices do not divide it, or labels are outside of the
+            classes.
+        OSError: There is no room for a checkpoint or a cache, or another process trains in the folder.
 
     Example:
         >>> from isvs_jax import data, models
@@ -78,196 +75,148 @@ def train(
         >>> int(state.step)
         2
     """
-    devices = chosen_devices(resources.devices)
-    if resources.mapping == "pmap" and jax.process_count() > 1:
-        raise ValueError(
-            f"mapping is 'pmap', which takes one process, not {jax.process_count()}; it may be 'shard_map'."
-        )
-    check_divides(config.batch_size, len(devices), config.accumulate)
+    check_trainable(model, split, config, validation=validation, resources=resources)
     folder = None if run_dir is None else Path(run_dir)
+    shows = progress and jax.process_index() == 0
+    step = functools.partial(_mapped_step, model, config, config.num_steps(len(split)), resources)
+    first = functools.partial(_first_state, model, split, config, variables)
+    validate = None if validation is None else functools.partial(_validate, model, validation)
     with contextlib.ExitStack() as stack:
         checkpoints = None
         if folder is not None:
-            checkpoints = stack.enter_context(
-                Checkpoints(folder / CHECKPOINT_DIR, resources.keep, tested=validation is not None)
-            )
-        shows = progress and jax.process_index() == 0
-        run = _Run(
-            model, split, config, validation, variables, folder, resources, devices, label, checkpoints, shows, say
-        )
-        return jax.tree.map(lambda leaf: leaf.addressable_data(0), run.finish())
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What stays the same while a run goes on."""
-
-    model: nn.Module
-    split: Split
-    config: TrainConfig
-    validation: Split | None
-    variables: Variables | None
-    folder: Path | None
-    resources: Resources
-    devices: list[jax.Device]
-    label: str
-    checkpoints: Checkpoints | None
-    progress: bool
-    say: Callable[[str], None] | None
-
-    @property
-    def per_epoch(self) -> int:
-        return self.config.steps_per_epoch(len(self.split))
-
-    @property
-    def num_steps(self) -> int:
-        return self.config.num_steps(len(self.split))
-
-    def finish(self) -> TrainState:
-        """Run the steps that are left."""
-        mapped = self._mapped(chosen_before=True)
-        state = mapped.place_state(self._first_state())
-        kept = self.checkpoints.restore(state) if self.checkpoints else None
+            stack.enter_context(only_run(folder))
+            kept_in = folder / CHECKPOINT_DIR
+            checkpoints = stack.enter_context(Checkpoints(kept_in, resources.keep, tested=validation is not None))
+        mapped = step(chosen_before=True)
+        # A checkpoint is read back onto the devices on which a new state would be.
+        state = mapped.place_state(first())
+        kept = checkpoints.restore(state) if checkpoints else None
         state = kept.state if kept else state
         done = int(jax.device_get(state.step))
-        if done >= self.num_steps:
-            return state
-        views = None
-        if self.config.inputs.views:
-            placement = decide(
-                self.config.inputs, self.resources, self._share(), lambda: self._step_seconds(mapped), self.folder
-            )
-            if self.say:
-                self.say(f"{self.label}: views from the {placement.place} ({placement.reason})")
-            if placement.place == "cache":
-                views = ready_views(self.split, self.config.inputs, self.resources, progress=self.progress)
-            else:
-                mapped = self._mapped(chosen_before=False)
-        loader = self._loader(views)
-        if kept:
-            loader.set_state(kept.iterator)
-        log_folder = self.folder if jax.process_index() == 0 else None
-        log = RunLog(log_folder, done)
-        # Before the first step there is nothing to save, and SIGTERM ends the run at once.
-        with contextlib.closing(loader), contextlib.closing(log), TerminationNotice() as notice:
-            return self._steps(mapped, state, loader, log, done, notice)
+        if done < config.num_steps(len(split)):
+            views = None
+            if _views_in_the_step(mapped, split, config, resources, first, folder, label, say):
+                mapped = step(chosen_before=False)
+            elif config.inputs.views:
+                views = ready_views(split, config.inputs, resources, progress=shows)
+            batches = stack.enter_context(contextlib.closing(_loader(split, config, resources, views)))
+            if kept:
+                batches.set_state(kept.iterator)
+            log = stack.enter_context(_log(folder, split, config, done, label, progress=shows))
+            state = _steps(mapped, state, batches, log, checkpoints, resources, validate)
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
 
-    def _steps(
-        self,
-        mapped: Mapped,
-        state: TrainState,
-        loader: BatchIterator,
-        log: RunLog,
-        done: int,
-        notice: TerminationNotice,
-    ) -> TrainState:
-        """Steps `done` to the last."""
-        window = Window(self.label, log, self.config.batch_size, self.per_epoch, done, self.checkpoints)
-        size = self.config.batch_size
-        bar = tqdm(
-            total=self.num_steps * size,
-            initial=done * size,
-            desc=self.label,
-            unit="image",
-            unit_scale=True,
-            disable=not self.progress,
-        )
-        with bar:
-            for step in range(done + 1, self.num_steps + 1):
-                batch = mapped.place_batch(next(loader))
-                # Whatever the step needs is on the devices: a transfer here would be a mistake.
-                with jax.transfer_guard("disallow"):
-                    state, metrics = mapped.advance(state, batch)
-                window.add(metrics, bar)
-                epoch_ends, accuracy = step % self.per_epoch == 0, None
-                if epoch_ends or step % self.resources.log_steps == 0:
-                    tests = epoch_ends and self.validation is not None
-                    accuracy = window.close(step, functools.partial(self._validate, state) if tests else None)
-                told = notice.given(step)
-                if told or self._due(step):
-                    window.flush()
-                    self._keep(state, loader, accuracy)
-                if told and step < self.num_steps:
-                    self._leave(step)
-        return state
 
-    def _due(self, step: int) -> bool:
-        tested = self.validation is not None and step % self.per_epoch == 0
-        return step == self.num_steps or tested or step % (self.resources.checkpoint_steps or self.per_epoch) == 0
+def check_trainable(
+    model: nn.Module,
+    split: Split,
+    config: TrainConfig,
+    *,
+    validation: Split | None = None,
+    resources: Resources = Resources(),
+) -> None:
+    """Raise what `train` would refuse, before anything is computed or written; arguments and errors as of `train`."""
+    devices = chosen_devices(resources.devices)
+    if resources.mapping == "pmap" and jax.process_count() > 1:
+        raise ValueError(f"mapping must be 'shard_map' for several processes; got 'pmap' with {jax.process_count()}.")
+    check_divides(config.batch_size, len(devices), config.accumulate)
+    config.steps_per_epoch(len(split))
+    num_classes = number_of_classes(model, split.images.shape[1:])
+    check_labels("labels of the training images", split.labels, num_classes)
+    if validation is not None:
+        check_labels("labels of the validation images", validation.labels, num_classes)
 
-    def _keep(self, state: TrainState, loader: BatchIterator, accuracy: float | None) -> None:
-        if self.checkpoints is not None:
-            self.checkpoints.save(Kept(state, loader.get_state()), accuracy)
 
-    def _leave(self, step: int) -> None:
-        if self.checkpoints is None:
-            raise TerminatedError(f"{self.label}: stopped by SIGTERM after step {step}; nothing is kept.")
-        self.checkpoints.wait()
-        raise TerminatedError(
-            f"{self.label}: stopped by SIGTERM; saved after step {step} of {self.num_steps}. The same command goes on."
+@contextlib.contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Keep a folder for this run while the block runs; of several processes of a run the first one holds it.
+
+    Raises:
+        BlockingIOError: Another run is in the folder.
+    """
+    if jax.process_index() > 0:
+        yield
+        return
+
+    def taken() -> None:
+        raise BlockingIOError(
+            f"the folder of a run must be free; got {folder}, where another process trains. Wait, or give another one."
         )
 
-    def _validate(self, state: TrainState) -> float:
-        assert self.validation is not None
-        variables = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.variables)
-        return evaluate(logits_fn(self.model, variables), self.validation.images, self.validation.labels)
-
-    def _first_state(self) -> TrainState:
-        height, width, channels = self.split.images.shape[1:]
-        optimizer = make_optimizer(self.config.optimizer, self.num_steps)
-        return init_state(
-            self.model,
-            optimizer,
-            (height, width, channels),
-            self.config.seed,
-            variables=self.variables,
-            average=self.config.ema_decay > 0,
-        )
-
-    def _mapped(self, *, chosen_before: bool) -> Mapped:
-        devices, mapping = tuple(self.devices), self.resources.mapping
-        return _mapped_step(self.model, self.config, self.num_steps, devices, mapping, chosen_before)
-
-    def _loader(self, views: np.ndarray | None) -> BatchIterator:
-        return make_loader(
-            self.split,
-            self.config,
-            views=views,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-            workers=self.resources.workers,
-            prefetch=self.resources.prefetch,
-        )
-
-    def _share(self) -> np.ndarray:
-        """Images of a device's share of a batch."""
-        count = self.config.batch_size // len(self.devices)
-        return as_float(np.asarray(self.split.images[:count]))
-
-    def _step_seconds(self, mapped: Mapped) -> float:
-        """Seconds of a step whose versions are chosen before."""
-        size = self.config.batch_size // jax.process_count()
-        shape = (size, self.config.inputs.draws, *self.split.images.shape[1:])
-        rows = HostBatch(
-            np.zeros(shape, np.float16),
-            np.zeros(size, np.int32),
-            np.zeros((size, self.config.inputs.draws), np.int32),
-            np.arange(size, dtype=np.int32),
-        )
-        batch: Batch = mapped.place_batch(rows)
-        state = mapped.place_state(self._first_state())
-
-        def step() -> object:
-            # A state is used up by its step.
-            nonlocal state
-            state, metrics = mapped.advance(state, batch)
-            return metrics
-
-        return measured(step)
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_one(folder / LOCK_FILE, taken):
+        yield
 
 
+def _steps(
+    mapped: Mapped,
+    state: TrainState,
+    batches: BatchIterator,
+    log: RunLog,
+    checkpoints: Checkpoints | None,
+    resources: Resources,
+    validate: Callable[[TrainState], float] | None,
+) -> TrainState:
+    """The steps that are left."""
+    # Before the first step there is nothing to save, and SIGTERM ends the run at once.
+    with TerminationNotice() as notice, _naming_the_last(checkpoints):
+        for step in range(log.done + 1, log.num_steps + 1):
+            batch = mapped.place_batch(next(batches))
+            # Whatever the step needs is on the devices: a transfer here would be a mistake.
+            with jax.transfer_guard("disallow"):
+                state, metrics = mapped.advance(state, batch)
+            log.add(metrics)
+            accuracy = None
+            tests = validate is not None and step % log.per_epoch == 0
+            if step % log.per_epoch == 0 or step % resources.log_steps == 0:
+                accuracy = log.end_line(functools.partial(validate, state) if validate and tests else None)
+            told = notice.given(step)
+            due = step == log.num_steps or tests or step % (resources.checkpoint_steps or log.per_epoch) == 0
+            if told or due:
+                # A state whose loss is not finite must not take the place of a good one: nothing is saved before the
+                # metrics of its step were seen. The iterator is saved with it, so that the batch after a restart is the
+                # next one here.
+                log.fetch()
+                if checkpoints is not None:
+                    checkpoints.save(Kept(state, batches.get_state()), accuracy)
+            if told and step < log.num_steps:
+                _leave(log, checkpoints)
+    return state
+
+
+@contextlib.contextmanager
+def _naming_the_last(checkpoints: Checkpoints | None) -> Iterator[None]:
+    try:
+        yield
+    except FloatingPointError as error:
+        last = checkpoints.latest_step if checkpoints else None
+        kept = "No checkpoint is kept." if last is None else f"The last checkpoint is of step {last}."
+        raise FloatingPointError(f"{error} {kept}") from None
+
+
+def _leave(log: RunLog, checkpoints: Checkpoints | None) -> None:
+    if checkpoints is None:
+        raise TerminatedError(f"{log.label}: stopped by SIGTERM after step {log.done}; nothing is kept.")
+    # Saving goes on in the background, which would end with the process.
+    checkpoints.wait()
+    raise TerminatedError(f"{log.label}: stopped by SIGTERM; saved after step {log.done} of {log.num_steps}.")
+
+
+def _validate(model: nn.Module, validation: Split, state: TrainState) -> float:
+    variables = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.variables)
+    return evaluate(logits_fn(model, variables), validation.images, validation.labels)
+
+
+def _first_state(model: nn.Module, split: Split, config: TrainConfig, variables: Variables | None) -> TrainState:
+    height, width, channels = split.images.shape[1:]
+    optimizer = make_optimizer(config.optimizer, config.num_steps(len(split)))
+    average = config.ema_decay > 0
+    return init_state(model, optimizer, (height, width, channels), config.seed, variables=variables, average=average)
+
+
+# One function for equal arguments, so that a run taken up in the same process compiles nothing anew.
 @functools.lru_cache(maxsize=8)
-def _mapped_step(
+def _compiled_step(
     model: nn.Module,
     config: TrainConfig,
     num_steps: int,
@@ -275,7 +224,79 @@ def _mapped_step(
     mapping: Mapping,
     chosen_before: bool,
 ) -> Mapped:
-    """One function for equal arguments, so that a run taken up in the same process compiles nothing anew."""
     optimizer = make_optimizer(config.optimizer, num_steps)
     step = make_train_step(model, optimizer, config, axis_name=AXIS, chosen_before=chosen_before)
     return map_over_devices(step, list(devices), mapping)
+
+
+def _mapped_step(
+    model: nn.Module, config: TrainConfig, num_steps: int, resources: Resources, *, chosen_before: bool
+) -> Mapped:
+    devices = tuple(chosen_devices(resources.devices))
+    return _compiled_step(model, config, num_steps, devices, resources.mapping, chosen_before)
+
+
+def _views_in_the_step(
+    mapped: Mapped,
+    split: Split,
+    config: TrainConfig,
+    resources: Resources,
+    first: Callable[[], TrainState],
+    folder: Path | None,
+    label: str,
+    say: Callable[[str], None] | None,
+) -> bool:
+    """Whether the step makes the views; else they are ready before, or there are none."""
+    if not config.inputs.views:
+        return False
+    share = config.batch_size // len(chosen_devices(resources.devices))
+    images = as_float(np.asarray(split.images[:share]))
+    seconds = functools.partial(_step_seconds, mapped, split, config, first)
+    placement = decide(config.inputs, resources, images, seconds, folder)
+    if say:
+        say(f"{label}: views from the {placement.place} ({placement.reason})")
+    return placement.place == "step"
+
+
+def _step_seconds(mapped: Mapped, split: Split, config: TrainConfig, first: Callable[[], TrainState]) -> float:
+    """The seconds of a step that gets its versions ready made."""
+    size, draws = config.batch_size // jax.process_count(), config.inputs.draws
+    rows = HostBatch(
+        np.zeros((size, draws, *split.images.shape[1:]), np.float16),
+        np.zeros(size, np.int32),
+        np.zeros((size, draws), np.int32),
+        np.arange(size, dtype=np.int32),
+    )
+    batch, state = mapped.place_batch(rows), mapped.place_state(first())
+
+    def step() -> object:
+        # A state is used up by its step.
+        nonlocal state
+        state, metrics = mapped.advance(state, batch)
+        return metrics
+
+    return measured(step)
+
+
+def _loader(split: Split, config: TrainConfig, resources: Resources, views: np.ndarray | None) -> BatchIterator:
+    return make_loader(
+        split,
+        config,
+        views=views,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        workers=resources.workers,
+        prefetch=resources.prefetch,
+    )
+
+
+def _log(folder: Path | None, split: Split, config: TrainConfig, done: int, label: str, *, progress: bool) -> RunLog:
+    return RunLog(
+        folder if jax.process_index() == 0 else None,
+        label=label,
+        batch_size=config.batch_size,
+        per_epoch=config.steps_per_epoch(len(split)),
+        num_steps=config.num_steps(len(split)),
+        done=done,
+        progress=progress,
+    )

@@ -59,14 +59,14 @@ def method_configs() -> dict[str, TrainConfig]:
 
 
 def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) -> TrainConfig:
-    """A configuration whose filters take away as much of the images as given views of the path do.
+    """A configuration whose filters take away as much of the images as the given views of the path do.
 
     Each filter of `config.inputs.views` gets the strength at which the mean energy of what it takes away equals that
     of the view of the path in the same place.
 
     Args:
-        config: Its views are filters, one for each of `views`.
-        views: Views of the path.
+        config: A configuration whose views are filters, one for each of `views`.
+        views: The views of the path.
         images: float32 [N, H, W, C] in [0, 1], on which energies are measured.
 
     Raises:
@@ -75,8 +75,8 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
     filters = config.inputs.views
     if len(filters) != len(views) or any(view.is_path for view in filters):
         raise ValueError(
-            f"matched_to is {' '.join(map(str, views))} and the views {' '.join(map(str, filters))}; there may be one "
-            "filter (blur, lowpass, rof) for each view of the path."
+            f"views must hold one filter (blur, lowpass, rof) for each of {' '.join(map(str, views))}; got "
+            f"{' '.join(map(str, filters)) or 'none'}."
         )
     solver = config.inputs.solver
     energies = np.mean((np.asarray(show_views(jnp.asarray(images), views, solver)) - images) ** 2, axis=(1, 2, 3, 4))

@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from isvs_jax._checks import check_choice, check_integer, check_number
 from isvs_jax.augment._augmix import AugMixConfig, augmix
-from isvs_jax.training.divergences import jensen_shannon, kullback_leibler
-from isvs_jax.training.inner_maximisation import Ascent, pgd_images, trades_images
+from isvs_jax.training.inner_maximisation import Ascent, kullback_leibler, pgd_images, trades_images
 
 Name = Literal["cross_entropy", "consistency", "augmix", "adversarial", "trades"]
-# Of the papers; the others have no second term.
+# The weights in the papers; the other objectives have no second term.
 _WEIGHTS: dict[str, float] = {"consistency": 12.0, "augmix": 12.0, "trades": 6.0}
+# The mixture of a Jensen-Shannon divergence is kept away from 0, as AugMix does.
+_LEAST_PROBABILITY = 1e-7
 
 Apply = Callable[[Any, Any, jax.Array, bool], tuple[jax.Array, Any]]
 LossFn = Callable[..., tuple[jax.Array, tuple[jax.Array, Any]]]
@@ -22,7 +24,7 @@ LossFn = Callable[..., tuple[jax.Array, tuple[jax.Array, Any]]]
 
 @dataclass(frozen=True)
 class Objective:
-    """What training minimises.
+    """The loss that training minimises.
 
     - "cross_entropy": over all versions that an example is shown in.
     - "consistency": cross-entropy on the first version + weight × Jensen-Shannon divergence of all, two or more.
@@ -31,17 +33,17 @@ class Objective:
     - "trades": cross-entropy on the image + weight × KL(p(image) ‖ p(attacked image)), the attack raising that KL.
 
     Attributes:
-        name: One of the five.
-        weight: Of the second term, ≥ 0; None for that of its paper, 12 for Jensen-Shannon, 6 for TRADES. None for those
-            without a second term.
-        epsilon: Radius of the ball in [0, 1].
-        attack_steps: Steps of the attack, ≥ 1.
-        attack_step_size: > 0; None for 2.5·epsilon/attack_steps.
+        name: One of the five names.
+        weight: The weight of the second term, ≥ 0; None takes that of its paper, 12 for Jensen-Shannon and 6 for
+            TRADES. An objective without a second term has none.
+        epsilon: The radius of the ball, in [0, 1].
+        attack_steps: The number of steps of the attack, at least 1.
+        attack_step_size: The size of these steps, > 0; None takes 2.5·epsilon/attack_steps.
         augmix: The parameters of AugMix, for the objective of that name.
 
     Raises:
-        TypeError: `attack_steps` is not an integer.
-        ValueError: A value that cannot be.
+        TypeError: A number is none, or `attack_steps` is not an integer.
+        ValueError: A number is out of range, or the name is unknown.
 
     References:
         Hendrycks et al., "AugMix", ICLR 2020.
@@ -59,20 +61,15 @@ class Objective:
     augmix: AugMixConfig = field(default_factory=AugMixConfig)
 
     def __post_init__(self) -> None:
-        if self.name not in get_args(Name):
-            raise ValueError(f"name is {self.name!r}; it may be one of {', '.join(map(repr, get_args(Name)))}.")
-        if self.weight is not None and self.name not in _WEIGHTS:
-            raise ValueError(f"weight is {self.weight}, but {self.name!r} has no second term; it may be None.")
-        if self.weight is not None and not 0 <= self.weight < float("inf"):
-            raise ValueError(f"weight is {self.weight}; it may be finite and ≥ 0, or None.")
-        if not 0 <= self.epsilon <= 1:
-            raise ValueError(f"epsilon is {self.epsilon}; it may be in [0, 1]: images have values in [0, 1].")
-        if isinstance(self.attack_steps, bool) or not isinstance(self.attack_steps, int):
-            raise TypeError(f"attack_steps is {self.attack_steps!r}; it may be a positive integer.")
-        if self.attack_steps < 1:
-            raise ValueError(f"attack_steps is {self.attack_steps}; it may be a positive integer.")
-        if self.attack_step_size is not None and not 0 < self.attack_step_size < float("inf"):
-            raise ValueError(f"attack_step_size is {self.attack_step_size}; it may be finite and > 0, or None.")
+        check_choice("name", self.name, get_args(Name))
+        if self.weight is not None:
+            check_number("weight", self.weight, "[0, inf)")
+            if self.name not in _WEIGHTS:
+                raise ValueError(f"weight must be None for {self.name!r}, which has no second term; got {self.weight}.")
+        check_number("epsilon", self.epsilon, "[0, 1]")
+        check_integer("attack_steps", self.attack_steps)
+        if self.attack_step_size is not None:
+            check_number("attack_step_size", self.attack_step_size, "(0, inf)")
 
     @property
     def second_weight(self) -> float:
@@ -81,7 +78,7 @@ class Objective:
 
     @property
     def ascent(self) -> Ascent:
-        """The attack."""
+        """The attack inside the objective."""
         usual = 2.5 * self.epsilon / self.attack_steps
         return Ascent(
             self.epsilon, self.attack_steps, usual if self.attack_step_size is None else self.attack_step_size
@@ -92,7 +89,7 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
     """The loss of an objective.
 
     Args:
-        objective: What to minimise (static).
+        objective: The choice of what to minimise (static).
         label_smoothing: In [0, 1): the share of every target that is spread evenly over the classes, in all
             cross-entropies but that which PGD raises.
 
@@ -117,8 +114,7 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
         >>> value.round(3).item() == jnp.log(3.0).round(3).item(), logits.shape
         (True, (2, 3))
     """
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"label_smoothing is {label_smoothing}; it may be in [0, 1).")
+    check_number("label_smoothing", label_smoothing, "[0, 1)")
     term = {
         "cross_entropy": _all_versions,
         "consistency": _consistency,
@@ -136,13 +132,13 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
             targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
             return optax.softmax_cross_entropy(logits, targets).mean()
 
-        return term(objective, cross_entropy, Network(apply, params, batch_stats), images, labels, keys)
+        return term(objective, cross_entropy, _Network(apply, params, batch_stats), images, labels, keys)
 
     return loss_fn
 
 
 @dataclass(frozen=True)
-class Network:
+class _Network:
     """A network in training mode with its parameters and batch statistics."""
 
     apply: Apply
@@ -169,7 +165,7 @@ Loss = tuple[jax.Array, tuple[jax.Array, Any]]
 
 
 def _all_versions(
-    objective: Objective, cross_entropy: CrossEntropy, network: Network, images: jax.Array, labels: jax.Array, _: Any
+    objective: Objective, cross_entropy: CrossEntropy, network: _Network, images: jax.Array, labels: jax.Array, _: Any
 ) -> Loss:
     logits, batch_stats = network.versions(images)
     repeated = jnp.broadcast_to(labels[:, None], logits.shape[:2])
@@ -177,7 +173,7 @@ def _all_versions(
 
 
 def _consistency(
-    objective: Objective, cross_entropy: CrossEntropy, network: Network, images: jax.Array, labels: jax.Array, _: Any
+    objective: Objective, cross_entropy: CrossEntropy, network: _Network, images: jax.Array, labels: jax.Array, _: Any
 ) -> Loss:
     logits, batch_stats = network.versions(images)
     divergence = jensen_shannon(logits).mean()
@@ -188,7 +184,7 @@ def _consistency(
 def _augmix(
     objective: Objective,
     cross_entropy: CrossEntropy,
-    network: Network,
+    network: _Network,
     images: jax.Array,
     labels: jax.Array,
     keys: jax.Array,
@@ -203,7 +199,7 @@ def _augmix(
 def _adversarial(
     objective: Objective,
     cross_entropy: CrossEntropy,
-    network: Network,
+    network: _Network,
     images: jax.Array,
     labels: jax.Array,
     keys: jax.Array,
@@ -216,7 +212,7 @@ def _adversarial(
 def _trades(
     objective: Objective,
     cross_entropy: CrossEntropy,
-    network: Network,
+    network: _Network,
     images: jax.Array,
     labels: jax.Array,
     keys: jax.Array,
@@ -224,20 +220,44 @@ def _trades(
     attacked = trades_images(network.frozen, images[:, 0], keys, objective.ascent)
     # Two batches, as in the paper's code: the statistics of clean and attacked images are not mixed.
     clean, batch_stats = network(images[:, 0])
-    shifted, batch_stats = Network(network.apply, network.params, batch_stats)(attacked)
+    shifted, batch_stats = _Network(network.apply, network.params, batch_stats)(attacked)
     divergence = kullback_leibler(clean, shifted).mean()
     loss = cross_entropy(clean, labels) + objective.second_weight * divergence
     return loss, (clean, batch_stats)
 
 
+def jensen_shannon(logits: jax.Array) -> jax.Array:
+    """The mean over K distributions of their divergence from the mixture of all, (1/K) Σₖ KL(pₖ ‖ (1/K) Σⱼ pⱼ).
+
+    The mixture is cut off at 1e-7 and 1 before its logarithm is taken, as AugMix does.
+
+    Args:
+        logits: float [B, K, classes].
+
+    Returns:
+        [B], in [0, log K] up to rounding.
+
+    Example:
+        >>> jensen_shannon(jnp.array([[[100.0, 0.0], [0.0, 100.0]]])).round(4) == jnp.log(2.0).round(4)
+        Array([ True], dtype=bool)
+
+    References:
+        Hendrycks et al., "AugMix: a simple data processing method to improve robustness and uncertainty", ICLR 2020.
+    """
+    log_p = jax.nn.log_softmax(logits)
+    mixture = jnp.exp(log_p).mean(axis=1, keepdims=True)
+    log_mixture = jnp.log(jnp.clip(mixture, _LEAST_PROBABILITY, 1))
+    return optax.losses.kl_divergence_with_log_targets(log_mixture, log_p).mean(axis=1)
+
+
 def _check_batch(name: str, images: jax.Array, labels: jax.Array, keys: jax.Array) -> None:
     if images.ndim != 5:
-        raise ValueError(f"images has shape {images.shape}; it may be [B, K, H, W, C].")
+        raise ValueError(f"images must be [B, K, H, W, C]; got shape {images.shape}.")
     batch, versions = images.shape[:2]
     for what, shape in (("labels", labels.shape), ("keys", keys.shape)):
         if shape != (batch,):
-            raise ValueError(f"{what} has shape {shape}; it may be {(batch,)}, one for each example.")
+            raise ValueError(f"{what} must have shape {(batch,)}, one for each example; got shape {shape}.")
     if name == "consistency" and versions < 2:
-        raise ValueError("objective 'consistency' compares versions of an example, but K is 1; it may be 2 or more.")
+        raise ValueError("K must be 2 or more for the objective 'consistency', which compares versions; got 1.")
     if name in ("augmix", "adversarial", "trades") and versions != 1:
-        raise ValueError(f"objective {name!r} takes one version of an example, but K is {versions}; it may be 1.")
+        raise ValueError(f"K must be 1 for the objective {name!r}, which takes one version; got {versions}.")

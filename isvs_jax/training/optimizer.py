@@ -6,8 +6,13 @@ from typing import Any, Literal, get_args
 import jax
 import optax
 
+from isvs_jax._checks import check_choice, check_number
+
 Name = Literal["adamw", "sgd"]
 Schedule = Literal["one_cycle", "cosine"]
+
+# Parameters of several axes that are biases, scales or positions: those of attention and of vision transformers.
+_SPARED = ("bias", "scale", "position_embedding", "class_token")
 
 
 @dataclass(frozen=True)
@@ -16,11 +21,17 @@ class OptimizerConfig:
 
     Attributes:
         name: "adamw", or "sgd" with Nesterov momentum 0.9.
-        learning_rate: The peak of the schedule.
-        weight_decay: Decoupled for AdamW, added to the gradient for SGD; norms and biases are spared.
-        schedule: "one_cycle" (rises for 30% of the run) or "cosine" (rises for 5% of it); both fall to about 0.
-        label_smoothing: In [0, 1).
-        clip_norm: Gradients of a larger norm are scaled down to it; None clips nothing.
+        learning_rate: The peak of the schedule, a positive number.
+        weight_decay: The decay of the kernels, ≥ 0: decoupled for AdamW, added to the gradient for SGD. Norms, biases,
+            position embeddings and class tokens are spared.
+        schedule: "one_cycle", which rises for 30% of the run, or "cosine", which rises for 5% of it; both fall to about
+            0. A run of one step takes it at the peak.
+        label_smoothing: The share of every target that is spread evenly over the classes, in [0, 1).
+        clip_norm: The norm that larger gradients are scaled down to; None clips nothing.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: A number is out of range, or a choice is unknown.
     """
 
     name: Name = "adamw"
@@ -31,18 +42,13 @@ class OptimizerConfig:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in get_args(Name):
-            raise ValueError(f"name is {self.name!r}; it may be 'adamw' or 'sgd'.")
-        if self.schedule not in get_args(Schedule):
-            raise ValueError(f"schedule is {self.schedule!r}; it may be 'one_cycle' or 'cosine'.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate is {self.learning_rate}; it may be a positive number.")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise ValueError(f"weight_decay is {self.weight_decay}; it may be a number ≥ 0.")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing is {self.label_smoothing}; it may be in [0, 1).")
-        if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
-            raise ValueError(f"clip_norm is {self.clip_norm}; it may be None or a positive number.")
+        check_choice("name", self.name, get_args(Name))
+        check_choice("schedule", self.schedule, get_args(Schedule))
+        check_number("learning_rate", self.learning_rate, "(0, inf)")
+        check_number("weight_decay", self.weight_decay, "[0, inf)")
+        check_number("label_smoothing", self.label_smoothing, "[0, 1)")
+        if self.clip_norm is not None:
+            check_number("clip_norm", self.clip_norm, "(0, inf)")
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
@@ -64,12 +70,36 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
 
 
 def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
-    """The learning rate as a function of the step."""
+    """The learning rate as a function of the step, from 0 to num_steps − 1.
+
+    Example:
+        >>> float(make_schedule(OptimizerConfig(learning_rate=0.5, schedule="cosine"), num_steps=1)(0))
+        0.5
+    """
+    if num_steps == 1:
+        # A schedule that rises from 0 would leave the parameters of a single step where they are.
+        return optax.constant_schedule(config.learning_rate)
     if config.schedule == "one_cycle":
         return optax.cosine_onecycle_schedule(num_steps, config.learning_rate)
-    return optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, max(1, num_steps // 20), max(2, num_steps))
+    return optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, max(1, num_steps // 20), num_steps)
 
 
 def decayed(params: Any) -> Any:
-    """Which parameters weight decay applies to: kernels, but not norms and biases, which have one axis."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    """Which parameters weight decay applies to: kernels, but not norms, biases and positions.
+
+    Args:
+        params: A pytree of arrays.
+
+    Returns:
+        A pytree of bool: false for parameters of one axis, and for those named after a bias, a scale or a position.
+
+    Example:
+        >>> decayed({"kernel": jax.numpy.ones((3, 2, 4)), "bias": jax.numpy.ones((2, 4))})
+        {'bias': False, 'kernel': True}
+    """
+
+    def is_kernel(path: tuple[Any, ...], leaf: jax.Array) -> bool:
+        name = getattr(path[-1], "key", None) if path else None
+        return leaf.ndim > 1 and name not in _SPARED
+
+    return jax.tree_util.tree_map_with_path(is_kernel, params)

@@ -1,36 +1,36 @@
-"""A training run from its configuration to a folder with the trained classifier."""
+"""A training run from its configuration to a folder with the trained classifier, which belongs to that one run."""
 
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from isvs_jax import data, environment, models
-from isvs_jax._files import write_atomically
+from isvs_jax._files import read_json, write_json
 from isvs_jax.augment.views import View
 from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
-from isvs_jax.training.config import Resources, TrainConfig
+from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices
-from isvs_jax.training.evaluate import evaluate
 from isvs_jax.training.log import read_log
-from isvs_jax.training.loop import train
+from isvs_jax.training.loop import LOCK_FILE, check_trainable, only_run, train
 from isvs_jax.training.methods import matched
-from isvs_jax.training.network import ModelChoice, build_model
-from isvs_jax.training.run_folder import claim
-from isvs_jax.training.weights import starting_weights
+from isvs_jax.training.step import TrainState
+from isvs_jax.training.trained import CONFIG_FILE, build_model, check_labels, evaluate, starting_weights
 
 ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
-# Images on which the energies of filters are matched.
+# The number of images on which the energies of filters are matched.
 _MATCHING = 256
 
 
@@ -39,15 +39,15 @@ class Run:
     """Train a classifier.
 
     Attributes:
-        out: Folder of the run: configuration, log, checkpoints, result. The same command again goes on where it
-            stopped.
-        data: Which images.
-        model: Which network.
+        out: The folder of the run, for its configuration, log, checkpoints and result. The same command again goes on
+            where it stopped.
+        data: The images.
+        model: The network.
         train: All else that the outcome depends on.
         matched_to: Views of the path, one for each filter among the views of the run: each filter gets the strength at
             which it takes away as much energy as the view of the path.
-        resources: Devices, loader, cache, checkpoints.
-        distributed: Several machines.
+        resources: The devices, the loader, the cache and the checkpoints.
+        distributed: The processes, where several machines train together.
     """
 
     out: Path
@@ -65,20 +65,22 @@ def execute(
     """Train, test on clean images, and leave everything in the run's folder.
 
     The folder holds config.json, environment.json (versions, commit, command and machine of every session), log.jsonl,
-    tensorboard/, checkpoints/ and, at the end, result.json.
+    tensorboard/, checkpoints/ and, at the end, result.json. A run that is refused leaves no folder behind.
 
     Args:
-        run: What to do.
-        dataset: What `load_data(run.data)` gives, where several runs share it; by default it is loaded.
+        run: The run.
+        dataset: The images that `load_data(run.data)` gives, where several runs share them; by default they are loaded.
         progress: Whether to show progress bars.
-        say: Where lines of text go, from process 0.
+        say: A function that takes lines of text, in process 0.
 
     Returns:
-        What result.json holds.
+        The content of result.json.
 
     Raises:
         ConfigurationChangedError: The folder holds another run; the message shows the difference.
-        ValueError: Something in `run` cannot be, as `train` and `data.load` say.
+        OSError: Another process trains in the folder, or there is no room.
+        ValueError: Something in `run` is refused, as `train` and `data.load` say, or a file of the folder cannot be
+            read.
     """
     run.distributed.initialize()
     first = jax.process_index() == 0
@@ -86,15 +88,16 @@ def execute(
         dataset = load_data(run.data, progress=progress and first)
     config = _resolved(run, dataset)
     model = build_model(run.model, dataset.num_classes, dataset.image_shape)
-    weights = starting_weights(run.model.weights, model, dataset.image_shape) if run.model.weights is not None else None
-    if _claimed(run.out, _fingerprint(run, config, dataset, weights)) and first:
-        say(f"{run.out} holds this run already: it goes on where it stopped.")
-    if first:
-        _note_session(run.out, chosen_devices(run.resources.devices))
     training, validation = dataset.train, None
     if run.data.validation_share:
         held = data.holdout(dataset, run.data.validation_share)
         training, validation = held.train, held.test
+    # Whatever can be refused is refused before the folder is claimed: the corrected command is for the same folder.
+    check_trainable(model, training, config, validation=validation, resources=run.resources)
+    check_labels("labels of the test images", dataset.test.labels, dataset.num_classes)
+    weights = starting_weights(run.model.weights, model, dataset.image_shape) if run.model.weights is not None else None
+    if _claimed(run, _fingerprint(run, config, dataset, weights)) and first:
+        say(f"{run.out} holds this run already: it goes on where it stopped.")
     began = time.monotonic()
     state = train(
         model,
@@ -108,29 +111,8 @@ def execute(
         progress=progress,
         say=say if first else None,
     )
-    hashed = environment.parameters_hash(jax.device_get(state.variables))
-    tested = {"parameters_sha256": hashed, "test_labels_sha256": _hash(dataset.test.labels)}
-    known = _known_result(run.out)
-    if tested.items() <= known.items():
-        return known
-    logits_fn = models.logits_fn(model, state.variables)
-    result = {
-        "clean_accuracy": evaluate(logits_fn, dataset.test.images, dataset.test.labels),
-        "test_images": len(dataset.test),
-        "parameters": models.count_parameters(state.variables),
-        **tested,
-        "steps": int(state.step),
-        "seconds": read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1),
-    }
-    if first:
-        write_atomically(run.out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
-    return result
-
-
-def _known_result(folder: Path) -> dict[str, Any]:
-    """What result.json holds; nothing where there is none."""
-    file = folder / RESULT_FILE
-    return json.loads(file.read_text()) if file.exists() else {}
+    seconds = read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1)
+    return _result(run.out, model, state, dataset.test, seconds)
 
 
 def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
@@ -148,7 +130,7 @@ def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
 def _fingerprint(
     run: Run, config: TrainConfig, dataset: data.Dataset, weights: models.Variables | None
 ) -> dict[str, Any]:
-    """All that the outcome depends on; where data and weights lie is not of it, what they are is."""
+    """All that the outcome depends on: what data and weights are, but not where they lie."""
     started = {} if weights is None else {"weights_sha256": environment.parameters_hash(jax.device_get(weights))}
     return {
         "data": {
@@ -170,22 +152,118 @@ def _hash(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _claimed(folder: Path, fingerprint: dict[str, Any]) -> bool:
-    """`claim` by process 0 before the others look at the folder."""
+def _claimed(run: Run, fingerprint: dict[str, Any]) -> bool:
+    """Claim the folder and note the session, in process 0; whether the folder held this run already."""
     first = jax.process_index() == 0
-    if jax.process_count() == 1:
-        return claim(folder, fingerprint)
+    # Nothing is written into a folder of something else, not even a lock.
+    again = claim(run.out, fingerprint, write=False)
     try:
-        again = first and claim(folder, fingerprint)
+        if first:
+            # A folder in which another process trains is refused before the session is noted in it.
+            with only_run(run.out):
+                claim(run.out, fingerprint)
+                _note_session(run.out, chosen_devices(run.resources.devices))
     finally:
-        multihost_utils.sync_global_devices("claimed")
-    return again if first else claim(folder, fingerprint, write=False)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("claimed")
+    return again
 
 
 def _note_session(folder: Path, devices: list[jax.Device]) -> None:
     """Add what this session runs with to environment.json, one entry a session."""
     file = folder / ENVIRONMENT_FILE
-    sessions = json.loads(file.read_text()) if file.exists() else []
+    sessions = read_json(file, "Delete it, and a new one is begun.") if file.exists() else []
     versions = environment.versions("flax", "optax", "orbax-checkpoint", "grain")
     sessions.append(environment.session(devices) | {"versions": versions, "processes": jax.process_count()})
-    write_atomically(file, json.dumps(sessions, indent=2, ensure_ascii=False) + "\n")
+    write_json(file, sessions)
+
+
+def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split, seconds: float) -> dict[str, Any]:
+    """The content of result.json; the network is tested only where the file is not of these parameters and labels."""
+    hashed = environment.parameters_hash(jax.device_get(state.variables))
+    tested = {"parameters_sha256": hashed, "test_labels_sha256": _hash(test.labels)}
+    file = folder / RESULT_FILE
+    known = read_json(file, "Delete it, and the network is tested again.") if file.exists() else {}
+    if tested.items() <= known.items():
+        return known
+    result = {
+        "clean_accuracy": evaluate(models.logits_fn(model, state.variables), test.images, test.labels),
+        "test_images": len(test),
+        "parameters": models.count_parameters(state.variables),
+        **tested,
+        "steps": int(state.step),
+        "seconds": seconds,
+    }
+    if jax.process_index() == 0:
+        write_json(file, result)
+    return result
+
+
+class ConfigurationChangedError(ValueError):
+    """A folder holds results of another configuration."""
+
+
+def claim(folder: str | os.PathLike[str], config: dict[str, Any], *, write: bool = True) -> bool:
+    """Take a folder for a configuration, which is written into it as config.json.
+
+    Args:
+        folder: The folder; it is made where it does not exist.
+        config: The configuration, of values that JSON can hold.
+        write: Whether this process writes; of several, one does.
+
+    Returns:
+        Whether the folder held the same configuration already, so that what is in it may be used again.
+
+    Raises:
+        ConfigurationChangedError: The folder holds another configuration, and the message shows the difference; or it
+            holds files but no configuration.
+        ValueError: The configuration in the folder cannot be read.
+    """
+    folder = Path(folder)
+    file = folder / CONFIG_FILE
+    wanted = json.loads(json.dumps(config, default=_plain))
+    if file.exists():
+        changes = difference(read_json(file), wanted)
+        if changes:
+            raise ConfigurationChangedError(
+                f"{folder} holds a run of another configuration:\n"
+                + "".join(f"  {line}\n" for line in changes)
+                + "Give another folder, or delete this one."
+            )
+        return True
+    if folder.exists() and (not folder.is_dir() or not all(map(_is_nobodys, folder.iterdir()))):
+        raise ConfigurationChangedError(
+            f"folder must be new, empty, or the folder of a run; got {folder}, which has no {CONFIG_FILE}."
+        )
+    if not write:
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(file, wanted)
+    return False
+
+
+def _is_nobodys(file: Path) -> bool:
+    # The lock, and what a kill left while the configuration itself was written.
+    return file.name == LOCK_FILE or file.match(f".{CONFIG_FILE}.*.partial")
+
+
+def _plain(number: np.generic) -> Any:
+    """A number of NumPy as one of Python, for JSON."""
+    return number.item()
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """One line for each setting that differs, nested ones with their path.
+
+    Example:
+        >>> difference({"epochs": 5, "data": "digits"}, {"epochs": 6, "data": "digits"})
+        ['epochs: 5 there, 6 asked for']
+    """
+    lines = []
+    for name in sorted(old.keys() | new.keys()):
+        there, asked = old.get(name, "nothing"), new.get(name, "nothing")
+        if isinstance(there, dict) and isinstance(asked, dict):
+            lines += difference(there, asked, f"{prefix}{name}.")
+        elif there != asked:
+            lines.append(f"{prefix}{name}: {there} there, {asked} asked for")
+    return lines

@@ -1,24 +1,129 @@
-"""One step of training, as a pure function of a device's share of a batch."""
+"""What a training run carries from step to step, and one step as a pure function of a device's share of a batch."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from isvs_jax.augment.basic import augment
 from isvs_jax.augment.views import show_views
+from isvs_jax.models import Variables, init
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Apply, make_loss
-from isvs_jax.training.state import Batch, TrainState
+
+# Half precision, in which a cache holds the versions of an example: float16 has so many bits of exponent and mantissa.
+_HALF = {"exponent_bits": 5, "mantissa_bits": 10}
+
+
+class Batch(NamedTuple):
+    """The examples of a step, or a device's share of them.
+
+    Attributes:
+        images: [B, K, H, W, C], uint8 in 0..255 or floats in [0, 1]: the K versions in which an example is shown, or
+            with K = 1 the image itself, of which the step makes the versions.
+        labels: int32 [B], the classes.
+        versions: int32 [B, K], the versions chosen: 0 the image itself, k the k-th view.
+        positions: int32 [B], the row of each example in the batch of all devices. What is random about an example
+            follows from its position, so that it does not depend on how many devices there are.
+    """
+
+    images: jax.Array
+    labels: jax.Array
+    versions: jax.Array
+    positions: jax.Array
+
+
+def plain_batch(images: jax.Array, labels: jax.Array) -> Batch:
+    """A batch of images [B, H, W, C] that are shown as they are.
+
+    Example:
+        >>> plain_batch(jnp.zeros((2, 8, 8, 1)), jnp.array([0, 1])).images.shape
+        (2, 1, 8, 8, 1)
+    """
+    size = len(labels)
+    return Batch(images[:, None], labels, jnp.zeros((size, 1), jnp.int32), jnp.arange(size, dtype=jnp.int32))
+
+
+@flax.struct.dataclass
+class TrainState:
+    """The state of a run: all that the rest of it depends on.
+
+    Whatever is random in a step is a function of (key, step, position in the batch).
+
+    Attributes:
+        params: The parameters.
+        batch_stats: The batch statistics.
+        opt_state: The state of the optimizer.
+        average: The moving average of {"params", "batch_stats"}, or an empty dictionary where the run keeps none.
+        step: The number of steps done.
+        key: The key of the run.
+    """
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    average: Any
+    step: jax.Array
+    key: jax.Array
+
+    @property
+    def last_variables(self) -> Variables:
+        """The parameters and batch statistics of the last step."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+    @property
+    def variables(self) -> Variables:
+        """What the trained model is applied with: the moving average where there is one, else the last step's."""
+        return self.average or self.last_variables
+
+
+def init_state(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    image_shape: tuple[int, int, int],
+    seed: int,
+    *,
+    variables: Variables | None = None,
+    average: bool = False,
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+        model: A module called as model(images, train=...).
+        optimizer: An optimizer of Optax.
+        image_shape: The shape [H, W, C] of an image.
+        seed: The seed of the parameters and of everything random to come.
+        variables: The parameters and batch statistics to start from; by default they are drawn from the seed.
+        average: Whether a moving average is kept.
+    """
+    init_key, run_key = jax.random.split(jax.random.key(seed))
+    # Copies: the state that goes into a step is used up, and no buffer may be given away twice.
+    variables = init(model, init_key, image_shape) if variables is None else jax.tree.map(jnp.copy, variables)
+    params, batch_stats = variables["params"], variables.get("batch_stats", {})
+    return TrainState(
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=optimizer.init(params),
+        average=jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats}) if average else {},
+        step=jnp.zeros((), jnp.int32),
+        key=run_key,
+    )
 
 
 class Metrics(NamedTuple):
-    """Scalars of a step: mean loss, accuracy on the first version of each example as shown, norm of the gradient."""
+    """The metrics of a step, scalars.
+
+    Attributes:
+        loss: The mean loss.
+        accuracy: The accuracy on the first version of each example, as shown.
+        grad_norm: The norm of the gradient.
+    """
 
     loss: jax.Array
     accuracy: jax.Array
@@ -29,7 +134,7 @@ TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 
 class _Keys(NamedTuple):
-    """A key for each example (augmentation and objective), and one for the dropout of a device."""
+    """The keys of a step: one for each example in augmentation and objective, one for the dropout of a device."""
 
     augment: jax.Array
     objective: jax.Array
@@ -46,15 +151,15 @@ def make_train_step(
 ) -> TrainStep:
     """The step of a run: versions, augmentation, objective, its gradient, an update.
 
-    Written once for one device. Mapped over an axis (`jax.shard_map`, `jax.pmap`), each device takes its share of the
+    It is written for one device. Mapped over an axis (`jax.shard_map`, `jax.pmap`), each device takes its share of the
     batch, gradients and metrics are averaged over `axis_name`, and so are the batch statistics of models that have an
     `axis_name`; the result is that of one device with the whole batch.
 
     Args:
         model: A module called as model(images, train=True) with mutable batch statistics.
-        optimizer: Of Optax.
+        optimizer: An optimizer of Optax.
         config: The run; its inputs, augmentation, objective, ema_decay and accumulate are used here.
-        axis_name: The axis the step is mapped over; None where it is not.
+        axis_name: The axis that the step is mapped over; None where it is not mapped.
         chosen_before: Whether the images of a batch come in the versions chosen for them; else the step makes these.
 
     Returns:
@@ -62,7 +167,6 @@ def make_train_step(
 
     Example:
         >>> from isvs_jax.models import CNN
-        >>> from isvs_jax.training import init_state, plain_batch
         >>> model, optimizer = CNN(10, width=4), optax.adamw(1e-3)
         >>> state = init_state(model, optimizer, (8, 8, 1), seed=0)
         >>> step = jax.jit(make_train_step(model, optimizer))
@@ -105,9 +209,12 @@ def make_train_step(
 def shown(batch: Batch, inputs: Inputs, *, chosen_before: bool) -> jax.Array:
     """The examples of a batch in the versions chosen for them, float32 [B, K, H, W, C] in [0, 1].
 
+    Where there are views, all versions are rounded to half precision, so that it makes no difference to the figures
+    of a run whether the step or a cache makes them.
+
     Args:
         batch: The examples.
-        inputs: The way to use the path.
+        inputs: The way to use smoothed images.
         chosen_before: Whether the images of the batch are these versions already.
     """
     images = batch.images.astype(jnp.float32)
@@ -117,7 +224,9 @@ def shown(batch: Batch, inputs: Inputs, *, chosen_before: bool) -> jax.Array:
         return images
     raw = images[:, 0]
     versions = jnp.concatenate([raw[None], show_views(raw, inputs.views, inputs.solver)])
-    return versions[batch.versions, jnp.arange(len(raw))[:, None]]
+    chosen = versions[batch.versions, jnp.arange(len(raw))[:, None]]
+    # A compiler may leave out a cast there and back.
+    return jax.lax.reduce_precision(chosen, **_HALF)
 
 
 def _apply(module: nn.Module, dropout_key: jax.Array) -> Apply:
@@ -145,7 +254,7 @@ def _accumulated(
     keys: _Keys,
     count: int,
 ) -> tuple[Any, Any, Metrics]:
-    """Mean gradient and metrics over `count` equal parts, the batch statistics carried from one to the next."""
+    """The mean gradient and metrics over `count` equal parts; the batch statistics go from one part to the next."""
     if count == 1:
         return part(state, state.batch_stats, batch, keys)
 

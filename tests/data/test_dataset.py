@@ -75,3 +75,11 @@ def test_a_holdout_never_touches_the_test_images() -> None:
     assert (held.test.images == 7).all()
     with pytest.raises(ValueError, match=r"fraction must be a number in \(0, 1\); got 1\."):
         data.holdout(held, 1)
+
+
+def test_a_choice_is_checked_when_it_is_made() -> None:
+    for name, value in (("image_size", 0), ("limit_train", 0), ("limit_test", -1), ("draw_seed", -1)):
+        with pytest.raises(ValueError, match=rf"{name} must be an integer of at least \d; got {value}\."):
+            data.DataChoice(**{name: value})
+    with pytest.raises(ValueError, match=r"validation_share must be a number in \[0, 1\); got 1\."):
+        data.DataChoice(validation_share=1)

@@ -105,8 +105,10 @@ def test_links_are_followed_and_end(classes: Path, tmp_path_factory: pytest.Temp
         write(elsewhere / f"{index}.png", (50, 0, 0))
     (classes / "cat" / "more").symlink_to(elsewhere)
     (classes / "cat" / "again").symlink_to(classes / "cat")
+    (classes / "dog" / "gone.png").symlink_to(elsewhere / "nothing.png")
     found = load(classes)
     assert len(found.train) + len(found.test) == 25
+    assert "1 other files passed over" in found.source
 
 
 def test_a_path_is_a_folder(classes: Path) -> None:

@@ -176,9 +176,9 @@ def test_a_stop_is_polite(
     ("arguments", "sentence"),
     [
         (["--data", "folder:/no/such"], "There is no folder /no/such"),
-        (["--batch-size", "5000"], "batch_size is 5000, but there are 1198 training images"),
+        (["--batch-size", "5000"], "batch_size must be at most 1198, the number of training images; got 5000"),
         (["--model", "cmm"], "name"),
-        (["--epochs", "0"], "epochs is 0; it may be a positive integer"),
+        (["--epochs", "0"], "epochs must be an integer of at least 1; got 0"),
         (["--limit-test", "0"], "limit_test is 0"),
         (["--image-size", "10"], "height and width must be multiples of 4 for the test of low resolution; got 10×10."),
         (["--seeds", "1", "1"], "got (1, 1)"),

@@ -65,11 +65,11 @@ def test_equal_arguments_give_equal_modules() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"name": "resnet19"}, r"name is 'resnet19'; it may be cnn, resnet20, .*vit_base_224\."),
-        ({"num_classes": 0}, "num_classes is 0; it may be 1 or more"),
-        ({"channels": 0}, "channels is 0; it may be 1 or more"),
-        ({"dtype": "int8"}, "dtype is 'int8'; it may be bfloat16, float16, float32, float64"),
-        ({"dtype": "half-ish"}, "dtype is 'half-ish'; it may be"),
+        ({"name": "resnet19"}, r"name must be one of 'cnn', 'resnet20', .*'vit_base_224'; got 'resnet19'"),
+        ({"num_classes": 0}, "num_classes must be an integer of at least 1; got 0"),
+        ({"channels": 0}, "channels must be an integer of at least 1; got 0"),
+        ({"dtype": "int8"}, "dtype must be one of bfloat16, float16, float32, float64; got 'int8'"),
+        ({"dtype": "half-ish"}, "dtype must be one of bfloat16, float16, float32, float64; got 'half-ish'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict, said: str) -> None:

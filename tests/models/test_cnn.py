@@ -49,5 +49,5 @@ def test_models_of_one_architecture_share_a_compilation() -> None:
 
 
 def test_a_width_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="width is 0; it may be 1 or more"):
+    with pytest.raises(ValueError, match="width must be 1 or more; got 0"):
         shapes(CNN(num_classes=3, width=0), (8, 8, 1))

@@ -126,9 +126,19 @@ def test_images_are_standardised_in_float32() -> None:
 @pytest.mark.parametrize(
     ("images", "mean", "error", "said"),
     [
-        (np.zeros((2, 4, 4, 3), np.uint8), (0.5,), TypeError, "images are uint8; they may be floats in"),
-        (np.zeros((4, 4, 3), np.float32), (0.5,), ValueError, r"images have shape \(4, 4, 3\)"),
-        (np.zeros((2, 4, 4, 1), np.float32), (0.5,) * 3, ValueError, "mean has 3 values; it may have one for all"),
+        (
+            np.zeros((2, 4, 4, 3), np.uint8),
+            (0.5,),
+            TypeError,
+            r"images must be floats in \[0, 1\]; got dtype uint8\. Divide bytes by 255",
+        ),
+        (np.zeros((4, 4, 3), np.float32), (0.5,), ValueError, r"images must be \[B, H, W, C\]; got shape \(4, 4, 3\)"),
+        (
+            np.zeros((2, 4, 4, 1), np.float32),
+            (0.5,) * 3,
+            ValueError,
+            r"mean must hold one value for all channels or 1, one a channel; got \(0\.5, 0\.5, 0\.5\)",
+        ),
     ],
 )
 def test_images_that_do_not_fit_are_refused(images: np.ndarray, mean: tuple, error: type, said: str) -> None:

@@ -120,19 +120,19 @@ def test_weights_go_to_pytorch_s_names_and_back(model: Any) -> None:
     state_dict = export_names(variables)
     assert len(state_dict) == len(jax.tree.leaves(variables))
     jax.tree.map(np.testing.assert_array_equal, import_resnet(state_dict, model), variables)
-    with pytest.raises(ValueError, match=r"state_dict is not that of .*5\D*, not \(9,\)"):
+    with pytest.raises(ValueError, match=r"state_dict must be that of .*5\D*, not \(9,\)"):
         import_resnet(state_dict, model.clone(num_classes=9))
 
 
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (WideResNet(12), "depth is 12; it may be 10, 16, 22"),
-        (WideResNet(4), "depth is 4"),
-        (WideResNet(10, 0), "widen is 0"),
-        (ResNet18(blocks=(2, 0)), r"blocks is \(2, 0\)"),
-        (ResNet18(num_classes=0), "num_classes is 0"),
-        (ResNet50(width=0), "width is 0"),
+        (WideResNet(12), r"depth must be 10, 16, 22, .*; got 12"),
+        (WideResNet(4), r"depth must be 10, 16, 22, .*; got 4"),
+        (WideResNet(10, 0), "widen must be 1 or more; got 0"),
+        (ResNet18(blocks=(2, 0)), r"blocks must hold .*; got \(2, 0\)"),
+        (ResNet18(num_classes=0), "num_classes must be 1 or more; got 0"),
+        (ResNet50(width=0), "width must be 1 or more; got 0"),
     ],
 )
 def test_bad_arguments_are_refused(model: Any, said: str) -> None:

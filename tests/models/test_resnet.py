@@ -61,7 +61,11 @@ def test_normalisation_is_inside() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [({"depth": 18}, "depth is 18"), ({"mean": (0.5, 0.5)}, "mean has 2"), ({"std": (0.0,)}, "std")],
+    [
+        ({"depth": 18}, r"depth must be 8, 14, 20, .*; got 18"),
+        ({"mean": (0.5, 0.5)}, r"mean must hold one value .*; got \(0\.5, 0\.5\)"),
+        ({"std": (0.0,)}, r"std must hold positive numbers; got \(0\.0,\)"),
+    ],
 )
 def test_bad_arguments_are_refused(arguments: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -83,7 +83,7 @@ def test_dropout_is_off_unless_asked_for() -> None:
 
 @pytest.mark.parametrize("size", [(12, 8), (16, 24), (8, 11)])
 def test_images_of_another_size_are_refused(size: tuple[int, int]) -> None:
-    said = f"images are {size[0]}×{size[1]}; this vision transformer has positions for 8×12 .* takes no other size"
+    said = rf"images must be 8×12 \(image_size\), for which .* has positions; got {size[0]}×{size[1]}"
     with pytest.raises(ValueError, match=said):
         shapes(MODEL, (*size, 3))
 
@@ -91,10 +91,10 @@ def test_images_of_another_size_are_refused(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"pooling": "max"}, "pooling is 'max'"),
-        ({"patch": 5}, r"image_size is \(8, 12\); it may hold multiples of the patch, 5"),
-        ({"heads": 4}, "width is 6; it may be a multiple of heads, 4"),
-        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"pooling": "max"}, "pooling must be one of 'mean', 'token'; got 'max'"),
+        ({"patch": 5}, r"image_size must hold multiples of the patch, 5; got \(8, 12\)"),
+        ({"heads": 4}, "width must be a multiple of the heads, 4; got 6"),
+        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\); got 1\.0"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict, said: str) -> None:

@@ -1,8 +1,35 @@
-"""Programs that compile fast."""
+"""Networks that are small, and things that happen in the middle of a run."""
+
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from isvs_jax.training import run, trained
+from isvs_jax.training.log import RunLog
+from tests.training.networks import build_minute
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap(cheap_compilation: None) -> None:
-    """Many steps of training, each compiled for a handful of tiny images."""
+
+@pytest.fixture(scope="module")
+def minute_networks() -> Iterator[None]:
+    """Whatever network a run names, it is the smallest one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (run, trained):
+            patch.setattr(module, "build_model", build_minute)
+        yield
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Lets something happen, once, when so many steps are done."""
+    add = RunLog.add
+
+    def arrange(step: int, happening: Callable[[], None]) -> None:
+        def watched(log: RunLog, metrics: object) -> None:
+            add(log, metrics)  # type: ignore[arg-type]
+            if log.done + len(log._waiting) == step:
+                monkeypatch.setattr(RunLog, "add", add)
+                happening()
+
+        monkeypatch.setattr(RunLog, "add", watched)
+
+    return arrange

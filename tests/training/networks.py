@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from isvs_jax.models.layers import Layers
+from isvs_jax.training import ModelChoice
 
 
 class Minute(nn.Module):
@@ -18,3 +19,8 @@ class Minute(nn.Module):
         hidden = layers.standardise(images, (0.5,), (0.25,)).reshape(len(images), -1)
         hidden = layers.batch_norm()(nn.Dense(8, use_bias=False)(hidden))
         return nn.Dense(self.num_classes)(nn.relu(hidden))
+
+
+def build_minute(choice: ModelChoice, num_classes: int, image_shape: tuple[int, int, int]) -> Minute:
+    """In the place of `build_model`."""
+    return Minute(num_classes)

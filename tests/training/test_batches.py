@@ -149,7 +149,7 @@ def test_the_state_leads_to_the_same_next_batch() -> None:
     # Back in the same iterator, and in another that started elsewhere and reads ahead by another number.
     loader.set_state(state)
     assert_same(next(loader), rest[0])
-    with pytest.raises(ValueError, match=r"is 16; it may be from 0 to 15, the steps of the run"):
+    with pytest.raises(ValueError, match="next_step must be an integer from 0 to 15; got 16"):
         loader.set_state({"next_step": 16})
     loader.close()
     other = make_loader(numbered(), configured(), start_step=3, prefetch=5)
@@ -232,16 +232,16 @@ def test_threads_end_with_the_iterator(end: str) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"process_count": 3}, "batch_size is 4, which 3 processes cannot share evenly; it may be a multiple of 3"),
-        ({"process_count": 0}, "process_count is 0"),
-        ({"process_count": 2, "process_index": 2}, "process_index is 2; it may be from 0 to 1"),
-        ({"start_step": 16}, "is 16; it may be from 0 to 15"),
-        ({"start_step": -1}, "is -1; it may be from 0 to 15"),
-        ({"workers": -1}, "workers is -1"),
-        ({"prefetch": 0}, "prefetch is 0"),
+        ({"process_count": 3}, "batch_size must be a multiple of 3, the number of processes; got 4"),
+        ({"process_count": 0}, "process_count must be an integer of at least 1; got 0"),
+        ({"process_count": 2, "process_index": 2}, "process_index must be an integer from 0 to 1; got 2"),
+        ({"start_step": 16}, "start_step must be an integer from 0 to 15; got 16"),
+        ({"start_step": -1}, "start_step must be an integer from 0 to 15; got -1"),
+        ({"workers": -1}, "workers must be an integer of at least 0; got -1"),
+        ({"prefetch": 0}, "prefetch must be an integer of at least 1; got 0"),
         (
             {"views": np.zeros((2, NUMBER, 2, 3, 1), np.float16)},
-            r"views has shape \(2, 22, 2, 3, 1\); .* \(0, 22, 2, 3, 1\)",
+            r"views must have shape \(0, 22, 2, 3, 1\) .* got shape \(2, 22, 2, 3, 1\)",
         ),
     ],
 )
@@ -251,7 +251,7 @@ def test_what_does_not_fit_is_refused(options: dict, named: str) -> None:
 
 
 def test_more_is_refused() -> None:
-    with pytest.raises(ValueError, match="batch_size is 23, but there are 22 training images"):
+    with pytest.raises(ValueError, match="batch_size must be at most 22, the number of training images; got 23"):
         make_loader(numbered(), configured(batch_size=23))
-    with pytest.raises(ValueError, match="seed is -1; it may be an integer from 0"):
+    with pytest.raises(ValueError, match="seed must be an integer from 0 to 4294967295; got -1"):
         make_loader(numbered(), configured(seed=-1))

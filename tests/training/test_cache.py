@@ -1,23 +1,59 @@
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections import namedtuple
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from isvs_jax import SplitLBI, smooth
 from isvs_jax.augment.views import View
 from isvs_jax.data import Split, digest
-from isvs_jax.training import cache
-from isvs_jax.training.cache import cached_views
-from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.smoothing import smoothed_batches, smoothed_views
+from isvs_jax.filters.linear import gaussian_blur
+from isvs_jax.training import Inputs, cache, cached_views, smoothed_views
+from isvs_jax.training.cache import default_batch_size, padded, smoothed_batches
 
 INPUTS = Inputs("random", (View(1.0), View(1.0, "sparse"), View(0.8, "blur")))
+FOUR_VIEWS = (View(2.0), View(1.0, "sparse"), View(1.0), View(0.8, "blur"))
+
+
+def test_each_view_is_the_smoothed_image() -> None:
+    images = np.asarray(jax.random.uniform(jax.random.key(0), (5, 8, 6, 3)))
+    solver = SplitLBI(kappa=4.0, nu=0.2)
+    stack = smoothed_views(images, FOUR_VIEWS, solver, batch_size=2, progress=False)
+    assert stack.shape == (4, 5, 8, 6, 3)
+    assert stack.dtype == np.float16
+    for view, found in zip(FOUR_VIEWS, stack, strict=True):
+        if view.kind == "blur":
+            expected = gaussian_blur(images, view.strength)
+        else:
+            expected = smooth(images, view.strength, solver, view.kind)
+        # Half precision has 11 bits: half a unit in the last place of numbers below 2.
+        np.testing.assert_allclose(found, expected, atol=2**-11)
+
+
+def test_batches_begin_where_they_are_asked_to() -> None:
+    images = np.asarray(jax.random.uniform(jax.random.key(0), (5, 8, 6, 3)))
+    whole = smoothed_views(images, FOUR_VIEWS[:1], batch_size=2, progress=False)
+    found = list(smoothed_batches(images, FOUR_VIEWS[:1], SplitLBI(), batch_size=2, start=2))
+    assert [start for start, _ in found] == [2, 4]
+    np.testing.assert_array_equal(np.concatenate([batch for _, batch in found], axis=1), whole[:, 2:])
+
+
+def test_uint8_and_no_views() -> None:
+    images = np.full((3, 8, 8, 1), 51, np.uint8)
+    np.testing.assert_allclose(smoothed_views(images, FOUR_VIEWS[:1], progress=False), 0.2, atol=2**-12)
+    assert smoothed_views(images, (), progress=False).shape == (0, 3, 8, 8, 1)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((32, 32, 3), 256), ((224, 224, 3), 27), ((4000, 3000, 3), 1)])
+def test_large_images_go_in_small_batches(shape: tuple[int, ...], size: int) -> None:
+    assert default_batch_size(shape) == size
+
+
+def test_padding() -> None:
+    np.testing.assert_array_equal(padded(np.ones((2, 1)), 3), [[1], [1], [0]])
 
 
 def a_split(count: int = 9, seed: int = 0) -> Split:
@@ -66,9 +102,12 @@ def test_it_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for split, inputs in others:
         with pytest.raises(AssertionError, match="smoothed again"):
             cached(split, tmp_path, inputs)
-    monkeypatch.setattr(cache, "FORMAT", -1)
-    with pytest.raises(AssertionError, match="smoothed again"):
-        cached(a_split(), tmp_path)
+    # Another way to compute them, or another version of the package.
+    for name, value in (("FORMAT", -1), ("__version__", "0.0.0")):
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, name, value)
+            with pytest.raises(AssertionError, match="smoothed again"):
+                cached(a_split(), tmp_path)
 
 
 def test_it_goes_on_where_it_was_stopped_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,54 +126,12 @@ def test_it_goes_on_where_it_was_stopped_with_the_same_bytes(tmp_path: Path, mon
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             cached(split, tmp_path / "parts")
-    assert [path.suffix for path in (tmp_path / "parts").iterdir()] == [".partial"]
+    assert {path.suffix for path in (tmp_path / "parts").iterdir()} == {".partial", ".lock"}
     views = cached(split, tmp_path / "parts")
     assert starts == [0, 4, 8]
     np.testing.assert_array_equal(views, whole)
     files = [next((tmp_path / name).glob("*/views.npy")) for name in ("whole", "parts")]
     assert files[0].read_bytes() == files[1].read_bytes()
-
-
-KILLED = """
-import os, signal, sys
-import numpy as np
-from isvs_jax.data import Split, growing
-from isvs_jax.training import cache, inputs, views
-
-growing.INTERVAL = 0.0
-smoothed = cache.smoothed_batches
-
-def killing(*arguments, **options):
-    for number, found in enumerate(smoothed(*arguments, **options)):
-        if number == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield found
-
-cache.smoothed_batches = killing
-split = Split(np.load(sys.argv[1]), np.arange(9, dtype=np.int32))
-shown = inputs.Inputs("fixed", (views.View(0.8, "blur"),))
-cache.cached_views(split, shown, sys.argv[2], batch_size=2, progress=False)
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_killed_process_leaves_what_the_next_goes_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    split, inputs = a_split(), Inputs("fixed", (View(0.8, "blur"),))
-    np.save(tmp_path / "images.npy", split.images)
-    whole = cached(split, tmp_path / "whole", inputs)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "images.npy"), str(tmp_path / "parts")]
-    root = str(Path(cache.__file__).parents[2])
-    done = subprocess.run(command, cwd=root, env={**os.environ, "JAX_PLATFORMS": "cpu"}, check=False)
-    assert done.returncode == -signal.SIGKILL
-    starts = []
-
-    def noting(*arguments: object, start: int, **options: object):  # type: ignore[no-untyped-def]
-        starts.append(start)
-        return smoothed_batches(*arguments, start=start, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(cache, "smoothed_batches", noting)
-    np.testing.assert_array_equal(cached(split, tmp_path / "parts", inputs), whole)
-    assert starts == [4]
 
 
 def test_no_room_is_told_before_anything_is_smoothed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,15 +143,17 @@ def test_no_room_is_told_before_anything_is_smoothed(tmp_path: Path, monkeypatch
 
 
 def test_no_views_and_damaged_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="way 'raw' has no views"):
+    with pytest.raises(ValueError, match="inputs must have one view or more; got the way 'raw' without views"):
         cached(a_split(), tmp_path, Inputs())
     cached(a_split(), tmp_path)
     (file,) = tmp_path.glob("*/views.npy")
     file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"views.npy cannot be read .*: delete .*, and it is made again"):
+    with pytest.raises(
+        ValueError, match=r"views.npy must be an array .* cannot be read .* Delete .*, and it is made again"
+    ):
         cached(a_split(), tmp_path)
     np.save(file, np.zeros((3, 9, 8, 6, 3), np.float32))
-    with pytest.raises(ValueError, match=r"holds float32 .* are float16"):
+    with pytest.raises(ValueError, match=r"must hold float16 .*; got float32"):
         cached(a_split(), tmp_path)
 
 

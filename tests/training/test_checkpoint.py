@@ -9,13 +9,13 @@ import numpy as np
 import optax
 import pytest
 
-from isvs_jax.models import CNN
 from isvs_jax.training import TrainState, init_state
 from isvs_jax.training.checkpoint import Checkpoints, Kept
+from tests.training.networks import Minute
 
 
 def state_at(step: int) -> TrainState:
-    state = init_state(CNN(10, width=2), optax.adam(1e-3), (8, 8, 1), seed=step, average=True)
+    state = init_state(Minute(), optax.adam(1e-3), (8, 8, 1), seed=step, average=True)
     return dataclasses.replace(state, step=jnp.int32(step))
 
 
@@ -45,7 +45,7 @@ def test_the_last_few_and_the_best_are_kept(tmp_path: Path) -> None:
         best = checkpoints.restore(state_at(0), step=2)
         assert best is not None
         assert same(best.state, state_at(2))
-        with pytest.raises(ValueError, match=r"step is 3, but .* has checkpoints of steps \[2, 5, 6\]"):
+        with pytest.raises(ValueError, match=r"step must be one of \[2, 5, 6\], the checkpoints in .*; got 3"):
             checkpoints.restore(state_at(0), step=3)
 
 

@@ -93,11 +93,11 @@ def test_without_a_mapping_the_step_is_the_same(of_one_device: list[np.ndarray])
     assert_close(of_one_device, after(alone, a_state(), batch_of(16)))
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "trades"])
-def test_a_batch_in_parts_has_the_gradient_of_the_whole(name: str) -> None:
+def test_a_batch_in_parts_has_the_gradient_of_the_whole() -> None:
+    # The objective with the most that is random and of the batch: augmentation, an attack, two terms.
     configs = [
         TrainConfig(
-            objective=Objective(name, attack_steps=2),  # type: ignore[arg-type]
+            objective=Objective("trades", attack_steps=1),
             augmentation=Augmentation(noise=0.1),
             optimizer=OptimizerConfig("sgd"),
             accumulate=parts,
@@ -114,7 +114,9 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(name: str) -> None:
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"batch_size is 100, which 8 devices × 2 parts .* such as 96"):
+    with pytest.raises(
+        ValueError, match=r"batch_size must be a multiple of 16, 8 devices × 2 parts .*; got 100\. 96 is near"
+    ):
         check_divides(100, 8, 2)
     check_divides(96, 8, 2)
 
@@ -122,14 +124,14 @@ def test_a_batch_that_the_devices_do_not_divide_is_refused() -> None:
 def test_devices_are_counted() -> None:
     assert chosen_devices(None) == jax.devices()
     assert chosen_devices(3) == jax.devices()[:3]
-    with pytest.raises(ValueError, match="devices is 9, but there are 8 cpu devices"):
+    with pytest.raises(ValueError, match="devices must be at most 8, the number of cpu devices here; got 9"):
         chosen_devices(9)
 
 
 def test_processes_are_said_whole_or_not_at_all() -> None:
-    with pytest.raises(ValueError, match="mode is 'slurm'"):
+    with pytest.raises(ValueError, match="mode must be one of 'none', 'auto', 'address'; got 'slurm'"):
         Distributed("slurm")
-    with pytest.raises(ValueError, match="takes address, num_processes and process_id"):
+    with pytest.raises(ValueError, match="num_processes and process_id must be given for mode 'address'"):
         Distributed("address", "localhost:1")
-    with pytest.raises(ValueError, match="takes no address, num_processes or process_id"):
+    with pytest.raises(ValueError, match="num_processes and process_id must be None for mode 'auto'"):
         Distributed("auto", "localhost:1")

@@ -59,18 +59,18 @@ def test_coarse_to_fine_takes_each_kind_from_coarse_to_fine() -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("other",), "way is 'other'; it may be one of 'raw', 'fixed'"),
-        (("raw", VIEWS), "takes no views"),
-        (("fixed", VIEWS), "takes one view"),
-        (("fixed",), "takes one view"),
-        (("random",), "takes one view or more"),
-        (("several",), "takes one view or more"),
-        (("random", VIEWS, 1.5), "raw_share is 1.5"),
-        (("random", VIEWS, float("nan")), "raw_share is nan"),
-        (("coarse_to_fine", VIEWS[::-1]), "in the order of their times"),
+        (("other",), "way must be one of 'raw', 'fixed', .*; got 'other'"),
+        (("raw", VIEWS), "views must be empty for way 'raw'; got dense:1 dense:2 sparse:4"),
+        (("fixed", VIEWS), "views must hold one view for way 'fixed'; got dense:1 dense:2 sparse:4"),
+        (("fixed",), "views must hold one view for way 'fixed'; got none"),
+        (("random",), "views must hold one view or more for way 'random'; got none"),
+        (("several",), "views must hold one view or more for way 'several'; got none"),
+        (("random", VIEWS, 1.5), r"raw_share must be a number in \[0, 1\]; got 1\.5"),
+        (("random", VIEWS, float("nan")), r"raw_share must be a number in \[0, 1\]; got nan"),
+        (("coarse_to_fine", VIEWS[::-1]), "views must be in the order of rising times for way 'coarse_to_fine'; got"),
         (("coarse_to_fine", (View(1.0, "blur"), View(2.0, "blur"))), "falling widths of the blur"),
         (("coarse_to_fine", (View(0.1, "rof"), View(0.2, "rof"))), "falling weights"),
-        (("coarse_to_fine", (View(0.5, "lowpass"), View(0.2, "lowpass"))), "cut-off frequencies"),
+        (("coarse_to_fine", (View(0.5, "lowpass"), View(0.2, "lowpass"))), "rising cut-off frequencies"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: tuple, named: str) -> None:
@@ -81,15 +81,15 @@ def test_what_does_not_fit_is_refused(arguments: tuple, named: str) -> None:
 def test_the_flow_is_of_the_settings() -> None:
     solver = Inputs(solver_kappa=3.0, solver_nu=0.2, solver_penalty="isotropic").solver
     assert (solver.kappa, solver.nu, solver.penalty) == (3.0, 0.2, "isotropic")
-    with pytest.raises(ValueError, match="penalty is 'colour'"):
+    with pytest.raises(ValueError, match=r"penalty must be one of .*; got 'colour'"):
         Inputs(solver_penalty="colour")  # type: ignore[arg-type]
 
 
 def test_draws_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"draws is 2; it may be 1 for way 'random'"):
+    with pytest.raises(ValueError, match=r"draws must be 1 for way 'random'; got 2"):
         Inputs("random", VIEWS, draws=2)
     for draws in (1, 5):
-        with pytest.raises(ValueError, match=rf"draws is {draws}; for way 'several' it may be from 2 to 4"):
+        with pytest.raises(ValueError, match=rf"draws must be an integer from 2 to 4; got {draws}"):
             Inputs("several", VIEWS, draws=draws)
-    with pytest.raises(ValueError, match=r"takes different views, but these are dense:1, dense:1"):
+    with pytest.raises(ValueError, match="views must differ for way 'several'; got dense:1 dense:1"):
         Inputs("several", VIEWS[:1] * 2, draws=2)

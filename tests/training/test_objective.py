@@ -10,9 +10,8 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from isvs_jax.augment._augmix import AugMixConfig
-from isvs_jax.training.divergences import jensen_shannon, kullback_leibler
-from isvs_jax.training.inner_maximisation import Ascent, pgd_images, trades_images
-from isvs_jax.training.objective import Objective, make_loss
+from isvs_jax.training.inner_maximisation import Ascent, kullback_leibler, pgd_images, trades_images
+from isvs_jax.training.objective import Objective, jensen_shannon, make_loss
 
 B, K, CLASSES = 6, 3, 4
 SHAPE = (4, 4, 1)
@@ -272,15 +271,15 @@ def test_the_weights_of_the_papers_are_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"name": "other"}, "name is 'other'; it may be one of 'cross_entropy'"),
-        ({"name": "trades", "weight": -1.0}, r"weight is -1\.0"),
-        ({"name": "trades", "weight": float("inf")}, "weight is inf"),
-        ({"weight": 1.0}, r"weight is 1\.0, but 'cross_entropy' has no second term"),
-        ({"epsilon": 1.1}, r"epsilon is 1\.1"),
-        ({"epsilon": -0.1}, r"epsilon is -0\.1"),
-        ({"epsilon": float("nan")}, "epsilon is nan"),
-        ({"attack_steps": 0}, "attack_steps is 0"),
-        ({"attack_step_size": 0.0}, r"attack_step_size is 0\.0"),
+        ({"name": "other"}, "name must be one of 'cross_entropy', .*; got 'other'"),
+        ({"name": "trades", "weight": -1.0}, r"weight must be a finite number ≥ 0; got -1\.0"),
+        ({"name": "trades", "weight": float("inf")}, "weight must be a finite number ≥ 0; got inf"),
+        ({"weight": 1.0}, r"weight must be None for 'cross_entropy', which has no second term; got 1\.0"),
+        ({"epsilon": 1.1}, r"epsilon must be a number in \[0, 1\]; got 1\.1"),
+        ({"epsilon": -0.1}, r"epsilon must be a number in \[0, 1\]; got -0\.1"),
+        ({"epsilon": float("nan")}, r"epsilon must be a number in \[0, 1\]; got nan"),
+        ({"attack_steps": 0}, "attack_steps must be an integer of at least 1; got 0"),
+        ({"attack_step_size": 0.0}, r"attack_step_size must be a finite number > 0; got 0\.0"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict, named: str) -> None:
@@ -289,22 +288,34 @@ def test_what_does_not_fit_is_refused(arguments: dict, named: str) -> None:
 
 
 def test_numbers_that_are_no_integers_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"attack_steps is 2\.5"):
+    with pytest.raises(TypeError, match=r"attack_steps must be an integer of at least 1; got 2\.5"):
         Objective(attack_steps=2.5)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="label_smoothing is 1"):
+    with pytest.raises(ValueError, match=r"label_smoothing must be a number in \[0, 1\); got 1"):
         make_loss(Objective(), label_smoothing=1)
 
 
 @pytest.mark.parametrize(
     ("name", "images", "labels", "keys", "named"),
     [
-        ("cross_entropy", IMAGES[:, 0], LABELS, KEYS, "images has shape"),
-        ("cross_entropy", IMAGES, LABELS[:2], KEYS, r"labels has shape \(2,\); it may be \(6,\)"),
-        ("cross_entropy", IMAGES, LABELS, KEYS[:2], r"keys has shape \(2,\); it may be \(6,\)"),
-        ("consistency", IMAGES[:, :1], LABELS, KEYS, "K is 1; it may be 2 or more"),
-        ("augmix", IMAGES, LABELS, KEYS, "K is 3; it may be 1"),
-        ("adversarial", IMAGES, LABELS, KEYS, "K is 3; it may be 1"),
-        ("trades", IMAGES, LABELS, KEYS, "K is 3; it may be 1"),
+        ("cross_entropy", IMAGES[:, 0], LABELS, KEYS, r"images must be \[B, K, H, W, C\]; got shape"),
+        (
+            "cross_entropy",
+            IMAGES,
+            LABELS[:2],
+            KEYS,
+            r"labels must have shape \(6,\), one for each example; got shape \(2,\)",
+        ),
+        (
+            "cross_entropy",
+            IMAGES,
+            LABELS,
+            KEYS[:2],
+            r"keys must have shape \(6,\), one for each example; got shape \(2,\)",
+        ),
+        ("consistency", IMAGES[:, :1], LABELS, KEYS, "K must be 2 or more for the objective 'consistency', .*; got 1"),
+        ("augmix", IMAGES, LABELS, KEYS, "K must be 1 for the objective .*; got 3"),
+        ("adversarial", IMAGES, LABELS, KEYS, "K must be 1 for the objective .*; got 3"),
+        ("trades", IMAGES, LABELS, KEYS, "K must be 1 for the objective .*; got 3"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(name: Any, images: Any, labels: Any, keys: Any, named: str) -> None:

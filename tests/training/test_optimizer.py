@@ -1,9 +1,11 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from isvs_jax import models
 from isvs_jax.training import OptimizerConfig, make_optimizer
-from isvs_jax.training.optimizer import make_schedule
+from isvs_jax.training.optimizer import decayed, make_schedule
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
@@ -32,22 +34,35 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing(schedule: str) -> None:
 
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
-def test_the_shortest_runs(schedule: str, steps: int) -> None:
-    rate = make_schedule(OptimizerConfig(schedule=schedule), steps)
-    assert all(np.isfinite(float(rate(step))) for step in range(steps))
+def test_the_shortest_runs_move_the_parameters(schedule: str, steps: int) -> None:
+    rate = make_schedule(OptimizerConfig(learning_rate=0.5, schedule=schedule), steps)
+    rates = [float(rate(step)) for step in range(steps)]
+    assert np.isfinite(rates).all()
+    assert max(rates) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny", "resnet20", "cnn"])
+def test_kernels_alone_decay_in_every_kind_of_network(name: str) -> None:
+    model = models.build(name, 10)
+    params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+    for path, is_decayed in jax.tree_util.tree_leaves_with_path(decayed(params)):
+        assert is_decayed == (path[-1].key == "kernel"), path
+    # What other modules call their weights decays too.
+    assert decayed({"embedding": jnp.ones((3, 2)), "scale": jnp.ones((1, 3))}) == {"embedding": True, "scale": False}
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "wanted"),
     [
-        ("name", "lion"),
-        ("schedule", "flat"),
-        ("learning_rate", 0.0),
-        ("learning_rate", float("inf")),
-        ("weight_decay", -1.0),
-        ("label_smoothing", 1.0),
+        ("name", "lion", "one of 'adamw', 'sgd'"),
+        ("schedule", "flat", "one of 'one_cycle', 'cosine'"),
+        ("learning_rate", 0.0, "a finite number > 0"),
+        ("learning_rate", float("inf"), "a finite number > 0"),
+        ("weight_decay", -1.0, "a finite number ≥ 0"),
+        ("label_smoothing", 1.0, r"a number in \[0, 1\)"),
+        ("clip_norm", 0.0, "a finite number > 0"),
     ],
 )
-def test_bad_values_are_refused(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=f"{field} is {value!r}"):
+def test_bad_values_are_refused(field: str, value: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be {wanted}; got {value!r}"):
         OptimizerConfig(**{field: value})  # type: ignore[arg-type]

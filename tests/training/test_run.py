@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -15,12 +16,14 @@ from isvs_jax.training import (
     Run,
     TrainConfig,
     View,
+    claim,
     evaluate,
     execute,
     load_classifier,
 )
 from isvs_jax.training.command import main, parse
 from isvs_jax.training.run import _resolved
+from tests.training.networks import build_minute
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
 SHORT = ["--train.epochs", "2", "--train.batch-size", "16", "--train.ema-decay", "0.9"]
@@ -35,7 +38,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_all_that_it_was_made_with(trained: Path) -> None:
     names = {file.name for file in trained.iterdir()}
-    assert names == {"config.json", "environment.json", "log.jsonl", "result.json", "checkpoints", "tensorboard"}
+    assert names == {
+        "config.json",
+        "environment.json",
+        "log.jsonl",
+        "result.json",
+        "checkpoints",
+        "tensorboard",
+        ".lock",
+    }
     config = json.loads((trained / "config.json").read_text())
     assert config["train"]["epochs"] == 2
     assert config["data"]["image_shape"] == [8, 8, 1]
@@ -91,14 +102,16 @@ def test_images_that_are_loaded_already_are_the_same_run(trained: Path) -> None:
 
 
 def test_wrong_folders_and_names_are_refused(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
+    with pytest.raises(
+        FileNotFoundError, match=r"folder must be the folder of a run; got .*, which has no config\.json"
+    ):
         load_classifier(tmp_path)
-    with pytest.raises(ValueError, match="which is 'first'"):
+    with pytest.raises(ValueError, match="which must be one of 'last', 'best'; got 'first'"):
         load_classifier(trained, which="first")
     run = Run(tmp_path / "a", DataChoice(image_size=8, limit_train=64), resources=Resources(devices=1))
-    with pytest.raises(ValueError, match="name is 'lenet'"):
+    with pytest.raises(ValueError, match=r"name must be one of .*; got 'lenet'"):
         execute(dataclasses.replace(run, model=dataclasses.replace(run.model, name="lenet")), progress=False)
-    with pytest.raises(ValueError, match="validation_share is 1"):
+    with pytest.raises(ValueError, match=r"validation_share must be a number in \[0, 1\); got 1"):
         DataChoice(validation_share=1.0)
 
 
@@ -123,3 +136,77 @@ def test_mirror_images_are_as_the_data_say_or_as_a_person_says() -> None:
         run = parse(["raw", *SMALL, *more])
         dataset = load_data(run.data, progress=False)
         assert _resolved(run, dataset).augmentation.flip is expected
+
+
+def test_a_folder_belongs_to_one_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "run"
+    config = {"epochs": 3, "inputs": {"way": "raw", "views": (1.0, 2.0)}}
+    assert claim(folder, config) is False
+    assert claim(folder, config) is True
+    changed = {"epochs": 4, "inputs": {"way": "random", "views": (1.0, 2.0)}, "noise": 0.1}
+    with pytest.raises(ConfigurationChangedError) as caught:
+        claim(folder, changed)
+    message = str(caught.value)
+    assert "epochs: 3 there, 4 asked for" in message
+    assert "inputs.way: raw there, random asked for" in message
+    assert "noise: nothing there, 0.1 asked for" in message
+    assert "views" not in message
+    assert claim(folder, config) is True
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(
+        ConfigurationChangedError,
+        match=r"folder must be new, empty, or the folder of a run; got .*, which has no config\.json",
+    ):
+        claim(tmp_path, {"epochs": 3})
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_kill_while_the_configuration_is_written_locks_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / ".config.json.1234.partial").write_text('{"epo')
+    assert claim(tmp_path, {"epochs": 3}) is False
+    assert claim(tmp_path, {"epochs": 3}) is True
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    assert claim(tmp_path, {"epochs": np.int64(3), "share": np.float32(0.5)}) is False
+    assert claim(tmp_path, {"epochs": 3, "share": 0.5}) is True
+
+
+def test_a_refused_training_leaves_the_folder_to_the_corrected_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isvs_jax.training.run.build_model", build_minute)
+    out = tmp_path / "run"
+    few = ["raw", "--out", str(out), "--data.image-size", "8", "--data.limit-train", "32", "--data.limit-test", "20"]
+    few += ["--train.epochs", "1", "--resources.devices", "1"]
+    assert main(few) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        "python -m isvs_jax.training: batch_size must be at most 32, the number of training images; got 128.\n"
+    )
+    assert not out.exists()
+    assert main([*few, "--train.batch-size", "16"]) == 0
+    # Empty or cut files of the folder are named.
+    for name in ("result.json", "environment.json", "config.json"):
+        whole = (out / name).read_text()
+        for cut in ("", whole[:-5]):
+            (out / name).write_text(cut)
+            assert main([*few, "--train.batch-size", "16"]) == 1
+            assert f"{out / name} must be a whole file of JSON; got {len(cut):,} bytes" in capsys.readouterr().err
+        (out / name).write_text(whole)
+
+
+def test_the_configuration_of_an_older_run_is_read(trained: Path, tmp_path: Path) -> None:
+    """Without the penalty of the flow, and with the way "random" of the method that was called so."""
+    older = shutil.copytree(trained, tmp_path / "older")
+    config = json.loads((older / "config.json").read_text())
+    inputs = config["train"]["inputs"] | {"way": "random", "views": [{"strength": 4.0, "kind": "dense"}]}
+    del inputs["solver_penalty"]
+    config["train"]["inputs"] = inputs
+    (older / "config.json").write_text(json.dumps(config))
+    images = jnp.full((2, 8, 8, 1), 0.5)
+    for view in (None, "dense:2"):
+        np.testing.assert_array_equal(load_classifier(older, view)(images), load_classifier(trained, view)(images))

@@ -14,6 +14,7 @@ import numpy as np
 
 from isvs_jax import environment
 from isvs_jax._checks import brief, check_integer
+from isvs_jax.robustness._inputs import check_key, check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
@@ -102,8 +103,8 @@ def evaluate(
         >>> report.clean.accuracy, report.corruptions["brightness"][5].accuracy
         (1.0, 0.625)
     """
-    examples = _checked_examples(images, labels)
-    _check_key(key)
+    images, key = _checked_images(images), check_key(key)
+    examples = Examples(images, np.asarray(check_labels(labels, len(images))))
     settings = chosen(corruptions, resolutions, attacks, checks, len(examples.labels))
     _check_kinds(logits_fn, name, defence, normaliser, resources)
     layout = resources.layout().fitted(len(examples.labels))
@@ -145,8 +146,9 @@ def _check_kinds(logits_fn: Any, name: Any, defence: Any, normaliser: Any, resou
             raise TypeError(f"{argument} must be a {kind.__name__}; got {brief(value)}.")
 
 
-def _checked_examples(images: np.ndarray | jax.Array, labels: np.ndarray | jax.Array) -> Examples:
-    images, labels = np.asarray(images), np.asarray(labels)
+def _checked_images(images: np.ndarray | jax.Array) -> np.ndarray:
+    """The images as float32 on the host: `check_images` of the attacks would put the whole set on a device."""
+    images = np.asarray(images)
     if not np.issubdtype(images.dtype, np.floating):
         hint = " Divide by 255 first." if np.issubdtype(images.dtype, np.integer) else ""
         raise TypeError(f"images must be floats in [0, 1]; got dtype {images.dtype}.{hint}")
@@ -154,32 +156,20 @@ def _checked_examples(images: np.ndarray | jax.Array, labels: np.ndarray | jax.A
         raise ValueError(f"images must be [N, H, W, C] with C = 1 or 3, N at least 1; got shape {images.shape}.")
     if not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(f"images must be in [0, 1]; got values from {images.min()} to {images.max()}.")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be integers; got dtype {labels.dtype}.")
-    if labels.shape != images.shape[:1]:
-        raise ValueError(f"labels must be {images.shape[:1]}, one an image; got shape {labels.shape}.")
-    return Examples(images.astype(np.float32, copy=False), labels.astype(np.int32))
-
-
-def _check_key(key: Any) -> None:
-    """Refuse what is no single PRNG key, of the new kind or the old."""
-    what = "key must be one PRNG key such as jax.random.key(0)"
-    if not isinstance(key, jax.Array):
-        raise TypeError(f"{what}; got {brief(key)}.")
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if key.shape != () if typed else key.ndim != 1 or key.dtype != jnp.uint32:
-        raise ValueError(f"{what}; got {brief(key)}.")
+    return images.astype(np.float32, copy=False)
 
 
 def _key_numbers(key: jax.Array) -> list[int]:
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return [int(number) for number in np.asarray(jax.random.key_data(key) if typed else key).ravel()]
+    return [int(number) for number in np.asarray(jax.random.key_data(key)).ravel()]
 
 
 def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: int | None) -> np.ndarray:
     """Logits of the first batch, by which networks are told apart; checks the number of classes."""
-    found = logits_of(model, images)
     what = f"logits_fn must return one array of floats [{len(images)}, K], K at least 2"
+    try:
+        found = logits_of(model, images)
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(f"{what}, and compute it with JAX; got a function that converts images to NumPy.") from error
     if not isinstance(found, jax.Array):
         raise TypeError(f"{what}; got {type(found).__name__}. Wrap it so that it returns the logits alone.")
     if found.ndim != 2 or len(found) != len(images) or not jnp.issubdtype(found.dtype, jnp.floating):
@@ -190,9 +180,7 @@ def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: 
         raise ValueError(f"{what}; got {brief(found)}.")
     if num_classes is not None and check_integer("num_classes", num_classes, 2) != classes:
         raise ValueError(f"num_classes must be the number of logits, {classes}; got {num_classes}.")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels must be from 0 to {classes - 1}, as there are {classes} logits; got {low} to {high}.")
+    check_labels(labels, len(labels), classes)
     return logits
 
 

@@ -95,7 +95,7 @@ def epsilon_curve(
     radii = tuple(float(epsilon) for epsilon in epsilons)
     problem = check_problem(logits_fn, images, labels, key, 0.0, norm, None, options.get("eot_samples"))
     cells = [
-        _left(attack, logits_fn, problem, key, batch_size, {"epsilon": jnp.float32(epsilon), "norm": norm, **options})
+        _left(attack, logits_fn, problem, batch_size, {"epsilon": jnp.float32(epsilon), "norm": norm, **options})
         for epsilon in radii
     ]
     return judge_curve(
@@ -166,7 +166,6 @@ def doubling_check(
             attack,
             logits_fn,
             problem,
-            key,
             batch_size,
             {"epsilon": epsilon, "norm": norm, steps_name: times * num_steps, **options},
         )
@@ -185,15 +184,13 @@ def doubling_check(
     )
 
 
-def _left(
-    attack: Attack, logits_fn: LogitsFn, problem: Problem, key: jax.Array, batch_size: int, options: dict[str, Any]
-) -> Cell:
+def _left(attack: Attack, logits_fn: LogitsFn, problem: Problem, batch_size: int, options: dict[str, Any]) -> Cell:
     """What an attack leaves, batch by batch of one shape."""
     judge, count = as_pytree(logits_fn), len(problem.labels)
     random_model = options.get("eot_samples") is not None
     size, parts = min(batch_size, count), []
     for number, (rows, real) in enumerate(batches(np.arange(count), size)):
-        attack_key, judge_key = jax.random.split(jax.random.fold_in(key, number * size))
+        attack_key, judge_key = jax.random.split(jax.random.fold_in(problem.key, number * size))
         images, labels = problem.images[rows], problem.labels[rows]
         moved = attack(logits_fn, images, labels, attack_key, **options)
         logits = logits_of(judge, moved, *((judge_key,) if random_model else ()))

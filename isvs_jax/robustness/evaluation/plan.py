@@ -42,6 +42,7 @@ def tasks(work: Work, cells: Cells) -> dict[str, Make]:
     for setting in settings.resolutions:
         found[_resolution(setting)] = partial(engine.resolution_cell, work, setting)
     doubled = set(_doubled_on_curve(work))
+    # Keys name all that tells cells of one evaluation apart, so that after a stop the finished ones are found again.
     for norm, radii in checks.curves.items():
         for epsilon in radii:
             for times in (1, 2) if (norm, epsilon) in doubled else (1,):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import brief, check_choice, check_integer, check_number
+from isvs_jax._checks import brief, check_integer, check_names, check_number
 from isvs_jax.robustness.adaptive import check_gradient_attacks
 from isvs_jax.robustness.attacks._autoattack import ATTACKS, VERSIONS
 from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
@@ -59,9 +59,7 @@ class Corruptions:
     read: Read | None = None
 
     def __post_init__(self) -> None:
-        names = _each_once("corruptions.names", self.names, "names")
-        for name in names:
-            check_choice("each of corruptions.names", name, CATEGORIES)
+        names = check_names("corruptions.names", self.names, CATEGORIES, least=0)
         severities = _each_once("corruptions.severities", self.severities, "integers from 1 to 5")
         whole = [check_integer("each of corruptions.severities", s, 1, NUM_SEVERITIES) for s in severities]
         if names and not whole:
@@ -103,9 +101,7 @@ class Attacks:
     individually: bool = False
 
     def __post_init__(self) -> None:
-        names = _each_once("attacks.names", self.names, "names")
-        for name in names:
-            check_choice("each of attacks.names", name, ATTACKS)
+        names = check_names("attacks.names", self.names, ATTACKS, least=0)
         counts = {name: check_integer(f"attacks.{name}", getattr(self, name)) for name in _COUNTS}
         radii = _radii("attacks.epsilons", self.epsilons), _radii("attacks.epsilons_l2", self.epsilons_l2, False)
         _set(self, names=names, epsilons=radii[0], epsilons_l2=radii[1], individually=bool(self.individually), **counts)

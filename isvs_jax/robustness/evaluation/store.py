@@ -75,6 +75,7 @@ class Store(Mapping[str, Cell]):
     def put(self, key: str, cell: Cell) -> None:
         """Keep a finished cell."""
         self._cells[key] = cell
+        # Who only reads what others made is no session of the report.
         if not self._session["cells"]:
             self.sessions.append(self._session)
         self._session["cells"] += 1
@@ -89,6 +90,8 @@ class Store(Mapping[str, Cell]):
         try:
             there, probe = content["fingerprint"], np.asarray(content["probe"], np.float64)
             self.sessions = list(content["sessions"])
+            # A cell is taken over only where everything that it depends on is the same. The probe stands for networks
+            # whose parameters are not known.
             found = differences(there, self._fingerprint)
             if not found and not _same(probe, self._probe):
                 found = ["the network: its logits on the first images"]

@@ -58,7 +58,7 @@ def test_adversarial_noise_shows_every_way_and_every_warning(study: Study) -> No
     assert tuple(left.rows) == ("path@dense:8, ε = 1/255", "path@dense:8, ε = 2/255")
     report = fabricated("path@dense:8", 0, defended=True)
     for attack, name in zip(report.attacks, left.rows, strict=True):
-        accuracies = list(attack.accuracies.values())
+        accuracies = list(attack.worst.accuracies.values())
         assert [cell.mean for cell in left.rows[name]] == pytest.approx(accuracies)
         assert [cell.mean for cell in taken.rows[name]] == pytest.approx(-np.diff(accuracies))
     assert robust.rows["path@dense:8"][1].mean == report.clean.mask[:ATTACKED].mean()

@@ -11,12 +11,12 @@ KEY = jax.random.key(8)
 
 def test_a_sound_attack_takes_the_curve_to_chance(case):
     curve = epsilon_curve(
-        case.logits_fn, case.images, case.labels, KEY, epsilons=[0.0, 0.02, 0.05, 0.5], num_steps=20, batch_size=5
+        case.logits_fn, case.images, case.labels, KEY, epsilons=[0.0, 0.02, 0.05, 0.5], num_steps=10, batch_size=5
     )
     assert curve.accuracy[0] == 1.0
     assert curve.accuracy[-1] <= curve.chance == 0.2
     assert curve.warnings == ()
-    assert (curve.attack, curve.num_steps, curve.full_radius) == ("pgd", 20, 0.5)
+    assert (curve.attack, curve.num_steps, curve.full_radius) == ("pgd", 10, 0.5)
 
 
 def test_rounding_the_input_is_found_out(case, rounding):
@@ -26,7 +26,7 @@ def test_rounding_the_input_is_found_out(case, rounding):
     assert curve.accuracy == (1.0, 1.0, 1.0)
     assert len(curve.warnings) == 1
     assert "turned into grey" in curve.warnings[0]
-    seeing = epsilon_curve(*common, epsilons=[0.02, 0.1, 0.5], num_steps=20, gradient_fn=case.logits_fn)
+    seeing = epsilon_curve(*common, epsilons=[0.02, 0.1, 0.5], num_steps=5, gradient_fn=case.logits_fn)
     assert seeing.warnings == ()
 
 
@@ -57,16 +57,16 @@ def test_the_second_radius_compiles_nothing(case, caplog):
 
     common = (case.logits_fn, case.images, case.labels, KEY)
     with jax.log_compiles(), caplog.at_level("WARNING"):
-        doubling_check(*common, epsilon=0.011, num_steps=7, batch_size=5)
+        doubling_check(*common, epsilon=0.011, num_steps=5, batch_size=5)
         once = compiled()
-        doubling_check(*common, epsilon=0.013, num_steps=7, batch_size=5)
+        doubling_check(*common, epsilon=0.013, num_steps=5, batch_size=5)
     assert once > 0
     assert compiled() == once
 
 
 def test_numpy_numbers_are_taken_and_other_kinds_refused(case):
     common = (case.logits_fn, case.images, case.labels, KEY)
-    check = doubling_check(*common, epsilon=np.float32(0.1), num_steps=np.int64(3), attack=pgd)
+    check = doubling_check(*common, epsilon=np.float32(0.1), num_steps=np.int64(5), attack=pgd, batch_size=5)
     assert type(check.num_steps) is int
     with pytest.raises(ValueError, match="epsilons must be increasing"):
         epsilon_curve(*common, epsilons=[0.2, 0.1])

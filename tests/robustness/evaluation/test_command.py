@@ -89,7 +89,7 @@ def test_groups_are_options() -> None:
     [
         (["--attacks.epsilons", "8"], "write 8 / 255"),
         (["--attacks.epsilons", "eight"], "parsing --attacks.epsilons: "),
-        (["--corruptions.names", "rain"], "got 'rain'"),
+        (["--corruptions.names", "rain"], "got ('rain',)"),
         (["--checks.curve", "0.2", "0.1"], "increasing"),
     ],
 )

@@ -245,8 +245,11 @@ def test_logits_that_are_not_finite_count_as_wrong(problem: Any) -> None:
         ({"defence": Defence(lambda x: x[:, :4], lambda x: x)}, "defence.forward"),
         ({"attacks": Attacks(("apgd-t",)), "logits_fn": 3}, "'apgd-t', which needs at least 4 classes"),
         ({"attacks": Attacks(("apgd-dlr",)), "logits_fn": 2}, "'apgd-dlr', which needs at least 3 classes"),
-        ({"labels": np.arange(21) % 6}, "labels must be from 0 to 4, as there are 5 logits; got 0 to 5"),
-        ({"labels": np.zeros(20, int)}, r"labels must be \(21,\), one an image; got shape \(20,\)"),
+        (
+            {"labels": np.arange(21) % 6},
+            "labels must be from 0 to 4, the 5 classes of the model; got values from 0 to 5",
+        ),
+        ({"labels": np.zeros(20, int)}, r"labels must be .*one for each of the 21 images; got shape \(20,\)"),
         ({"images": np.full((21, 8, 8, 3), np.nan)}, "images must be in .*got values from nan to nan"),
         ({"images": np.zeros((0, 8, 8, 3))}, "images must be .* N at least 1"),
     ],
@@ -262,7 +265,7 @@ def test_what_does_not_fit_is_refused_before_any_work(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"key": 0}, "key must be one PRNG key such as jax.random.key"),
+        ({"key": 0}, "key must be one PRNG key, as of jax.random.key.*; got 0"),
         ({"key": None}, "key must be one PRNG key"),
         ({"key": np.random.default_rng(0)}, "key must be one PRNG key"),
         ({"corruptions": ["fog"]}, r"corruptions must be isvs_jax.robustness.Corruptions.* or None; got \['fog'\]"),
@@ -277,6 +280,7 @@ def test_what_does_not_fit_is_refused_before_any_work(
         ({"images": np.zeros((21, 8, 8, 3), np.uint8)}, r"images must be floats in \[0, 1\]; .* Divide by 255 first"),
         ({"logits_fn": "tuple"}, "logits_fn must return one array .*; got tuple"),
         ({"logits_fn": "dict"}, "logits_fn must return one array .*; got dict"),
+        ({"logits_fn": "numpy"}, "logits_fn must return .* converts images to NumPy"),
         ({"num_classes": 5.0}, "num_classes must be an integer"),
     ],
 )
@@ -295,6 +299,7 @@ def _evaluated(problem: Any, **changes: Any) -> Report:
         2: lambda images: problem.logits_fn(images)[:, :2],
         3: lambda images: problem.logits_fn(images)[:, :3],
         "tuple": lambda images: (problem.logits_fn(images), 0),
+        "numpy": lambda images: np.asarray(images).reshape(len(images), -1)[:, :5],
         "dict": lambda images: {"logits": problem.logits_fn(images)},
     }
     number = changes.pop("logits_fn", None)

@@ -1,0 +1,323 @@
+"""Residual networks: those of He et al. for small images, ResNet-18 and ResNet-50, and the wide ones.
+
+What they share is said once here. A network normalises images in [0, 1] by itself. It computes in `dtype`, in bfloat16
+on accelerators that are fast in it; parameters, batch statistics and logits are float32. With an `axis_name`, batch
+statistics are averaged over that axis of devices in training. `precision` is that of products, as in
+`jax.lax.Precision`; None takes what is fastest on the accelerator.
+"""
+
+from collections.abc import Iterator
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from isvs_jax.models.layers import IMAGENET_MEAN, IMAGENET_STD, Layers
+
+
+class ResNet(nn.Module):
+    """A CIFAR residual network with shortcuts without parameters (option A).
+
+    (x − mean)/std → conv 16 → n blocks of 16 → n blocks of 32 ↓2 → n blocks of 64 ↓2 → mean over pixels → dense K,
+
+    with depth = 6n + 2 and a block relu(x + bn(conv(relu(bn(conv(x)))))). Where a block halves the image, its shortcut
+    keeps every second pixel and fills the missing channels with zeros, as many before as behind.
+
+    Attributes:
+        depth: The number of layers: 8, 14, 20, 32, 44, 56, ..., 2 more than a multiple of 6.
+        num_classes: The number K of logits.
+        mean: The mean of each channel of the input in [0, 1], or one for all.
+        std: The standard deviation of each channel, or one for all.
+        precision: The precision of products. The default keeps float32 on accelerators that would round to fewer bits.
+        dtype: The dtype of the computation.
+        axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
+        zero_init: Whether the last scale of each block starts at 0, so that the network starts as its shortcuts.
+
+    Example:
+        >>> model = ResNet(depth=8, num_classes=10)
+        >>> images = jax.ShapeDtypeStruct((4, 32, 32, 3), jnp.float32)
+        >>> logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+        >>> logits.shape
+        (4, 10)
+
+    References:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, section 4.2.
+    """
+
+    depth: int = 20
+    num_classes: int = 10
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    precision: str | None = "highest"
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+    zero_init: bool = False
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
+        if self.depth < 8 or (self.depth - 2) % 6:
+            raise ValueError(f"depth must be 8, 14, 20, ..., 2 more than a multiple of 6; got {self.depth}.")
+        layers = Layers(train, self.dtype, self.axis_name, self.precision)
+        hidden = layers.standardise(images, self.mean, self.std)
+        hidden = layers.convolution(16, 3, name="conv1")(hidden)
+        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+        for stage, number, width, stride in stages(((self.depth - 2) // 6,) * 3, 16):
+            block = _BasicBlock(width, stride, layers, self.zero_init, projects=False, name=f"layer{stage}_{number}")
+            hidden = block(hidden)
+        return layers.pooled_logits(hidden, self.num_classes, name="linear")
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 with a 3×3 stem and no pooling after it, the network of much of the robustness literature.
+
+    (x − mean)/std → conv 64 → 2 blocks of 64 → 2 of 128 ↓2 → 2 of 256 ↓2 → 2 of 512 ↓2 → mean over pixels → dense K,
+
+    with the block relu(s(x) + bn(conv(relu(bn(conv(x)))))). The shortcut s is the identity, or a 1×1 convolution with
+    batch normalisation where the shape changes (option B).
+
+    Attributes:
+        num_classes: The number K of logits.
+        blocks: The number of blocks of each stage; every stage but the first halves the image and doubles the width.
+        width: The width of the first stage.
+        mean: The mean of each channel of the input in [0, 1], or one for all.
+        std: The standard deviation of each channel, or one for all.
+        dtype: The dtype of the computation.
+        axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
+        precision: The precision of products; None takes what is fastest on the accelerator.
+        zero_init: Whether the last scale of each block starts at 0, so that the network starts as its shortcuts.
+
+    Example:
+        >>> images = jax.ShapeDtypeStruct((4, 32, 32, 3), jnp.float32)
+        >>> logits, variables = jax.eval_shape(ResNet18().init_with_output, jax.random.key(0), images)
+        >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+        11173962
+
+    References:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016.
+    """
+
+    num_classes: int = 10
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    width: int = 64
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+    precision: str | None = None
+    zero_init: bool = False
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
+        layers = Layers(train, self.dtype, self.axis_name, self.precision)
+        hidden = layers.standardise(images, self.mean, self.std)
+        hidden = layers.convolution(self.width, 3, name="conv1")(hidden)
+        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+        for stage, number, width, stride in stages(self.blocks, self.width):
+            block = _BasicBlock(width, stride, layers, self.zero_init, projects=True, name=f"layer{stage}_{number}")
+            hidden = block(hidden)
+        return layers.pooled_logits(hidden, self.num_classes, name="linear")
+
+
+class ResNet50(nn.Module):
+    """ResNet-50 for photographs, in the version 1.5, which halves the image in the 3×3 convolution of a block.
+
+    (x − mean)/std → conv 7×7 64 ↓2 → max pool 3×3 ↓2 → 3 blocks of 64 → 4 of 128 ↓2 → 6 of 256 ↓2 → 3 of 512 ↓2
+    → mean over pixels → dense K.
+
+    A block of width w is relu(s(x) + bn(conv 1×1 4w(relu(bn(conv 3×3 w(relu(bn(conv 1×1 w(x))))))))); the shortcut s is
+    the identity, or a 1×1 convolution with batch normalisation where the shape changes.
+
+    Attributes:
+        num_classes: The number K of logits.
+        blocks: The number of blocks of each stage; every stage but the first halves the image and doubles the width.
+            (3, 4, 23, 3) is ResNet-101.
+        width: The width of the 3×3 convolutions of the first stage.
+        mean: The mean of each channel of the input in [0, 1], or one for all.
+        std: The standard deviation of each channel, or one for all.
+        dtype: The dtype of the computation.
+        axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
+        precision: The precision of products; None takes what is fastest on the accelerator.
+        zero_init: Whether the last scale of each block starts at 0, so that the network starts as its shortcuts.
+
+    Example:
+        >>> images = jax.ShapeDtypeStruct((4, 224, 224, 3), jnp.float32)
+        >>> logits, variables = jax.eval_shape(ResNet50().init_with_output, jax.random.key(0), images)
+        >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+        25557032
+
+    References:
+        He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016.
+        Goyal et al., "Accurate, large minibatch SGD: training ImageNet in 1 hour", arXiv:1706.02677 (zero_init).
+    """
+
+    num_classes: int = 1000
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    width: int = 64
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+    precision: str | None = None
+    zero_init: bool = False
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
+        layers = Layers(train, self.dtype, self.axis_name, self.precision)
+        hidden = layers.standardise(images, self.mean, self.std)
+        hidden = layers.convolution(self.width, 7, 2, name="conv1")(hidden)
+        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+        hidden = nn.max_pool(hidden, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        for stage, number, width, stride in stages(self.blocks, self.width):
+            hidden = _Bottleneck(width, stride, layers, self.zero_init, name=f"layer{stage}_{number}")(hidden)
+        return layers.pooled_logits(hidden, self.num_classes, name="fc")
+
+
+class WideResNet(nn.Module):
+    """A residual network with normalisation before the convolutions, WRN-depth-widen, for small images.
+
+    (x − mean)/std → conv 16 → n blocks of 16k → n of 32k ↓2 → n of 64k ↓2 → relu(bn) → mean over pixels → dense K,
+
+    with depth = 6n + 4, k = widen and the block x + conv(relu(bn(conv(relu(bn(x)))))). Where the shape changes, the
+    shortcut is a 1×1 convolution of relu(bn(x)), which both branches share.
+
+    Attributes:
+        depth: The number of layers: 10, 16, 22, 28, 34, 40, ..., 4 more than a multiple of 6.
+        widen: The factor k of the widths, 1 or more.
+        num_classes: The number K of logits.
+        mean: The mean of each channel of the input in [0, 1], or one for all.
+        std: The standard deviation of each channel, or one for all.
+        dtype: The dtype of the computation.
+        axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
+        precision: The precision of products; None takes what is fastest on the accelerator.
+
+    Example:
+        >>> images = jax.ShapeDtypeStruct((4, 32, 32, 3), jnp.float32)
+        >>> logits, variables = jax.eval_shape(WideResNet(40, 2).init_with_output, jax.random.key(0), images)
+        >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+        2243546
+
+    References:
+        Zagoruyko, Komodakis, "Wide residual networks", BMVC 2016.
+        He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", ECCV 2016.
+    """
+
+    depth: int = 28
+    widen: int = 10
+    num_classes: int = 10
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+    precision: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
+        if self.depth < 10 or (self.depth - 4) % 6:
+            raise ValueError(f"depth must be 10, 16, 22, ..., 4 more than a multiple of 6; got {self.depth}.")
+        if self.widen < 1:
+            raise ValueError(f"widen must be 1 or more; got {self.widen}.")
+        layers = Layers(train, self.dtype, self.axis_name, self.precision)
+        hidden = layers.standardise(images, self.mean, self.std)
+        hidden = layers.convolution(16, 3, name="conv1")(hidden)
+        for stage, number, width, stride in stages(((self.depth - 4) // 6,) * 3, 16 * self.widen):
+            hidden = _WideBlock(width, stride, layers, name=f"block{stage}_layer_{number}")(hidden)
+        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+        return layers.pooled_logits(hidden, self.num_classes, name="fc")
+
+
+ResidualNetwork = ResNet | ResNet18 | ResNet50 | WideResNet
+"""The networks that take weights from PyTorch."""
+
+
+class _BasicBlock(nn.Module):
+    """Two convolutions and a shortcut, which projects where the shape changes or has no parameters."""
+
+    width: int
+    stride: int
+    layers: Layers
+    zero_init: bool
+    projects: bool
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        hidden = self.layers.convolution(self.width, 3, self.stride, name="conv1")(inputs)
+        hidden = nn.relu(self.layers.batch_norm(name="bn1")(hidden))
+        hidden = self.layers.convolution(self.width, 3, name="conv2")(hidden)
+        hidden = self.layers.batch_norm(name="bn2", zero=self.zero_init)(hidden)
+        if self.projects:
+            return nn.relu(hidden + _projected(self.layers, inputs, self.width, self.stride, name="shortcut"))
+        return nn.relu(hidden + _padded(inputs, self.width, self.stride))
+
+
+class _Bottleneck(nn.Module):
+    """Three convolutions, 1×1, 3×3 and 1×1, and a shortcut."""
+
+    width: int
+    stride: int
+    layers: Layers
+    zero_init: bool
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        hidden = self.layers.convolution(self.width, 1, name="conv1")(inputs)
+        hidden = nn.relu(self.layers.batch_norm(name="bn1")(hidden))
+        hidden = self.layers.convolution(self.width, 3, self.stride, name="conv2")(hidden)
+        hidden = nn.relu(self.layers.batch_norm(name="bn2")(hidden))
+        hidden = self.layers.convolution(4 * self.width, 1, name="conv3")(hidden)
+        hidden = self.layers.batch_norm(name="bn3", zero=self.zero_init)(hidden)
+        return nn.relu(hidden + _projected(self.layers, inputs, 4 * self.width, self.stride, name="downsample"))
+
+
+class _WideBlock(nn.Module):
+    """Two convolutions, each after its normalisation, and a shortcut."""
+
+    width: int
+    stride: int
+    layers: Layers
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        activated = nn.relu(self.layers.batch_norm(name="bn1")(inputs))
+        shortcut = inputs
+        if self.stride != 1 or inputs.shape[-1] != self.width:
+            shortcut = self.layers.convolution(self.width, 1, self.stride, name="convShortcut")(activated)
+        hidden = self.layers.convolution(self.width, 3, self.stride, name="conv1")(activated)
+        hidden = nn.relu(self.layers.batch_norm(name="bn2")(hidden))
+        return shortcut + self.layers.convolution(self.width, 3, name="conv2")(hidden)
+
+
+def _projected(layers: Layers, inputs: jax.Array, width: int, stride: int, *, name: str) -> jax.Array:
+    """The identity, or where the shape changes a 1×1 convolution with batch normalisation (option B)."""
+    if stride == 1 and inputs.shape[-1] == width:
+        return inputs
+    return layers.batch_norm(name=f"{name}_1")(layers.convolution(width, 1, stride, name=f"{name}_0")(inputs))
+
+
+def _padded(inputs: jax.Array, width: int, stride: int) -> jax.Array:
+    """Every `stride`-th pixel, with zeros for the channels that are missing (option A)."""
+    missing = width - inputs.shape[-1]
+    kept = inputs[:, ::stride, ::stride]
+    return jnp.pad(kept, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
+
+
+def stages(blocks: tuple[int, ...], width: int) -> Iterator[tuple[int, int, int, int]]:
+    """The blocks of a residual network one by one: (stage from 1, number in it from 0, width, stride).
+
+    Every stage but the first halves the image in its first block, and is twice as wide as the one before.
+
+    Example:
+        >>> list(stages((1, 2), 16))
+        [(1, 0, 16, 1), (2, 0, 32, 2), (2, 1, 32, 1)]
+    """
+    if not blocks or min(blocks) < 1:
+        raise ValueError(f"blocks must hold a number of 1 or more for each stage; got {blocks}.")
+    if width < 1:
+        raise ValueError(f"width must be 1 or more; got {width}.")
+    for stage, count in enumerate(blocks, start=1):
+        for number in range(count):
+            yield stage, number, width * 2 ** (stage - 1), 2 if stage > 1 and number == 0 else 1
