@@ -51,7 +51,7 @@ def zoom_coordinates(size: int, factor: float) -> np.ndarray:
 def linear_interpolation(coordinates: jax.Array, size: int) -> jax.Array:
     """The matrix [n, size] that reads a line of pixels at n coordinates in [0, size − 1] by linear interpolation."""
     pixels = jnp.arange(size, dtype=coordinates.dtype)
-    return jnp.maximum(1 - jnp.abs(coordinates[:, None] - pixels), 0)
+    return jnp.maximum(1 - jnp.abs(coordinates[:, None] - pixels[None, :]), 0)
 
 
 def select(table: np.ndarray, level: jax.Array, dtype: jnp.dtype) -> jax.Array:

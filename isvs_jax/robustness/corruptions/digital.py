@@ -73,7 +73,7 @@ def pixelate(
     def box(size: int) -> jax.Array:
         bounds = np.array([pixelate_bounds(size, share) for share in table[:, 0]])
         first, stop = select(bounds, level, jnp.int32)
-        pixels = jnp.arange(size)
+        pixels = jnp.arange(size)[None, :]
         inside = (pixels >= first[:, None]) & (pixels < stop[:, None])
         return inside.astype(images.dtype) / (stop - first)[:, None].astype(images.dtype)
 
@@ -139,7 +139,7 @@ def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, tabl
     fields = uniform[:, 6:].reshape(-1, height, width, 2)
 
     corners = affine_triangle(height, width)
-    moved = jnp.asarray(corners, images.dtype) + reach * moves
+    moved = jnp.asarray(corners, images.dtype)[None] + reach * moves
     # Rows (x, y, 1) of the corners times A are the moved corners; pixels are read through A⁻¹.
     homogeneous = np.linalg.inv(np.concatenate([corners, np.ones((3, 1))], 1))
     forward = jnp.einsum("ij,bjk->bik", jnp.asarray(homogeneous, images.dtype), moved, precision=HIGHEST)
@@ -148,6 +148,7 @@ def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, tabl
         jnp.arange(width, dtype=images.dtype),
         indexing="ij",
     )
+    row, column = row[None], column[None]
     a, b, c, d, shift_x, shift_y = (
         forward[:, i, j, None, None] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1))
     )

@@ -50,7 +50,7 @@ def _small_poisson(uniform: jax.Array, mean: jax.Array, terms: int) -> jax.Array
     probability = jnp.exp(-mean)
     total, counts = probability, jnp.zeros_like(mean)
     for count in range(1, terms + 1):
-        counts = counts + (uniform >= total)
+        counts = counts + (uniform >= total).astype(counts.dtype)
         probability = probability * mean / count
         total = total + probability
     return counts
@@ -79,12 +79,12 @@ def shot_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.n
     step = length // 2
     while step:  # how many entries of the row are at most the uniform number
         passed = distribution[row + position + step - 1] <= uniform[:, 0]
-        position = position + step * passed
+        position = position + step * passed.astype(jnp.int32)
         step //= 2
     counts = first[grey.astype(jnp.int32)] + position
     rest = jnp.maximum(scale * (values - grey / 255), 0)
     # P(more than 13) of a mean of 500/255 is under 2^-23.
-    counts = counts + _small_poisson(uniform[:, 1], rest, 13)
+    counts = counts.astype(jnp.float32) + _small_poisson(uniform[:, 1], rest, 13)
     return counts.astype(images.dtype) / scale.astype(images.dtype)
 
 

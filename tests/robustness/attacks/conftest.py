@@ -8,6 +8,11 @@ import jax.numpy as jnp
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _strict(strict: None) -> None:
+    """No attack leaves a dtype or a number of axes to be promoted."""
+
+
 class Case(NamedTuple):
     logits_fn: Callable[..., jax.Array]
     images: jax.Array
