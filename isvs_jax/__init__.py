@@ -7,12 +7,23 @@ is the flow, with `init` and `step` for those who drive it themselves.
 
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from isvs_jax.solver._scale_space import ScaleSpace, scale_space
 from isvs_jax.solver._smooth import Stopped, smooth, smooth_until
 from isvs_jax.solver.edges import Edges, difference, difference_adjoint
 from isvs_jax.solver.flow import FlowState, SplitLBI
 from isvs_jax.solver.regions import piecewise_constant
+
+if TYPE_CHECKING:
+    # For type checkers, which do not call `__getattr__`.
+    from isvs_jax import augment as augment
+    from isvs_jax import data as data
+    from isvs_jax import filters as filters
+    from isvs_jax import models as models
+    from isvs_jax import plotting as plotting
+    from isvs_jax import robustness as robustness
+    from isvs_jax import training as training
 
 __all__ = [
     "Edges",

@@ -11,7 +11,7 @@ _INTERVAL = 30.0
 _LINE = "{desc}: {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
-def progress_bar(items: Iterable[Any] | None = None, *, shown: bool, **options: Any) -> Any:
+def progress_bar(items: Iterable[Any] | None = None, /, *, shown: bool, **options: Any) -> Any:
     """A progress bar of tqdm, or where stderr is no terminal a line every half minute.
 
     Args:

@@ -36,7 +36,8 @@ class Hidden:
 
 sys.meta_path.insert(0, Hidden())
 said = {{}}
-for command in (["isvs_jax", "photo.png"], ["isvs_jax.data", "describe", "digits"], ["isvs_jax.training", "raw"]):
+commands = (["", "photo.png"], [".data", "describe", "digits"], [".robustness", "judge"], [".training", "raw"])
+for command in (["isvs_jax" + part, *rest] for part, *rest in commands):
     sys.argv, errors = command, io.StringIO()
     with contextlib.redirect_stderr(errors):
         try:
@@ -78,7 +79,12 @@ def test_imports_bring_nothing_heavy_and_start_no_device(tmp_path):
 def test_a_missing_extra_is_one_sentence(tmp_path):
     (tmp_path / "photo.png").write_bytes(b"")
     said = run_alone(HIDDEN, tmp_path)
-    assert set(said) == {"isvs_jax", "isvs_jax.data", "isvs_jax.training", "CNN", "train"}
+    assert set(said) == {
+        "isvs_jax",
+        *(f"isvs_jax.{part}" for part in ("data", "robustness", "training")),
+        "CNN",
+        "train",
+    }
     for name, (status, text) in said.items():
         extra = "photo" if name == "isvs_jax" else "train"
         assert status == 1
