@@ -92,7 +92,7 @@ def low_resolution(
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _low_resolution(images: jax.Array, factor: int, down: str, up: str, jpeg_quality: int | None) -> jax.Array:
-    wide = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+    wide = images.astype(np.promote_types(images.dtype, np.float32))
     small = jnp.clip(_shrink(wide, factor, down), 0, 1)
     if jpeg_quality is not None:
         small = code(small, jnp.asarray(quantisation_tables(jpeg_quality), jnp.int32))

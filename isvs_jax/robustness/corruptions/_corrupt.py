@@ -124,7 +124,7 @@ def _corrupt(
 ) -> jax.Array:
     key = jax.random.fold_in(key, list(CATEGORIES).index(name))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, severity), indices)
-    wide = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+    wide = images.astype(np.promote_types(images.dtype, np.float32))
     table = table_rows(name, table_size)
     level = severity - 1
     if name in _QUANTIZING:
