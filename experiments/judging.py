@@ -16,6 +16,7 @@ from isvs_jax.augment import View
 from isvs_jax.data import load_data
 from isvs_jax.robustness import (
     CORRUPTIONS,
+    RESOLUTIONS,
     Attacks,
     Corruptions,
     Defence,
@@ -155,6 +156,7 @@ def judge(entrant: Entrant, study: Study, seed: int, *, attacks: bool = True) ->
         name=f"{entrant}, seed {seed}",
         preprocessing="" if entrant.before is None else f"{entrant.before} before the network",
         corruptions=Corruptions(study.corruptions or CORRUPTIONS, study.severities),
+        resolutions=RESOLUTIONS,
         attacks=_attacks(study) if attacked else None,
         checks=HardStopChecks(curve=_CURVE, count=study.check_count, num_steps=study.num_steps, doubling=study.doubling)
         if attacked

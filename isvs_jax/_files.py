@@ -60,7 +60,7 @@ def read_json(file: Path, hint: str = "") -> Any:
 def only_one(file: Path, taken: Callable[[], None]) -> Iterator[None]:
     """Hold a lock of the file system that one process has at a time, and that dies with its holder.
 
-    Where the system has no `flock` (Windows), nothing keeps processes apart.
+    Where the system (Windows) or the file system has no `flock`, nothing keeps processes apart.
 
     Args:
         file: The file of the lock, which is made and removed.
@@ -78,6 +78,9 @@ def only_one(file: Path, taken: Callable[[], None]) -> Iterator[None]:
             except BlockingIOError:
                 taken()
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError:
+                # Some file systems of clusters have no locks, and the work is worth more than the guard.
+                pass
             # Its holder removed it, and another process may have made a new one: that one counts.
             if not _is_at(lock.fileno(), file):
                 continue

@@ -28,7 +28,9 @@ def progress_bar(items: Iterable[Any] | None = None, /, *, shown: bool, **option
     bar = optional("tqdm").tqdm
     if not shown or sys.stderr.isatty():
         return bar(items, disable=not shown, **options)
-    return bar(items, file=_Lines(sys.stderr), mininterval=_INTERVAL, bar_format=_LINE, **options)
+    # In a log nothing can be taken back, so the last line is always there.
+    lines = {"file": _Lines(sys.stderr), "mininterval": _INTERVAL, "bar_format": _LINE, "leave": True}
+    return bar(items, **options | lines)
 
 
 class _Lines:

@@ -59,7 +59,9 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest
     shown = []
     for stream in (Terminal(), io.StringIO()):
         monkeypatch.setattr(sys, "stderr", stream)
-        assert list(progress_bar(range(1000), shown=True, desc="reading", unit="image")) == list(range(1000))
+        assert list(progress_bar(range(1000), shown=True, desc="reading", unit="image", leave=False)) == list(
+            range(1000)
+        )
         shown.append(stream.getvalue())
     assert "\r" in shown[0]
     lines = shown[1].splitlines()

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import threading
@@ -76,3 +77,16 @@ def test_who_finds_a_lock_taken_may_go(tmp_path: Path) -> None:
         pass
     with only_one(tmp_path / "lock", refuse):
         pass
+
+
+def test_a_file_system_without_locks_keeps_nobody_from_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="there are no locks on this system")
+
+    def without(descriptor: object, operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    worked = []
+    with only_one(tmp_path / "lock", lambda: worked.append("taken")):
+        worked.append("done")
+    assert worked == ["done"]

@@ -139,7 +139,7 @@ def digest(split: Split, *, progress: bool = False) -> str:
     images = split.images
     found = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
     rows = max(1, _PIECE // max(1, images[:1].nbytes))
-    for start in progress_bar(range(0, len(images), rows), desc="hashing", leave=False, shown=progress):
+    for start in progress_bar(range(0, len(images), rows), desc="hashing", unit="piece", leave=False, shown=progress):
         found.update(np.ascontiguousarray(images[start : start + rows]).data)
     return found.hexdigest()
 

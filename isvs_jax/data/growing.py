@@ -83,9 +83,9 @@ class PartialFolder:
         self._finished = False
         self._claim(json.loads(json.dumps(plan)))
         self._require_room()
-        self._files = {name: _opened(self._path(name), spec) for name, spec in arrays.items()}
         progress = partial / PROGRESS
         self.done: int = self._read(progress)["done"] if progress.exists() else 0
+        self._files = {name: _opened(self._path(name), spec) for name, spec in arrays.items()}
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.npy"

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import check_choice, check_integer
+from isvs_jax._checks import check_choice, check_integer, compute_dtype
 from isvs_jax.robustness._inputs import ROUNDING, check_images
 from isvs_jax.robustness.corruptions._operators import HIGHEST
 from isvs_jax.robustness.corruptions.jpeg import code, quantisation_tables
@@ -92,7 +92,7 @@ def low_resolution(
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def _low_resolution(images: jax.Array, factor: int, down: str, up: str, jpeg_quality: int | None) -> jax.Array:
-    wide = images.astype(np.promote_types(images.dtype, np.float32))
+    wide = images.astype(compute_dtype(images.dtype))
     small = jnp.clip(_shrink(wide, factor, down), 0, 1)
     if jpeg_quality is not None:
         small = code(small, jnp.asarray(quantisation_tables(jpeg_quality), jnp.int32))

@@ -75,8 +75,14 @@ class RunLog:
             self._take_up(folder)
         self._began = time.monotonic()
         self._line_began = self.seconds
-        images = {"total": num_steps * batch_size, "initial": done * batch_size}
-        self._bar = progress_bar(shown=progress, desc=label, unit="image", unit_scale=True, **images)
+        self._bar = progress_bar(
+            shown=progress,
+            total=num_steps * batch_size,
+            initial=done * batch_size,
+            desc=label,
+            unit="image",
+            unit_scale=True,
+        )
 
     def _take_up(self, folder: Path) -> None:
         from tensorboardX import SummaryWriter

@@ -179,3 +179,15 @@ def test_without_locks_a_folder_is_made_all_the_same(tmp_path: Path, monkeypatch
     assert_whole(target)
     with only_maker(target) as partial:
         assert partial is None
+
+
+@pytest.mark.parametrize("name", ["PLAN", "PROGRESS"])
+def test_a_note_that_was_cut_off_is_named(tmp_path: Path, name: str) -> None:
+    with PartialFolder(tmp_path, PLAN, SPECS) as folder:
+        fill(folder, 2)
+    note = tmp_path / getattr(growing, name)
+    note.write_text("")
+    with pytest.raises(
+        ValueError, match=rf"{note.name} must be a whole file of JSON; got 0 bytes .* it is made anew\."
+    ):
+        PartialFolder(tmp_path, PLAN, SPECS)

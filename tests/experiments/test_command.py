@@ -1,61 +1,11 @@
-"""The command from training to table and picture, at a minute size."""
+"""What the command of the claims says; `test_demo.py` has it train and judge."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from experiments import judging, trainings
 from experiments.__main__ import main
-from experiments.study import SIZES, Images
 from isvs_jax.training import TerminatedError
-
-TINY = replace(
-    SIZES["smoke"],
-    data=Images("digits", image_size=8, limit_train=40, limit_test=20),
-    epochs=1,
-    batch_size=16,
-    seeds=(0,),
-    epsilons=(),
-    attacks=(),
-    corruptions=("gaussian_noise", "contrast"),
-    severities=(3,),
-)
-
-
-@pytest.fixture(autouse=True)
-def _minute(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("experiments.study.SIZES", {"smoke": TINY})
-    yield
-    forget()
-
-
-def forget() -> None:
-    """As a process that starts."""
-    judging.judge.cache_clear()
-    trainings.train_one.cache_clear()
-
-
-def test_from_training_to_table_and_picture_and_again_without_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["corruptions", "--out", str(tmp_path), "--entrants", "raw", "--no-progress"]
-    assert main(command) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "corruptions" / "report.md")
-    cells, log = tmp_path / "reports/raw/0/partial.json", tmp_path / "trainings/raw/0/log.jsonl"
-    result = tmp_path / "corruptions" / "result.json"
-    before = (cells.read_bytes(), log.read_bytes(), json.loads(result.read_text())["tables"])
-    assert set(before[2][0]["rows"]) == {"raw"}
-    assert (tmp_path / "corruptions" / "severity.png").is_file()
-
-    forget()
-    result.unlink()
-    assert main(command) == 0
-    assert (cells.read_bytes(), log.read_bytes(), json.loads(result.read_text())["tables"]) == before
-    assert main([*command, "--finished-only"]) == 0
-    assert json.loads(result.read_text())["tables"] == before[2]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The demo from the command line to the report, at a minute size."""
+"""The demo and the command of a claim, from the command line to the report, at a minute size, in one folder."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from experiments import __main__ as claims
 from experiments import demo, judging, trainings
 from experiments.demo import Demo, main
 from experiments.study import SIZES, study_of_size
@@ -31,6 +32,7 @@ TINY = replace(
 IMAGES = ["--limit-train", "40", "--limit-test", "16", "--image-size", "8", "--batch-size", "16", "--no-progress"]
 SMALL = [*IMAGES, "--epochs", "1"]
 ENTRANTS = ("raw", "path", "path@dense:4")
+CLAIM = ["corruptions", "--size", "demo", *SMALL, "--entrants", "raw", "path"]
 WAYS = ["clean", "unrolled", "identity", "low_pass", "transfer", "square", "noise"]
 
 
@@ -83,7 +85,7 @@ def tables(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo that was killed after its first entrant, and went on."""
+    """A demo that was killed after its first entrant, a claim about two of them, and the demo that went on."""
     folder = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "judged", stopped_at(1, None))
@@ -92,9 +94,32 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(first) == 2
     assert not (folder / "report.md").exists()
     forget()
+    # Trains and judges the second entrant.
+    assert claims.main([*CLAIM, "--out", str(folder)]) == 0
+    second = work(folder)
+    assert len(second) == 4
+    forget()
     assert main([*SMALL, "--out", str(folder)]) == 0
-    assert {name: text for name, text in work(folder).items() if name in first} == first
+    now = work(folder)
+    for before in (first, second):
+        assert {name: text for name, text in now.items() if name in before} == before
     return folder
+
+
+def test_a_claim_goes_from_training_to_table_and_picture_and_again_without_work(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = finished / "corruptions"
+    before, shown = work(finished), tables(claim)
+    assert set(shown[0]["rows"]) == {"raw", "path"}
+    assert (claim / "severity.png").is_file()
+    forget()
+    (claim / "result.json").unlink()
+    assert claims.main([*CLAIM, "--out", str(finished)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(claim / "report.md")
+    assert (work(finished), tables(claim)) == (before, shown)
+    assert claims.main([*CLAIM, "--out", str(finished), "--finished-only"]) == 0
+    assert (work(finished), tables(claim)) == (before, shown)
 
 
 def test_it_leaves_a_report_numbers_and_pictures(finished: Path) -> None:
@@ -176,10 +201,9 @@ def test_a_stop_is_polite(
     ("arguments", "sentence"),
     [
         (["--data", "folder:/no/such"], "There is no folder /no/such"),
-        (["--batch-size", "5000"], "batch_size must be at most 1198, the number of training images; got 5000"),
-        (["--model", "cmm"], "name"),
+        (["--batch-size", "5000"], "batch_size must be at most 1198, the number of training images; got 5000."),
+        (["--model", "cmm"], "name must be one of 'cnn',"),
         (["--epochs", "0"], "epochs must be an integer of at least 1; got 0"),
-        (["--limit-test", "0"], "limit_test is 0"),
         (["--image-size", "10"], "height and width must be multiples of 4 for the test of low resolution; got 10×10."),
         (["--seeds", "1", "1"], "got (1, 1)"),
         (["--seeds", "0", "-1"], "seeds must be one or more different integers from 0 to 2³² − 1; got (0, -1)."),
@@ -198,10 +222,20 @@ def test_bad_input_is_one_sentence_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_option_that_no_study_takes_is_refused_by_the_parser(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*SMALL, "--limit-test", "0", "--out", str(tmp_path / "out")])
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "limit_test must be an integer of at least 1; got 0." in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "report.md").write_text("mine")
     assert main([*SMALL, "--out", str(tmp_path)]) == 1
-    assert "is not the folder of a run" in capsys.readouterr().err
+    assert "folder must be new, empty, or the folder of a run" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["report.md"]
 
 

@@ -6,11 +6,6 @@ import pytest
 from jax.tree_util import Partial
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap(cheap_compilation: None) -> None:
-    """Dozens of programs on a dozen tiny images."""
-
-
 def _network(weights, images):
     """A linear classifier: which of four fixed patterns the image resembles most."""
     return 20 * jnp.einsum("bhwc,khwc->bk", images - 0.5, weights)

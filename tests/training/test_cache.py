@@ -126,7 +126,7 @@ def test_it_goes_on_where_it_was_stopped_with_the_same_bytes(tmp_path: Path, mon
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             cached(split, tmp_path / "parts")
-    assert {path.suffix for path in (tmp_path / "parts").iterdir()} == {".partial", ".lock"}
+    assert [path.suffix for path in (tmp_path / "parts").iterdir()] == [".partial"]
     views = cached(split, tmp_path / "parts")
     assert starts == [0, 4, 8]
     np.testing.assert_array_equal(views, whole)

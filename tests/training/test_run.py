@@ -38,15 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_all_that_it_was_made_with(trained: Path) -> None:
     names = {file.name for file in trained.iterdir()}
-    assert names == {
-        "config.json",
-        "environment.json",
-        "log.jsonl",
-        "result.json",
-        "checkpoints",
-        "tensorboard",
-        ".lock",
-    }
+    assert names == {"config.json", "environment.json", "log.jsonl", "result.json", "checkpoints", "tensorboard"}
     config = json.loads((trained / "config.json").read_text())
     assert config["train"]["epochs"] == 2
     assert config["data"]["image_shape"] == [8, 8, 1]

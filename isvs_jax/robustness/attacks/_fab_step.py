@@ -145,7 +145,7 @@ def project_onto_hyperplane(points: jax.Array, normals: jax.Array, offsets: jax.
     w = normals / scale[:, None] * jnp.where(offsets >= 0, 1.0, -1.0)[:, None]
     goal = jnp.abs(offsets) / scale
     weight = jnp.abs(w)
-    room = jnp.where(w > 0, points, 1 - points) * (weight > 0).astype(points.dtype)
+    room = jnp.where(w > 0, points, jnp.where(w < 0, 1 - points, 0.0))
     rate = (weight > 0).astype(w.dtype) if norm == "linf" else weight
 
     def newton(state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import brief, check_choice, check_integer
+from isvs_jax._checks import brief, check_choice, check_integer, compute_dtype
 from isvs_jax.robustness._inputs import ROUNDING, check_images, check_key
 from isvs_jax.robustness.corruptions import blur, digital, jpeg, noise, spatter, weather
 from isvs_jax.robustness.corruptions._operators import floor_to_grey_level
@@ -124,7 +124,7 @@ def _corrupt(
 ) -> jax.Array:
     key = jax.random.fold_in(key, list(CATEGORIES).index(name))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, severity), indices)
-    wide = images.astype(np.promote_types(images.dtype, np.float32))
+    wide = images.astype(compute_dtype(images.dtype))
     table = table_rows(name, table_size)
     level = severity - 1
     if name in _QUANTIZING:

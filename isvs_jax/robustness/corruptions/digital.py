@@ -143,12 +143,8 @@ def elastic_transform(images: jax.Array, keys: jax.Array, level: jax.Array, tabl
     # Rows (x, y, 1) of the corners times A are the moved corners; pixels are read through A⁻¹.
     homogeneous = np.linalg.inv(np.concatenate([corners, np.ones((3, 1))], 1))
     forward = jnp.einsum("ij,bjk->bik", jnp.asarray(homogeneous, images.dtype), moved, precision=HIGHEST)
-    row, column = jnp.meshgrid(
-        jnp.arange(height, dtype=images.dtype),
-        jnp.arange(width, dtype=images.dtype),
-        indexing="ij",
-    )
-    row, column = row[None], column[None]
+    lines = (jnp.arange(size, dtype=images.dtype) for size in (height, width))
+    row, column = (grid[None] for grid in jnp.meshgrid(*lines, indexing="ij"))
     a, b, c, d, shift_x, shift_y = (
         forward[:, i, j, None, None] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1))
     )

@@ -129,7 +129,7 @@ def _halve(plane: jax.Array) -> jax.Array:
     down, right = plane.shape[1] % 2, -plane.shape[2] % 16
     plane = jnp.pad(plane, ((0, 0), (0, down), (0, right)), mode="edge")
     total = plane[:, 0::2, 0::2] + plane[:, 0::2, 1::2] + plane[:, 1::2, 0::2] + plane[:, 1::2, 1::2]
-    bias = 1 + np.arange(total.shape[2], dtype=np.int32)[None, None, :] % 2
+    bias = 1 + np.arange(total.shape[2], dtype=np.int32)[None, None] % 2
     return (total + bias) >> 2
 
 

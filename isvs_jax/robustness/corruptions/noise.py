@@ -79,13 +79,13 @@ def shot_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.n
     step = length // 2
     while step:  # how many entries of the row are at most the uniform number
         passed = distribution[row + position + step - 1] <= uniform[:, 0]
-        position = position + step * passed.astype(jnp.int32)
+        position = position + jnp.where(passed, step, 0)
         step //= 2
     counts = first[grey.astype(jnp.int32)] + position
     rest = jnp.maximum(scale * (values - grey / 255), 0)
     # P(more than 13) of a mean of 500/255 is under 2^-23.
-    counts = counts.astype(jnp.float32) + _small_poisson(uniform[:, 1], rest, 13)
-    return counts.astype(images.dtype) / scale.astype(images.dtype)
+    total = counts.astype(jnp.float32) + _small_poisson(uniform[:, 1], rest, 13)
+    return total.astype(images.dtype) / scale.astype(images.dtype)
 
 
 def impulse_noise(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndarray) -> jax.Array:

@@ -6,8 +6,6 @@ equalisation, a bump filter), written here for whole batches.
 
 from __future__ import annotations
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,7 +61,7 @@ def canny(levels: jax.Array, low: float, high: float) -> jax.Array:
     def near(down: int, right: int) -> jax.Array:
         return _shift(magnitude, down, right, "constant")
 
-    tangent = math.sqrt(2) - 1  # of 22.5°, between two of the four directions
+    tangent = float(np.sqrt(2)) - 1  # of 22.5°, between two of the four directions
     flat = jnp.abs(gy) < tangent * jnp.abs(gx)
     steep = jnp.abs(gy) > (tangent + 2) * jnp.abs(gx)
     across = (magnitude > near(0, -1)) & (magnitude >= near(0, 1))
@@ -112,15 +110,15 @@ def chamfer_distance(edges: jax.Array, dtype: jnp.dtype) -> jax.Array:
 def equalise(levels: jax.Array) -> jax.Array:
     """Equalise the histogram of whole levels from 0 to LARGEST_DISTANCE as OpenCV does: [B, H, W] from 0 to 255."""
     values = jnp.arange(LARGEST_DISTANCE + 1, dtype=levels.dtype)
-    holds = levels[..., None] == values[None, None, None, :]
-    counts = holds.sum((1, 2)).astype(levels.dtype)
+    equal = levels[..., None] == values.reshape(1, 1, 1, -1)
+    counts = equal.sum((1, 2)).astype(levels.dtype)
     lowest = levels.min((1, 2))
-    first = jnp.where(values[None, :] == lowest[:, None], counts, 0).sum(1)
+    first = jnp.where(values[None] == lowest[:, None], counts, 0).sum(1)
     total = levels.shape[1] * levels.shape[2]
     cumulative = jnp.cumsum(counts, 1) - first[:, None]
     scale = 255 / jnp.where(total > first, total - first, 1)
     mapping = jnp.floor(cumulative * scale[:, None] + 0.5)
-    mapped = jnp.where(holds, mapping[:, None, None], 0).sum(-1)
+    mapped = jnp.where(equal, mapping[:, None, None], 0).sum(-1)
     return jnp.where((total > first)[:, None, None], mapped, levels)
 
 
@@ -156,7 +154,7 @@ def spatter(images: jax.Array, keys: jax.Array, level: jax.Array, table: np.ndar
 
     def colour(shade: np.ndarray) -> jax.Array:
         grey = np.array([shade @ np.array(GREY_WEIGHTS)])
-        return jnp.asarray(shade if channels == 3 else grey, images.dtype)[None, None, None, :]
+        return jnp.asarray(shade if channels == 3 else grey, images.dtype).reshape(1, 1, 1, channels)
 
     def water() -> jax.Array:
         liquid = jnp.where(layer < threshold, 0, jnp.clip(layer, 0, 1))

@@ -48,7 +48,7 @@ def grey(images: jax.Array) -> jax.Array:
     """The luminance [..., 1] of images [..., C]; that of a grey image is the image."""
     if images.shape[-1] == 1:
         return images
-    weights = jnp.asarray(GREY_WEIGHTS, images.dtype)[(None,) * (images.ndim - 1)]
+    weights = jnp.asarray(GREY_WEIGHTS, images.dtype).reshape((1,) * (images.ndim - 1) + (3,))
     return (images * weights).sum(-1, keepdims=True)
 
 

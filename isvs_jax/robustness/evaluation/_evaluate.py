@@ -35,6 +35,7 @@ from isvs_jax.robustness.evaluation.store import Store, make_missing
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
 _PROBED = 8
+_ALONE = "Wrap it so that it returns the logits alone."
 
 
 def evaluate(
@@ -170,8 +171,13 @@ def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: 
         found = logits_of(model, images)
     except jax.errors.TracerArrayConversionError as error:
         raise TypeError(f"{what}, and compute it with JAX; got a function that converts images to NumPy.") from error
+    except TypeError as error:
+        # An object with the logits in one of its fields; any other error is the function's own.
+        if "not a valid JAX type" not in str(error):
+            raise
+        raise TypeError(f"{what}; got an object that is no array. {_ALONE}") from error
     if not isinstance(found, jax.Array):
-        raise TypeError(f"{what}; got {type(found).__name__}. Wrap it so that it returns the logits alone.")
+        raise TypeError(f"{what}; got {type(found).__name__}. {_ALONE}")
     if found.ndim != 2 or len(found) != len(images) or not jnp.issubdtype(found.dtype, jnp.floating):
         raise ValueError(f"{what}; got {brief(found)}.")
     logits = np.asarray(found).astype(np.float32)

@@ -135,6 +135,8 @@ def test_the_section_has_tables_pictures_and_accuracies(
     report = Report("raw, seed 0", "", "regenerated", 3, (12, 12, 1), 2, right, {"fog": {3: right}})
     split = data.Split(np.ascontiguousarray(images[..., :1]), np.array([0, 1, 0], np.int32))
     monkeypatch.setattr(filtering, "referee_images", lambda *_: split)
+    few = {"path": (View(8.0), View(4.0)), "blur": (View(0.5, "blur"), View(1.0, "blur"))}
+    monkeypatch.setattr(filtering, "_CURVES", few)
     monkeypatch.setattr(comparison, "judged", lambda entrants, *_: {entrant: {0: report} for entrant in entrants})
     claim = Filtering(study=study_of_size(out=tmp_path), entrants=("raw", "blur"), views=("dense:4", "dense:8"))
     section = filtering.run(claim)

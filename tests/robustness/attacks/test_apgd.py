@@ -95,7 +95,7 @@ def test_targets_are_tried_one_after_another():
 
 def test_misclassified_images_come_back_unchanged(case):
     labels = case.labels.at[:3].add(1) % 5
-    found = apgd(case.logits_fn, case.images, labels, KEY, epsilon=0.05, num_steps=10)
+    found = apgd(case.logits_fn, case.images, labels, KEY, epsilon=0.05, num_steps=30)
     assert (found[:3] == case.images[:3]).all()
     assert (found[3:] != case.images[3:]).any(axis=(1, 2, 3)).all()
 
@@ -131,8 +131,8 @@ def test_one_broken_example_spoils_no_other(case):
         return jnp.where(bad[:, None], jnp.inf, 1.0) * case.logits_fn(images)
 
     common = (case.images, case.labels, KEY)
-    good = apgd(case.logits_fn, *common, epsilon=0.02, num_steps=12)
-    bad = apgd(broken, *common, epsilon=0.02, num_steps=12)
+    good = apgd(case.logits_fn, *common, epsilon=0.02, num_steps=30)
+    bad = apgd(broken, *common, epsilon=0.02, num_steps=30)
     assert jnp.isfinite(bad).all()
     assert not jnp.isfinite(broken(bad)[0]).any()
     np.testing.assert_allclose(bad[1:], good[1:], atol=1e-6)

@@ -123,11 +123,11 @@ def test_one_broken_example_spoils_no_other_and_restarts_only_help(case):
         return jnp.where(first[:, None], jnp.nan, 1.0) * case.logits_fn(images)
 
     common = (case.images, case.labels, KEY)
-    good = fab_minimal(case.logits_fn, *common, num_steps=10)
-    bad = fab_minimal(broken, *common, num_steps=10)
+    good = fab_minimal(case.logits_fn, *common, num_steps=30)
+    bad = fab_minimal(broken, *common, num_steps=30)
     assert bad.distance[0] == 0.0
     np.testing.assert_allclose(bad.distance[1:], good.distance[1:], rtol=1e-3)
-    more = fab_minimal(case.logits_fn, *common, num_steps=10, restarts=2, epsilon=0.05)
+    more = fab_minimal(case.logits_fn, *common, num_steps=30, restarts=2, epsilon=0.05)
     assert (more.distance <= good.distance * (1 + 1e-5)).all()
 
 

@@ -133,13 +133,13 @@ def test_best_is_never_worse_than_last_and_restarts_only_help(case, accuracy, lo
 def test_success_comes_before_loss(case):
     # Images 0 and 1 are wrong from the start: whatever is returned must stay wrong.
     labels = case.labels.at[:2].add(1) % 5
-    found = pgd(case.logits_fn, case.images, labels, KEY, epsilon=0.01, num_steps=5)
+    found = pgd(case.logits_fn, case.images, labels, KEY, epsilon=0.01, num_steps=8)
     assert (case.logits_fn(found).argmax(1) != labels)[:2].all()
 
 
 def test_each_image_by_itself_and_jit_and_vmap(case):
     def attack(images, labels, epsilon):
-        return pgd(case.logits_fn, images, labels, KEY, epsilon=epsilon, num_steps=5, step_size=0.02)
+        return pgd(case.logits_fn, images, labels, KEY, epsilon=epsilon, num_steps=8, step_size=0.02)
 
     whole = attack(case.images, case.labels, 0.04)
     # An image's draws depend on its place; a shorter batch keeps the places of what it has.
@@ -221,8 +221,8 @@ def test_one_broken_example_spoils_no_other(case):
         return jnp.where(first[:, None], jnp.nan, 1.0) * case.logits_fn(images)
 
     common = (case.images, case.labels, KEY)
-    good = pgd(case.logits_fn, *common, epsilon=0.04, num_steps=10)
-    bad = pgd(broken, *common, epsilon=0.04, num_steps=10)
+    good = pgd(case.logits_fn, *common, epsilon=0.04, num_steps=8)
+    bad = pgd(broken, *common, epsilon=0.04, num_steps=8)
     # What predicts nothing is misclassified from the start, so that the clean image is the answer.
     assert (bad[0] == case.images[0]).all()
     np.testing.assert_allclose(bad[1:], good[1:], atol=1e-6)
@@ -242,7 +242,7 @@ def test_random_models_are_attacked_in_the_mean(case):
 
 def test_an_epsilon_of_zero_returns_the_images(case):
     for norm in ("linf", "l2"):
-        same = pgd(case.logits_fn, case.images, case.labels, KEY, epsilon=0.0, norm=norm)
+        same = pgd(case.logits_fn, case.images, case.labels, KEY, epsilon=0.0, norm=norm, num_steps=8)
         assert (same == case.images).all()
 
 

@@ -75,7 +75,7 @@ def test_accepted_moves_never_raise_the_margin_and_stay_in_the_ball(case, norm):
 
 
 def test_linf_perturbations_sit_at_the_corners(case):
-    found = square(case.logits_fn, 0.3 + 0.4 * case.images, case.labels, KEY, epsilon=0.05, num_queries=50)
+    found = square(case.logits_fn, 0.3 + 0.4 * case.images, case.labels, KEY, epsilon=0.05, num_queries=30)
     delta = np.abs(np.asarray(found - (0.3 + 0.4 * case.images)))
     moved = delta[delta.max(axis=(1, 2, 3)) > 0]
     np.testing.assert_allclose(moved, 0.05, atol=1e-6)
@@ -93,8 +93,8 @@ def test_one_broken_example_spoils_no_other(case):
         return jnp.where(first[:, None], jnp.nan, 1.0) * case.logits_fn(images)
 
     common = (case.images, case.labels, KEY)
-    good = square(case.logits_fn, *common, epsilon=0.02, num_queries=40)
-    bad = square(broken, *common, epsilon=0.02, num_queries=40)
+    good = square(case.logits_fn, *common, epsilon=0.02, num_queries=30)
+    bad = square(broken, *common, epsilon=0.02, num_queries=30)
     assert (bad[0] == case.images[0]).all()
     np.testing.assert_allclose(bad[1:], good[1:], atol=1e-6)
 

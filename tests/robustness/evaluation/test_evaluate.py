@@ -1,6 +1,7 @@
 """An evaluation against the corruptions and attacks called by hand, on one device and on eight."""
 
 import dataclasses
+import types
 from typing import Any
 
 import jax
@@ -280,6 +281,7 @@ def test_what_does_not_fit_is_refused_before_any_work(
         ({"images": np.zeros((21, 8, 8, 3), np.uint8)}, r"images must be floats in \[0, 1\]; .* Divide by 255 first"),
         ({"logits_fn": "tuple"}, "logits_fn must return one array .*; got tuple"),
         ({"logits_fn": "dict"}, "logits_fn must return one array .*; got dict"),
+        ({"logits_fn": "object"}, "logits_fn must return one array .* Wrap it so that it returns the logits alone"),
         ({"logits_fn": "numpy"}, "logits_fn must return .* converts images to NumPy"),
         ({"num_classes": 5.0}, "num_classes must be an integer"),
     ],
@@ -299,6 +301,7 @@ def _evaluated(problem: Any, **changes: Any) -> Report:
         2: lambda images: problem.logits_fn(images)[:, :2],
         3: lambda images: problem.logits_fn(images)[:, :3],
         "tuple": lambda images: (problem.logits_fn(images), 0),
+        "object": lambda images: types.SimpleNamespace(logits=problem.logits_fn(images)),
         "numpy": lambda images: np.asarray(images).reshape(len(images), -1)[:, :5],
         "dict": lambda images: {"logits": problem.logits_fn(images)},
     }
