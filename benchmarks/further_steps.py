@@ -17,9 +17,8 @@ from common import cifar_images
 from steps import EULER, KAPPA, NU, SHARE, SOLVER, UNIT, as_stages, by_library, by_steps, chebyshev, uniform
 
 import isvs_jax
-from isvs_jax.solver.flow import planar_init, planar_slope
 from isvs_jax.solver.plan import count_long_steps, plan_path
-from isvs_jax.solver.stabilised import path_states
+from isvs_jax.solver.stabilised import Stabilised
 
 SETTLE = (1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5)
 
@@ -53,11 +52,11 @@ def coarse_start(share: float) -> Callable:
         plan = plan_path(None)
         many = count_long_steps(plan, 2 * start, KAPPA, 4 * NU)
         small = planar.reshape(*planar.shape[:2], planar.shape[2] // 2, 2, planar.shape[3] // 2, 2).mean((3, 5))
-        z = path_states(coarse, small, jnp.array([2 * start]), plan, many).z
+        z = Stabilised(plan, many).states(coarse.flow, small, jnp.array([2 * start])).z
         z = jax.tree.map(lambda edge: edge[0], z)
         rest = planar - jnp.repeat(jnp.repeat(small, 2, -1), 2, -2)
-        state = planar_init(SOLVER, rest)
-        rate = planar_slope(SOLVER, state.u, state.z)
+        state = SOLVER.flow.start(rest)
+        rate = SOLVER.flow.slope(state.u, state.z)
         z = isvs_jax.Edges(_prolonged(z.horizontal), jnp.swapaxes(_prolonged(jnp.swapaxes(z.vertical, -1, -2)), -1, -2))
         z = jax.tree.map(lambda edge, slope: edge + start * slope, z, rate)
         count, stages = as_stages(uniform(chebyshev(3, 0.7), start, moment, SETTLE))

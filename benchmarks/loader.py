@@ -35,6 +35,7 @@ def measure(name: str, loader: BatchIterator, batches: int) -> None:
 
 
 def mapped(folder: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """The array in a file that is mapped into memory."""
     np.save(folder / f"{name}.npy", array)
     return np.load(folder / f"{name}.npy", mmap_mode="r")
 

@@ -17,10 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax import SplitLBI, smooth
-from isvs_jax.solver import stabilised
-from isvs_jax.solver.chebyshev import Stage, planar_stage
 from isvs_jax.solver.edges import Edges
-from isvs_jax.solver.plan import count_long_steps, count_solves, plan_path
+from isvs_jax.solver.integrator import choose_integrator
+from isvs_jax.solver.stabilised import Stage, next_stage, set_out
 
 
 def cost(function: Callable, *shapes: object) -> tuple[float, float]:
@@ -32,9 +31,8 @@ def cost(function: Callable, *shapes: object) -> tuple[float, float]:
 def count(size: tuple[int, int, int], until: float, batch: int = 128) -> dict[str, object]:
     """Bytes of device memory and operations of an image's path, by XLA and by the kernel."""
     height, width, channels = size
-    solver, plan = SplitLBI(), plan_path(None)
-    num_long = count_long_steps(plan, until, solver.kappa, solver.nu)
-    solves = count_solves(plan, num_long)
+    flow, steps = SplitLBI().flow, choose_integrator(SplitLBI(), jnp.zeros(size), until, None)
+    solves = steps.solves()
     planar = jax.ShapeDtypeStruct((batch, channels, height, width), jnp.float32)
     edges = Edges(
         jax.ShapeDtypeStruct((batch, channels, height, width - 1), jnp.float32),
@@ -42,9 +40,9 @@ def count(size: tuple[int, int, int], until: float, batch: int = 128) -> dict[st
     )
     numbers = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3,), (batch,), (1, batch))]
     stage, operations = cost(
-        lambda x, stage, row, h: planar_stage(solver, x, stage, row, h), planar, Stage(edges, edges), *numbers[:2]
+        lambda x, stage, row, h: next_stage(flow, x, stage, (row, h)), planar, Stage(edges, edges), *numbers[:2]
     )
-    first, _ = cost(lambda x, times: stabilised.set_out(solver, x, times, plan), planar, numbers[2])
+    first, _ = cost(lambda x, times: set_out(flow, x, times, steps.plan), planar, numbers[2])
     image, side = 4 * height * width * channels, max(16, 1 << (max(height, width) - 1).bit_length())
     plane, bordered = 4 * channels * side**2, 4 * channels * (side + 2) * (side + 8)
     # z of two stages and v: written back at most once, where the caches need the place.
@@ -80,6 +78,7 @@ def seconds(function: Callable, images: jax.Array, repeats: int = 20) -> float:
 
 
 def timed(size: tuple[int, int, int], batch: int, until: float) -> dict[str, object]:
+    """Milliseconds of a batch by the kernel and by XLA, and how far their images differ."""
     images = jax.random.uniform(jax.random.key(0), (batch, *size))
     by = [jax.jit(lambda x, s=SplitLBI(on_chip=on): smooth(x, until, s)) for on in (True, False)]
     kernel, xla = (seconds(function, images) for function in by)

@@ -19,7 +19,8 @@ import numpy as np
 from common import fastest, photographs
 
 from isvs_jax import Edges, SplitLBI, piecewise_constant, scale_space
-from isvs_jax.solver.flow import planar_init, planar_step, to_planar
+from isvs_jax.solver.euler import euler_step
+from isvs_jax.solver.flow import to_planar
 from isvs_jax.solver.regions import components
 
 
@@ -41,14 +42,14 @@ def measure(images: np.ndarray, supports: dict[str, Edges], arguments: argparse.
     solver = SplitLBI()
     on_device = jnp.asarray(images)
     planar = to_planar(on_device)
-    state = planar_init(solver, planar)
+    state, size = solver.flow.start(planar), jnp.float32(solver.default_step_size)
     # Enough steps that the start of a run does not count, few enough to be repeated.
     steps = int(np.clip(4e6 / images.size, 1, 20))
 
     @jax.jit
     def path(state):
         return jax.lax.fori_loop(
-            0, steps, lambda _, state: planar_step(solver, planar, state, solver.default_step_size), state
+            0, steps, lambda _, state: euler_step(solver.flow, solver.scheme, planar, state, size), state
         )
 
     label = jax.jit(lambda support: components(*(~edge[..., 0] for edge in support)))

@@ -25,10 +25,9 @@ import numpy as np
 from common import cifar_images
 
 import isvs_jax
-from isvs_jax.solver.chebyshev import chebyshev_stages
-from isvs_jax.solver.flow import planar_dense, planar_init, planar_slope, to_planar
-from isvs_jax.solver.plan import plan_path
-from isvs_jax.solver.shrinkage import squared_norm
+from isvs_jax.solver.flow import to_planar
+from isvs_jax.solver.plan import chebyshev_stages, plan_path
+from isvs_jax.solver.shrinkage import shrink, squared_norm
 
 # Rows are stages: μ, ν, 1 − μ − ν, μ̃, γ̃, whether a step begins; a step is its rows and its longest length in ν/κ.
 Step = tuple[np.ndarray, float]
@@ -94,12 +93,13 @@ def logarithmic(ratio: float, stages: int, damping: float, start: float, end: fl
 KAPPA, NU = 5.0, 0.1
 UNIT = NU / KAPPA
 SOLVER = isvs_jax.SplitLBI(KAPPA, NU)
+FLOW = SOLVER.flow
 
 
 def first_entries(planar: jax.Array) -> tuple[jax.Array, isvs_jax.Edges]:
     """t₁ of each image and the rate of z until then."""
-    start = planar_init(SOLVER, planar)
-    rate = planar_slope(SOLVER, start.u, start.z)
+    start = FLOW.start(planar)
+    rate = FLOW.slope(start.u, start.z)
     square = jnp.maximum(*(edge.max((-3, -2, -1)) for edge in squared_norm(rate, SOLVER.penalty)))
     return 1 / jnp.sqrt(square), rate
 
@@ -122,7 +122,7 @@ def run_from(
         start, slope0, now, before = carry
         (mu, nu, rest, of_slope, of_first, begins), a, b = inputs
         h = jnp.clip(b - jnp.maximum(a, first), 0)[:, None, None, None]
-        slope = planar_slope(SOLVER, planar_dense(SOLVER, planar, now), now)
+        slope = FLOW.slope(FLOW.dense(planar, now), now)
         start, slope0 = (
             jax.tree.map(partial(jnp.where, begins > 0), *pair) for pair in ((now, start), (slope, slope0))
         )
@@ -133,7 +133,7 @@ def run_from(
         return (start, slope0, jax.tree.map(combine, now, before, start, slope, slope0), now), None
 
     (_, _, z, _), _ = jax.lax.scan(stage, (z, z, z, z), (rows, begin, end))
-    return planar_dense(SOLVER, planar, z)
+    return FLOW.dense(planar, z)
 
 
 @partial(jax.jit, static_argnames=("num_steps", "dimension", "corrected"))
@@ -160,10 +160,10 @@ def run_exponential(
         h = jnp.clip(a + size - jnp.maximum(a, first), 0)
 
         def slope_of(z):
-            return planar_slope(SOLVER, planar_dense(SOLVER, planar, z), z)
+            return FLOW.slope(FLOW.dense(planar, z), z)
 
         def weigh(w):  # The derivative of v, symmetric: the inner product in which the Jacobian is self-adjoint.
-            shrunk = jax.vjp(lambda z: isvs_jax.solver.flow.shrink(z, SOLVER.penalty), z)[1](isvs_jax.Edges(*w))[0]
+            shrunk = jax.vjp(lambda z: shrink(z, SOLVER.penalty), z)[1](isvs_jax.Edges(*w))[0]
             return tuple(shrunk)
 
         slope, apply = jax.linearize(slope_of, z)
@@ -187,7 +187,7 @@ def run_exponential(
         return (_relaxed(z, after, each(h)) if corrected else after), None
 
     z, _ = jax.lax.scan(step, z, jnp.arange(num_steps, dtype=planar.dtype))
-    return planar_dense(SOLVER, planar, z)
+    return FLOW.dense(planar, z)
 
 
 def _relaxed(z: isvs_jax.Edges, after: isvs_jax.Edges, h: jax.Array) -> isvs_jax.Edges:

@@ -24,10 +24,11 @@ class Table:
     """Rows of figures.
 
     Attributes:
-        title: What the rows are.
-        columns: What the figures are.
-        rows: By the name of the row, one a column: an `Estimate` of a share, or text.
-        best: For each column 1 where the largest mean is to be shown bold, −1 for the smallest, 0 for none.
+        title: The heading of the names of the rows.
+        columns: The headings of the figures.
+        rows: The cells of each row by its name, one for each column: an `Estimate` of a share, or text.
+        best: For each column 1 where the largest mean is to be shown bold, −1 for the smallest, 0 for none; () for none
+            anywhere.
     """
 
     title: str
@@ -56,11 +57,11 @@ class Section:
     """What an experiment found.
 
     Attributes:
-        name: Of the experiment and its folder.
-        title: A heading.
+        name: The name of the experiment and of its folder.
+        title: The heading.
         claim: The sentence that is put to the test.
-        tables: In order.
-        pictures: Figures by the name of their file, without ending, each with a caption.
+        tables: The tables, in order.
+        pictures: The figures by the name of their file, without ending, each with a caption.
         remarks: What a reader must know to judge the figures, a sentence each.
     """
 
@@ -76,9 +77,9 @@ def write_section(section: Section, root: Path, settings: Any) -> Path:
     """Write root/NAME/{report.md, result.json, PICTURE.png}; the path of report.md.
 
     Args:
-        section: What was found.
+        section: The section.
         root: The folder of the study.
-        settings: A dataclass, the configuration that made it.
+        settings: The configuration that made it, a dataclass.
     """
     folder = root / section.name
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from isvs_jax.solver._scale_space import ScaleSpace, scale_space
 from isvs_jax.solver._smooth import Stopped, smooth, smooth_until
 from isvs_jax.solver.edges import Edges, difference, difference_adjoint
-from isvs_jax.solver.flow import FlowState, SplitLBI
+from isvs_jax.solver.flow import FlowState
 from isvs_jax.solver.regions import piecewise_constant
+from isvs_jax.solver.split_lbi import SplitLBI
 
 if TYPE_CHECKING:
     # For type checkers, which do not call `__getattr__`.

@@ -33,6 +33,16 @@ def brief(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def brief_numbers(value: ArrayLike) -> str:
+    """An array of numbers in a few words: the numbers where they can be seen, else shape and dtype."""
+    if concrete(value) is None or np.ndim(value) > 1:
+        return f"{value.dtype}{list(value.shape)}"
+    seen = np.asarray(value)
+    if seen.ndim == 0:
+        return f"{seen.item():.6g}" if seen.dtype.kind == "f" else str(seen.item())
+    return np.array2string(seen, threshold=8, precision=6, separator=", ")
+
+
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise a ValueError unless `value` is one of `choices`."""
     allowed = tuple(choices)
@@ -126,7 +136,7 @@ def check_positive(name: str, value: ArrayLike) -> None:
         raise TypeError(f"{name} must be a positive finite number; got {brief(value)}.")
     seen = concrete(value)
     if seen is not None and not (np.isfinite(seen).all() and (seen > 0).all()):
-        raise ValueError(f"{name} must be a positive finite number; got {_values(seen)}.")
+        raise ValueError(f"{name} must be a positive finite number; got {brief_numbers(seen)}.")
 
 
 def check_scalar(name: str, value: ArrayLike) -> None:
@@ -205,8 +215,4 @@ def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:
 def check_times(name: str, times: np.ndarray) -> None:
     """Raise a ValueError unless every time is finite and not negative."""
     if not (np.isfinite(times).all() and (times >= 0).all()):
-        raise ValueError(f"{name} must be finite and ≥ 0; got {_values(times)}.")
-
-
-def _values(value: np.ndarray) -> str:
-    return np.array2string(value, threshold=8, precision=6)
+        raise ValueError(f"{name} must be finite and ≥ 0; got {brief_numbers(times)}.")

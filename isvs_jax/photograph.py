@@ -1,26 +1,29 @@
 """The scale space of a photograph, from file to files: `python -m isvs_jax photo.jpg --times 1 2 4 8`.
 
-Needs Pillow and tqdm (`pip install "isvs_jax[photo]"`).
+It comes with the extra "photo" (`pip install "isvs_jax[photo]"`).
 """
 
-import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from math import floor
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+import tyro
 
-from isvs_jax.solver._smooth import OUTPUTS
-from isvs_jax.solver.flow import SCHEMES, FlowState, SplitLBI, to_planar
+from isvs_jax._checks import brief, check_choice, check_integer
+from isvs_jax._command import exit_status
+from isvs_jax._extras import optional
+from isvs_jax._progress import progress_bar
+from isvs_jax.data.image_files import read_image
+from isvs_jax.solver._smooth import OUTPUTS, Output
+from isvs_jax.solver.euler import Scheme
+from isvs_jax.solver.flow import FlowState, to_planar
+from isvs_jax.solver.integrator import choose_integrator
 from isvs_jax.solver.regions import piecewise_constant
-from isvs_jax.solver.schedule import schedule
-from isvs_jax.solver.shrinkage import PENALTIES
-from isvs_jax.solver.stepwise import count_stepwise, stepwise_states
+from isvs_jax.solver.shrinkage import Penalty
+from isvs_jax.solver.split_lbi import SplitLBI
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,24 +32,54 @@ if TYPE_CHECKING:
 _STRIP_SIDE = 360
 
 
+@dataclasses.dataclass(frozen=True)
+class Photograph:
+    """Write the inverse scale space of a photograph: smoothed images at the given times, and a strip of them.
+
+    Attributes:
+        photo: An image file of any size, in any format that Pillow reads.
+        times: The times of the path, increasing; small times keep only the large-scale features.
+        out: The folder to write to; by default NAME_scale_space in the current folder.
+        output: Which images to write, dense and piecewise constant ones (sparse).
+        nu: The coupling ν; the smaller it is, the more the size of a feature counts.
+        kappa: The damping κ.
+        penalty: Which edges enter together.
+        scheme: How the flow is integrated.
+        max_side: The longest side in pixels, to which a larger photograph is shrunk first.
+        overwrite: Whether to replace files that exist.
+    """
+
+    photo: Annotated[Path, tyro.conf.Positional]
+    times: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0)
+    out: Path | None = None
+    output: tuple[Literal["dense", "sparse"], ...] = ("dense", "sparse")
+    nu: float = 0.1
+    kappa: float = 5.0
+    penalty: Penalty = "color"
+    scheme: Scheme = "spectral"
+    max_side: int | None = None
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        for path in smooth_photograph(
-            options.photo,
-            options.times,
-            SplitLBI(kappa=options.kappa, nu=options.nu, penalty=options.penalty, scheme=options.scheme),
-            folder=options.out,
-            outputs=options.output,
-            max_side=options.max_side,
-            overwrite=options.overwrite,
-        ):
-            print(path)
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        print(f"isvs_jax: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """Run the command; its exit status."""
+    prog = "python -m isvs_jax"
+    asked = tyro.cli(Photograph, prog=prog, args=arguments)
+
+    def work() -> None:
+        solver = SplitLBI(kappa=asked.kappa, nu=asked.nu, penalty=asked.penalty, scheme=asked.scheme)
+        files = smooth_photograph(
+            asked.photo,
+            asked.times,
+            solver,
+            folder=asked.out,
+            outputs=asked.output,
+            max_side=asked.max_side,
+            overwrite=asked.overwrite,
+        )
+        print(*files, sep="\n")
+
+    return exit_status(work, prog, "Images that are written are kept; --overwrite begins again.")
 
 
 def smooth_photograph(
@@ -55,7 +88,7 @@ def smooth_photograph(
     solver: SplitLBI = SplitLBI(),
     *,
     folder: Path | None = None,
-    outputs: Sequence[str] = OUTPUTS,
+    outputs: Sequence[Output] = ("dense", "sparse"),
     max_side: int | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
@@ -63,20 +96,20 @@ def smooth_photograph(
 
     Args:
         photo: A file that Pillow can read; its EXIF orientation is applied, transparency is laid on white.
-        times: Times of the path, ≥ 0 and strictly increasing.
+        times: The times of the path, ≥ 0 and strictly increasing.
         solver: The flow and its scheme.
-        folder: Where to write; None is `<name>_scale_space` in the current folder.
+        folder: The folder to write to; None is `<name>_scale_space` in the current folder.
         outputs: "dense", "sparse" or both.
-        max_side: Shrink the photograph first so that no side is longer than this, in pixels; None keeps its size.
+        max_side: The longest side in pixels, to which a larger photograph is shrunk first; None keeps its size.
         overwrite: Whether existing files may be replaced.
 
     Returns:
         The files written: one PNG a time and output, and strip.png.
 
     Raises:
-        ImportError: Pillow or tqdm is missing.
-        OSError: The file cannot be read, or a file to write exists.
-        ValueError: A time or size cannot be.
+        ModuleNotFoundError: Pillow or tqdm is missing.
+        OSError: There is no such file, or a file to write exists.
+        ValueError: The file is no whole image, or a time or size is out of its range.
     """
     _check(times, outputs, max_side)
     image = read_photograph(photo, max_side)
@@ -86,7 +119,8 @@ def smooth_photograph(
     existing = [str(path) for path in (*files.values(), strip) if path.exists()]
     if existing and not overwrite:
         raise FileExistsError(
-            f"{', '.join(existing)} exists already: choose another folder (--out) or add --overwrite."
+            f"{folder} must hold no file of these names; got {brief(existing)}. Choose another folder (--out) or add "
+            "--overwrite."
         )
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[Image.Image]] = {output: [] for output in outputs}
@@ -102,116 +136,42 @@ def smooth_photograph(
 
 
 def read_photograph(photo: Path, max_side: int | None = None) -> np.ndarray:
-    """A photograph as float32 [H, W, C] in [0, 1], C = 1 or 3.
-
-    Raises:
-        ImportError: Pillow is missing.
-        OSError: There is no such file, or it is no image that Pillow reads, or a damaged one.
-    """
-    image_module = _pillow()
-    from PIL import ImageOps, UnidentifiedImageError
-
-    photo = Path(photo)
-    if not photo.is_file():
-        raise FileNotFoundError(f"{photo} is no file: give the path of a photograph.")
-    limit, image_module.MAX_IMAGE_PIXELS = image_module.MAX_IMAGE_PIXELS, None
-    try:
-        with image_module.open(photo) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            picture.load()
-    except UnidentifiedImageError:
-        raise OSError(f"{photo} is no image that Pillow can read: give a PNG, JPEG, TIFF, WebP or the like.") from None
-    except (OSError, SyntaxError, EOFError) as error:
-        if getattr(error, "errno", None) is not None:
-            raise
-        raise OSError(f"{photo} is a damaged image ({error}): give one that opens in a viewer.") from None
-    finally:
-        image_module.MAX_IMAGE_PIXELS = limit
-    return _to_floats(picture, max_side)
+    """A photograph as float32 [H, W, C] in [0, 1], C = 1 or 3; see `isvs_jax.data.image_files.read_image`."""
+    pixels = read_image(Path(photo), max_side=max_side, any_size=True)
+    return pixels / np.float32(255) if pixels.dtype == np.uint8 else pixels
 
 
 def _path(image: np.ndarray, times: Sequence[float], solver: SplitLBI) -> Iterator[FlowState]:
     """The states at the times, those of `smooth`, with a progress bar."""
-    plan = schedule(np.asarray(times), solver, None).plan
-    progress = partial(_tqdm(), desc=f"{image.shape[1]}×{image.shape[0]}")
-    if plan is None:
-        yield from _by_euler_steps(image, times, solver, progress)
-        return
-    with progress(total=count_stepwise(solver, times, plan), unit="solve") as bar:
-        yield from stepwise_states(solver, to_planar(jnp.asarray(image)), times, plan, bar.update)
+    on_device = jnp.asarray(image)
+    integrator = choose_integrator(solver, on_device, np.asarray(times), None)
+    total, size = integrator.solves(len(times)) + len(times), f"{image.shape[1]}×{image.shape[0]}"
+    with progress_bar(total=total, unit="solve", desc=size, shown=True) as bar:
+        yield from integrator.in_turn(solver.flow, to_planar(on_device), times, bar.update)
         # Fewer than at most: nothing enters at first.
         bar.total = bar.n
         bar.refresh()
 
 
-def _by_euler_steps(
-    image: np.ndarray, times: Sequence[float], solver: SplitLBI, progress: Callable[..., Any]
-) -> Iterator[FlowState]:
-    alpha = float(solver.default_step_size)
-    state, taken = solver.init(image), 0
-    # About half a second between two moves of the bar for a photograph, and few launches for a small picture.
-    burst = max(1, 2_000_000 // image.size)
-    grid = [max(0, floor(time / alpha * (1 - 1e-6))) for time in times]
-    with progress(total=grid[-1], unit="step") as bar:
-        for time, goal in zip(times, grid, strict=True):
-            while taken < goal:
-                count = min(burst, goal - taken)
-                state = jax.block_until_ready(_advance(solver, image, state, count))
-                taken += count
-                bar.update(count)
-            yield solver.step(image, state, time - goal * alpha)
-
-
-@partial(jax.jit, donate_argnames="state")
-def _advance(solver: SplitLBI, image: jax.Array, state: FlowState, count: int) -> FlowState:
-    return jax.lax.fori_loop(0, count, lambda _, state: solver.step(image, state), state)
-
-
-def _to_floats(picture: "Image.Image", max_side: int | None) -> np.ndarray:
-    image_module = _pillow()
-    if max_side is not None and max(picture.size) > max_side:
-        scale = max_side / max(picture.size)
-        width, height = picture.size
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        if picture.mode in ("P", "1"):
-            picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-        picture = picture.resize(size, image_module.Resampling.LANCZOS)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, np.float32)
-        # Grey of more than eight bits: integers carry 0..65535, floats 0..1, or the range of 8 or 16 bits.
-        highest = values.max(initial=0)
-        top = 65535.0 if picture.mode != "F" or highest > 255 else 255.0 if highest > 1 else 1.0
-        return np.clip(values / top, 0, 1)[..., None]
-    if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = image_module.new("RGBA", picture.size, "white")
-        picture = image_module.alpha_composite(white, picture).convert("RGB")
-    picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-    values = np.asarray(picture, np.float32) / np.float32(255)
-    return values[..., None] if values.ndim == 2 else values
-
-
 def _to_pillow(image: np.ndarray) -> "Image.Image":
-    image_module = _pillow()
+    pillow = optional("PIL.Image")
     levels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    return image_module.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+    return pillow.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
 
 def _strip(original: "Image.Image", rows: dict[str, list["Image.Image"]], times: Sequence[float]) -> "Image.Image":
     """One row an output: the original, then the times."""
-    image_module = _pillow()
-    from PIL import ImageDraw, ImageFont
-
+    pillow = optional("PIL.Image")
     scale = _STRIP_SIDE / max(original.size)
     width, height = (max(1, round(side * scale)) for side in original.size)
     gap, label = 8, 26
     columns = len(times) + 1
     cell_width = max(width, 110)
     size = (columns * (cell_width + gap) + gap, len(rows) * (height + label + gap) + gap)
-    sheet = image_module.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
+    sheet = pillow.new("RGB", size, "white")
+    draw, font = optional("PIL.ImageDraw").Draw(sheet), optional("PIL.ImageFont").load_default(size=16)
     # Small pictures are shown with their pixels as squares.
-    how = image_module.Resampling.NEAREST if scale > 1 else image_module.Resampling.LANCZOS
+    how = pillow.Resampling.NEAREST if scale > 1 else pillow.Resampling.LANCZOS
     for i, (output, pictures) in enumerate(rows.items()):
         titles = ["original", *(f"{output}, t = {time:g}" for time in times)]
         for j, (title, picture) in enumerate(zip(titles, [original, *pictures], strict=True)):
@@ -224,65 +184,12 @@ def _strip(original: "Image.Image", rows: dict[str, list["Image.Image"]], times:
 def _check(times: Sequence[float], outputs: Sequence[str], max_side: int | None) -> None:
     values = np.asarray(times, np.float64)
     if values.size == 0 or not np.isfinite(values).all() or (values < 0).any() or (np.diff(values) <= 0).any():
-        raise ValueError(f"times is {values.tolist()}; it may hold strictly increasing finite times ≥ 0.")
+        raise ValueError(f"times must be strictly increasing finite times ≥ 0; got {values.tolist()}.")
     if len({f"{time:g}" for time in values}) < values.size:
-        raise ValueError(f"times is {values.tolist()}; they may differ within six digits, which name the files.")
-    unknown = [output for output in outputs if output not in OUTPUTS]
-    if unknown or not outputs:
-        raise ValueError(f"outputs is {list(outputs)}; it may hold {', '.join(OUTPUTS)}.")
-    if max_side is not None and max_side < 1:
-        raise ValueError(f"max_side is {max_side}; it may be 1 pixel or more.")
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError('photographs need Pillow: pip install "isvs_jax[photo]"') from None
-    return Image
-
-
-def _tqdm() -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise ImportError('the progress bar needs tqdm: pip install "isvs_jax[photo]"') from None
-    return tqdm
-
-
-class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Names the default of an option, unless it is that the option is absent."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m isvs_jax",
-        description="Write the inverse scale space of a photograph: smoothed images at the given times and a strip.",
-        formatter_class=_Defaults,
-    )
-    parser.add_argument("photo", type=Path, help="an image file of any size, in any format that Pillow reads")
-    parser.add_argument(
-        "--times",
-        type=float,
-        nargs="+",
-        default=[2.0, 4.0, 8.0, 16.0],
-        metavar="T",
-        help="times of the path, increasing: small times keep only the large-scale features",
-    )
-    parser.add_argument("--out", type=Path, help="folder to write to; without it <name>_scale_space here")
-    parser.add_argument("--output", nargs="+", choices=OUTPUTS, default=list(OUTPUTS), help="what to write")
-    parser.add_argument("--nu", type=float, default=0.1, help="coupling ν: the smaller, the more size counts")
-    parser.add_argument("--kappa", type=float, default=5.0, help="damping κ")
-    parser.add_argument("--penalty", choices=PENALTIES, default="color", help="which edges enter together")
-    parser.add_argument("--scheme", choices=SCHEMES, default="spectral", help="how the flow is integrated")
-    parser.add_argument(
-        "--max-side",
-        type=int,
-        metavar="PIXELS",
-        help="shrink the photograph first so that no side is longer",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    return parser  # fmt: skip
+        raise ValueError(f"times must differ within six digits, which name the files; got {values.tolist()}.")
+    for output in outputs:
+        check_choice("outputs", output, OUTPUTS)
+    if not outputs:
+        raise ValueError("outputs must hold 'dense', 'sparse' or both; got none.")
+    if max_side is not None:
+        check_integer("max_side", max_side)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import isvs_jax
+
 DOCS = Path(__file__).parents[1] / "docs"
 NOTEBOOKS = sorted((DOCS.parent / "notebooks").glob("*.ipynb"))
 PAGES = {
@@ -47,6 +49,13 @@ def test_links_of_the_readme_lead_to_files():
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if not target.startswith("https://")]
     assert targets
     assert all((DOCS.parent / target).is_file() for target in targets)
+
+
+def test_the_version_is_the_same_everywhere():
+    citation, changelog = ((DOCS.parent / name).read_text() for name in ("CITATION.cff", "CHANGELOG.md"))
+    version, date = re.search(r"^## ([\d.]+) \((\d{4}-\d\d-\d\d)\)$", changelog, re.MULTILINE).groups()
+    assert version == isvs_jax.__version__
+    assert f"\nversion: {version}\ndate-released: {date}\n" in citation
 
 
 def test_readme_and_site_open_with_the_same_code():

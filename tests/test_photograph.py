@@ -99,14 +99,14 @@ def test_the_command_line(tmp_path, levels):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.png"], "missing.png is no file"),
-        (["notes.txt"], "notes.txt is no image that Pillow can read"),
-        (["cut.png"], "cut.png is a damaged image"),
+        (["missing.png"], "No such file or directory: 'missing.png'"),
+        (["notes.txt"], "notes.txt must be an image file that Pillow reads"),
+        (["cut.png"], "cut.png must be a whole image file"),
         (["photo.png", "--times", "2", "1"], "strictly increasing"),
         (["photo.png", "--times", "nan"], "strictly increasing finite times"),
-        (["photo.png", "--nu", "0"], "nu is 0"),
-        (["photo.png", "--max-side", "0"], "max_side is 0"),
-        (["photo.png", "--out", "full"], "exists already"),
+        (["photo.png", "--nu", "0"], "nu must be a positive finite number; got 0"),
+        (["photo.png", "--max-side", "0"], "max_side must be an integer of at least 1; got 0"),
+        (["photo.png", "--out", "full"], "full must hold no file of these names"),
     ],
 )
 def test_what_cannot_be_done_gets_a_sentence(tmp_path, monkeypatch, capsys, levels, arguments, sentence):

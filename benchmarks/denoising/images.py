@@ -20,6 +20,7 @@ class Case(NamedTuple):
 
     @property
     def key(self) -> str:
+        """The name of the case in the record."""
         return f"{self.group}/{self.path.stem}/{self.level}"
 
 
@@ -41,7 +42,7 @@ def cases(data: Path | None, levels: list[int], every: int, choose: bool) -> lis
             modes = {"Set12": (True, False), "BSD68": (True, False), "Kodak": (False, True)}
     for group, paths in files.items():
         if not paths:
-            raise ValueError(f"--data is {str(data)!r}, where no images of {group} are.")
+            raise ValueError(f"--data must be a folder with images of {group}; got {str(data)!r}.")
     return [
         Case(group, path, *modes[group], level)
         for group, paths in files.items()

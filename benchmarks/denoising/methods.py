@@ -30,6 +30,7 @@ class Setting(NamedTuple):
     readings: tuple[str, ...]
 
     def solver(self, sigma: float) -> SplitLBI:
+        """The flow for noise of standard deviation σ."""
         return SplitLBI(self.kappa, self.nu / sigma if self.by_noise else self.nu, self.penalty)
 
 

@@ -21,7 +21,7 @@ def resumed(path: Path, settings: dict[str, Setting]) -> dict:
     kept = json.loads(path.read_text())
     named = kept["made by"]["settings"] | named
     if kept["made by"] != made_by | {"settings": {name: named[name] for name in kept["made by"]["settings"]}}:
-        raise ValueError(f"--out holds {str(path)!r} of other settings; it may be a folder without one, or of these.")
+        raise ValueError(f"--out must be a folder without a record, or with one of these settings; got {str(path)!r}.")
     kept["made by"]["settings"] = named
     return kept
 

@@ -15,8 +15,7 @@ import numpy as np
 
 import isvs_jax
 from benchmarks.peers import textbook, total_variation
-from isvs_jax.solver.plan import count_solves
-from isvs_jax.solver.schedule import schedule
+from isvs_jax.solver.integrator import choose_integrator
 
 # Recorded times of a whole path: up to the cartoon, and up to where noise enters.
 TO_4, TO_16 = (0.5, 1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -28,11 +27,11 @@ class Case(NamedTuple):
     """What is smoothed.
 
     Attributes:
-        name: As in the names of the tests.
-        size: Pixels a side.
-        batch: Images.
-        time: t.
-        heavy: A call takes half a minute: once a turn, and few peers.
+        name: The name of the case, as in the names of the tests.
+        size: The number of pixels a side.
+        batch: The number of images.
+        time: The time t.
+        heavy: Whether a call takes half a minute: then it is made once a turn, by few peers.
     """
 
     name: str
@@ -55,11 +54,11 @@ class Call(NamedTuple):
     """What is timed.
 
     Attributes:
-        run: Does it, and waits for the outcome [B, H, W, C]; may come with its own seconds.
-        images: How many images it treats.
-        steps: What it does for each, in words.
+        run: The call, which waits for its outcome [B, H, W, C], and may come with its own seconds.
+        images: The number of images that it treats.
+        steps: What it does for each image, in words.
         share: The part of the steps that is run; the time is divided by it.
-        limit: What the outcome tends to with more iterations, where that is not the flow.
+        limit: The image that the outcome tends to with more iterations, where that is not the flow's.
         note: What else must be known.
     """
 
@@ -92,8 +91,7 @@ def library(output: str = "dense", **options: float) -> Callable[[np.ndarray, Ca
 
     def prepare(images: np.ndarray, case: Case) -> Call:
         solver, on_device = isvs_jax.SplitLBI(**options), jnp.asarray(images)
-        steps = schedule(case.time, solver, None)
-        solves = steps.num_steps + 1 if steps.plan is None else count_solves(steps.plan, steps.num_steps)
+        solves = choose_integrator(solver, on_device, case.time, None).solves()
         return Call(lambda: isvs_jax.smooth(on_device, case.time, solver, output), len(images), f"{solves} solves")
 
     return prepare
@@ -104,12 +102,7 @@ def whole_path(times: tuple[float, ...], **options: float) -> Callable[[np.ndarr
 
     def prepare(images: np.ndarray, case: Case) -> Call:
         solver, on_device = isvs_jax.SplitLBI(**options), jnp.asarray(images)
-        steps = schedule(times[-1], solver, None)
-        solves = (
-            steps.num_steps + 1 + len(times)
-            if steps.plan is None
-            else count_solves(steps.plan, steps.num_steps, len(times))
-        )
+        solves = choose_integrator(solver, on_device, times[-1], None).solves(len(times))
         index = times.index(case.time)
         return Call(
             lambda: jax.block_until_ready(isvs_jax.scale_space(on_device, times, solver)).dense[index],
@@ -125,7 +118,11 @@ def explicit(*, fewest: bool) -> Callable[[np.ndarray, Case], Call]:
 
     def prepare(images: np.ndarray, case: Case) -> Call:
         solver, on_device = isvs_jax.SplitLBI(scheme="explicit"), jnp.asarray(images)
-        steps = textbook.fewest_steps(case.time) if fewest else schedule(case.time, solver, None).num_steps
+        steps = (
+            textbook.fewest_steps(case.time)
+            if fewest
+            else choose_integrator(solver, on_device, case.time, None).num_steps
+        )
         # A hundred steps say what a thousand cost.
         share = _share(100 if case.heavy else steps, steps)
         count, until = round(share * steps), share * case.time

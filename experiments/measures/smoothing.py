@@ -133,7 +133,7 @@ def kept(images: np.ndarray, noise: np.ndarray, views: Sequence[View], solver: S
 
     Args:
         images: x, float32 [N, H, W, C] in [0, 1].
-        noise: n, the same shape; x + n is not clipped, so that n is the noise that it is said to be.
+        noise: n, the same shape; x + n is not clipped.
         views: V views.
         solver: The flow.
 

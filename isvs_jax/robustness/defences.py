@@ -18,7 +18,7 @@ from isvs_jax._checks import brief, check_integer, check_number
 from isvs_jax.filters import rof
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.solver._smooth import Output, smooth
-from isvs_jax.solver.flow import SplitLBI
+from isvs_jax.solver.split_lbi import SplitLBI
 
 ImageFn = Callable[[jax.Array], jax.Array]
 

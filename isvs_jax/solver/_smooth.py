@@ -7,15 +7,16 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice, compute_dtype, concrete
-from isvs_jax.solver.batching import map_blocks
+from isvs_jax._checks import ArrayLike, as_image, as_numbers, brief_numbers, check_choice, compute_dtype, concrete
+from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
-from isvs_jax.solver.explicit_axes import left_to_compiler
-from isvs_jax.solver.flow import FlowState, SplitLBI, planar_init, planar_step, to_planar
-from isvs_jax.solver.on_chip import path_states
-from isvs_jax.solver.plan import Plan
-from isvs_jax.solver.regions import piecewise_constant
-from isvs_jax.solver.schedule import Schedule, scan_steps, schedule, within_bound
+from isvs_jax.solver.euler import Euler
+from isvs_jax.solver.flow import FlowState, to_planar
+from isvs_jax.solver.integrator import choose_euler, choose_integrator
+from isvs_jax.solver.regions import component_means
+from isvs_jax.solver.shrinkage import support
+from isvs_jax.solver.split_lbi import SplitLBI
+from isvs_jax.solver.stabilised import Stabilised
 
 Output = Literal["dense", "sparse"]
 OUTPUTS: tuple[str, ...] = get_args(Output)
@@ -36,6 +37,13 @@ class Stopped(NamedTuple):
     time: jax.Array
     fraction: jax.Array
     reached: jax.Array
+
+    def __repr__(self) -> str:
+        """Numbers, and the shape of the image in place of its pixels."""
+        return (
+            f"Stopped(image={self.image.dtype}{list(self.image.shape)}, time={brief_numbers(self.time)},\n"
+            f"        fraction={brief_numbers(self.fraction)}, reached={brief_numbers(self.reached)})"
+        )
 
 
 def smooth(
@@ -65,7 +73,7 @@ def smooth(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, time, number of steps, step size or output cannot be.
+        ValueError: A shape, the time, the number of steps, the step size or the output is out of its range.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -81,9 +89,9 @@ def smooth(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     time = as_numbers(time, "time")
-    _check_per_image(time, image, "time")
-    steps = schedule(time, solver, num_steps, name="time")
-    return _smooth(image, time, solver, steps.step_size, num_steps=steps.num_steps, plan=steps.plan, output=output)
+    _check_per_image("time", time, image.shape[:-3])
+    integrator = choose_integrator(solver, image, time, num_steps, "time")
+    return _smooth(image, time, solver, integrator, output=output)
 
 
 def smooth_until(
@@ -115,7 +123,7 @@ def smooth_until(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, fraction, time, number of steps, step size or output cannot be.
+        ValueError: A shape, a number or the output is out of its range.
 
     Example:
         >>> import jax
@@ -127,101 +135,59 @@ def smooth_until(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     fraction, max_time = as_numbers(fraction, "fraction"), as_numbers(max_time, "max_time")
-    _check_per_image(fraction, image, "fraction")
+    _check_per_image("fraction", fraction, image.shape[:-3])
     seen = concrete(fraction)
     if seen is not None and not ((seen >= 0) & (seen <= 1)).all():
-        raise ValueError(f"fraction is {seen.tolist()}; it may be in [0, 1].")
+        raise ValueError(f"fraction must be in [0, 1]; got {seen.tolist()}.")
     if jnp.shape(max_time) != ():
-        raise ValueError(f"max_time has shape {jnp.shape(max_time)}; it may be a scalar.")
-    steps = schedule(max_time, solver, num_steps, name="max_time", equal_steps=True)
-    return _smooth_until(
-        image,
-        fraction,
-        max_time,
-        solver,
-        steps.step_size,
-        num_steps=steps.num_steps,
-        output=output,
-    )
+        raise ValueError(f"max_time must be a scalar; got shape {jnp.shape(max_time)}.")
+    integrator = choose_euler(solver, max_time, num_steps, "max_time")
+    return _smooth_until(image, fraction, max_time, solver, integrator, output=output)
 
 
-def _check_per_image(value: ArrayLike, image: jax.Array, name: str) -> None:
-    shape, leading = jnp.shape(value), image.shape[:-3]
+def _check_per_image(name: str, value: ArrayLike, leading: tuple[int, ...]) -> None:
+    shape = jnp.shape(value)
     if shape not in ((), leading):
-        raise ValueError(
-            f"{name} has shape {shape} and image {image.shape}; {name} may be a scalar, or one per image with shape "
-            f"{leading}."
-        )
+        raise ValueError(f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape}.")
 
 
-@partial(jax.jit, static_argnames=("num_steps", "plan", "output"))
+@partial(jax.jit, static_argnames="output")
 @left_to_compiler(lambda leading: leading)
 def _smooth(
-    image: jax.Array,
-    time: jax.Array,
-    solver: SplitLBI,
-    step_size: ArrayLike,
-    *,
-    num_steps: int,
-    plan: Plan | None,
-    output: Output,
+    image: jax.Array, time: jax.Array, solver: SplitLBI, integrator: Euler | Stabilised, *, output: Output
 ) -> jax.Array:
-    dtype = compute_dtype(image.dtype)
+    time = time.astype(compute_dtype(image.dtype))
 
-    def of_block(image: jax.Array, time: jax.Array, alpha: jax.Array) -> jax.Array:
-        # With the support held fixed the sparse image does not depend on the path: its gradient needs no step of it.
-        planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
-        if plan is not None:
-            states = path_states(solver, planar, time[None], plan, num_steps)
-            return _output(image, solver, jax.tree.map(lambda leaf: leaf[0], states), output)
+    def of_block(image: jax.Array, time: jax.Array, reached: jax.Array) -> jax.Array:
+        planar = _path_source(image, output)
+        state = jax.tree.map(lambda leaf: leaf[0], integrator.states(solver.flow, planar, time[None]))
+        return jnp.where(reached[..., None, None, None], _output(image, solver, state, output), jnp.nan)
 
-        def body(state: FlowState, index: jax.Array) -> FlowState:
-            return planar_step(solver, planar, state, jnp.clip(time - index * alpha, 0, alpha))
-
-        state = scan_steps(body, planar_init(solver, planar), (0, num_steps), dtype)
-        stable = within_bound(time, Schedule(num_steps, alpha), solver)
-        return jnp.where(stable[..., None, None, None], _output(image, solver, state, output), jnp.nan)
-
-    return map_blocks(of_block, image, time.astype(dtype), jnp.asarray(step_size).astype(dtype))
+    return map_blocks(of_block, image, time, integrator.reaches(solver.flow, time[None])[0])
 
 
-@partial(jax.jit, static_argnames=("num_steps", "output"))
+@partial(jax.jit, static_argnames="output")
 @left_to_compiler(lambda leading: Stopped._make([leading] * 4))
 def _smooth_until(
     image: jax.Array,
     fraction: jax.Array,
     max_time: jax.Array,
     solver: SplitLBI,
-    step_size: ArrayLike,
+    integrator: Euler,
     *,
-    num_steps: int,
     output: Output,
 ) -> Stopped:
     dtype = compute_dtype(image.dtype)
-    alpha, max_time = jnp.asarray(step_size).astype(dtype), max_time.astype(dtype)
-    stable = within_bound(max_time, Schedule(num_steps, alpha), solver)
+    max_time = max_time.astype(dtype)
+    reached = integrator.reaches(solver.flow, max_time[None])[0]
 
     def of_block(image: jax.Array, wanted: jax.Array) -> Stopped:
-        planar = to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
+        def is_ahead(z: Edges) -> jax.Array:
+            return support_fraction(support(z, solver.penalty), dtype) < wanted
 
-        def is_ahead(state: FlowState) -> jax.Array:
-            return support_fraction(solver.support(state), dtype) < wanted
-
-        def advance(carry: tuple[FlowState, jax.Array], index: jax.Array) -> tuple[FlowState, jax.Array]:
-            state, ahead = carry
-            state = planar_step(
-                solver, planar, state, jnp.where(ahead, jnp.clip(max_time - index * alpha, 0, alpha), 0)
-            )
-            return state, is_ahead(state)
-
-        def body(carry: tuple[FlowState, jax.Array], index: jax.Array) -> tuple[FlowState, jax.Array]:
-            # Not a while loop, which has no gradient: the steps after the last image has stopped do nothing.
-            return jax.lax.cond(jnp.any(carry[1]), advance, lambda carry, _: carry, carry, index)
-
-        start = planar_init(solver, planar)
-        state, _ = scan_steps(body, (start, is_ahead(start)), (0, num_steps), dtype)
+        state = integrator.until(solver.flow, _path_source(image, output), max_time, is_ahead)
         share = support_fraction(solver.support(state), dtype)
-        return Stopped(_output(image, solver, state, output), state.time, share, (share >= wanted) & stable)
+        return Stopped(_output(image, solver, state, output), state.time, share, (share >= wanted) & reached)
 
     return map_blocks(of_block, image, fraction.astype(dtype))
 
@@ -234,7 +200,15 @@ def support_fraction(support: Edges, dtype: jnp.dtype) -> jax.Array:
     return entered.astype(dtype) / total if total else jnp.ones_like(entered, dtype=dtype)
 
 
+def _path_source(image: jax.Array, output: Output) -> jax.Array:
+    """The planar image whose path is followed.
+
+    With the support held fixed the sparse image does not depend on the path: its gradient needs no step of it.
+    """
+    return to_planar(image if output == "dense" else jax.lax.stop_gradient(image))
+
+
 def _output(image: jax.Array, solver: SplitLBI, state: FlowState, output: Output) -> jax.Array:
     if output == "sparse":
-        return piecewise_constant(image, solver.support(state))
+        return component_means(image, solver.support(state), leading=image.shape[:-3])
     return solver.dense(state).astype(image.dtype)

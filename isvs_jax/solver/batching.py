@@ -1,13 +1,21 @@
-"""A large batch block by block: what a path holds besides its images is then held for one block at a time."""
+"""Large work in parts: a batch block by block, a path in chunks of steps, and images split over devices.
 
-from collections.abc import Callable
-from math import gcd, prod
-from typing import TypeVar
+What a path holds besides its images is held for one block at a time, and what its gradient holds for about √N steps.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
+from math import gcd, isqrt, prod
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType, PartitionSpec
 
 Tree = TypeVar("Tree")
+Carry = TypeVar("Carry")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 # Pixels times channels of a block, enough to keep all cores or the device busy. Measured on a CPU:
 # benchmarks/blocks.py.
@@ -86,3 +94,91 @@ def _joined(leaf: jax.Array, axis: int, count: int, devices: int) -> jax.Array:
     leaf = leaf.reshape(*leaf.shape[:axis], devices, -1, *leaf.shape[axis + 2 :])
     leaf = jax.lax.slice_in_dim(leaf, 0, count // devices, axis=axis + 1)
     return leaf.reshape(*leaf.shape[:axis], count, *leaf.shape[axis + 2 :])
+
+
+def scan_steps(body: Callable[[Carry, Any], Carry], carry: Carry, steps: Any) -> Carry:
+    """`lax.scan` over steps that keeps about 2√N carries for the gradient.
+
+    The steps go in about √N chunks; a chunk, and each step within it, is computed again in the backward pass. Steps of
+    zeros may be added to fill the last chunk: `body` must take them as steps of size 0, which change nothing.
+
+    Args:
+        body: (carry, step) to carry.
+        carry: A pytree of arrays.
+        steps: A pytree of arrays with a leading axis of N steps.
+    """
+    length = jax.tree.leaves(steps)[0].shape[0]
+    if length == 0:
+        return carry
+    chunk, chunks = _chunks(length)
+
+    @jax.checkpoint
+    def one_step(carry: Carry, step: Any) -> tuple[Carry, None]:
+        return body(carry, step), None
+
+    @jax.checkpoint
+    def one_chunk(carry: Carry, steps: Any) -> tuple[Carry, None]:
+        return jax.lax.scan(one_step, carry, steps)
+
+    def chunked(leaf: jax.Array) -> jax.Array:
+        filled = jnp.pad(leaf, ((0, chunk * chunks - length), *((0, 0) for _ in leaf.shape[1:])))
+        return filled.reshape(chunks, chunk, *leaf.shape[1:])
+
+    return jax.lax.scan(one_chunk, carry, jax.tree.map(chunked, steps))[0]
+
+
+def host_steps(
+    body: Callable[[Carry, Any], Carry], carry: Carry, steps: Iterable[Any], moved: Callable[[], object]
+) -> Carry:
+    """The same loop driven from the host, a compiled step a call: for images so large that somebody waits for it.
+
+    Args:
+        body: A `jax.tree_util.Partial`, compiled once for all loops over the same function.
+        carry: A pytree of arrays.
+        steps: The steps, those of size 0 left out.
+        moved: Called after every step.
+    """
+    for step in steps:
+        carry = jax.block_until_ready(_one_step(body, carry, step))
+        moved()
+    return carry
+
+
+@jax.jit
+def _one_step(body: Callable[[Carry, Any], Carry], carry: Carry, step: Any) -> Carry:
+    return body(carry, step)
+
+
+def _chunks(length: int) -> tuple[int, int]:
+    """Chunk size near √length and number of chunks, with the fewest steps added."""
+    root = isqrt(length)
+    sizes = range(max(1, root - root // 3), root + root // 3 + 2)
+    chunk = min(sizes, key=lambda size: (-length % size, abs(size - root)))
+    return chunk, -(-length // chunk)
+
+
+def left_to_compiler(
+    out_specs: Callable[[PartitionSpec], object],
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """Make a function of images leave its sharding to the compiler, which splits a path image by image.
+
+    On meshes with explicit axes the sharding is part of the type of an array, and every operation must say its own.
+    Without a mesh, and on one without explicit axes, the function stays as it is.
+
+    Args:
+        out_specs: From the specification of the leading axes of the image, the first argument of the function, to
+            those of what the function returns: a pytree of the same structure. Keyword arguments are static.
+    """
+
+    def decorated(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @wraps(function)
+        def called(*args: Arguments.args, **static: Arguments.kwargs) -> Result:
+            if AxisType.Explicit not in jax.sharding.get_abstract_mesh().axis_types:
+                return function(*args, **static)
+            spec = jax.typeof(args[0]).sharding.spec
+            leading = PartitionSpec(*spec[:-3])
+            return jax.sharding.auto_axes(partial(function, **static), out_sharding=out_specs(leading))(*args)
+
+        return called
+
+    return decorated

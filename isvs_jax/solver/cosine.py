@@ -34,7 +34,8 @@ def solve(right_side: jax.Array, nu: jax.Array) -> jax.Array:
     columns = jnp.asarray(eigenvalues(width), dtype)[:, None]
     # Transforms run along the last axis, where products with a matrix are one large product and FFTs find their
     # numbers in a row: the middle part is turned, once there and once back.
-    coefficients = _transform(jnp.swapaxes(_transform(right_side), -1, -2)) / (1 + (columns + rows) / nu)
+    spectrum = jnp.expand_dims(1 + (columns + rows) / nu, tuple(range(right_side.ndim - 2)))
+    coefficients = _transform(jnp.swapaxes(_transform(right_side), -1, -2)) / spectrum
     return _inverse(jnp.swapaxes(_inverse(coefficients), -1, -2))
 
 
@@ -68,7 +69,7 @@ def dct(array: jax.Array) -> jax.Array:
     """
     size = array.shape[-1]
     ordered = jnp.concatenate([array[..., ::2], array[..., 1::2][..., ::-1]], axis=-1)
-    turned = jnp.fft.rfft(ordered) * _twiddles(size, array.dtype)
+    turned = jnp.fft.rfft(ordered) * _twiddles(size, array)
     return jnp.concatenate([turned.real, -turned.imag[..., 1 : (size + 1) // 2][..., ::-1]], axis=-1)
 
 
@@ -79,18 +80,19 @@ def idct(coefficients: jax.Array) -> jax.Array:
     # X(N) is 0, and for even N the frequency N/2 is its own partner.
     partners = [jnp.zeros_like(real[..., :1]), rest] + ([real[..., -1:]] if size % 2 == 0 else [])
     turned = jax.lax.complex(real, -jnp.concatenate(partners, axis=-1))
-    ordered = jnp.fft.irfft(turned / _twiddles(size, coefficients.dtype), n=size)
+    ordered = jnp.fft.irfft(turned / _twiddles(size, coefficients), n=size)
     even, odd = ordered[..., : (size + 1) // 2], ordered[..., (size + 1) // 2 :][..., ::-1]
     odd = jnp.concatenate([odd, even[..., : size % 2]], axis=-1)
     return jnp.stack([even, odd], axis=-1).reshape(*even.shape[:-1], -1)[..., :size]
 
 
-def _twiddles(size: int, dtype: jnp.dtype) -> jax.Array:
-    """e^(−iπk/2N) for k ≤ N/2, scaled so that the transform is orthonormal."""
+def _twiddles(size: int, of: jax.Array) -> jax.Array:
+    """e^(−iπk/2N) for k ≤ N/2, scaled so that the transform is orthonormal, for an array with as many axes."""
     frequency = np.arange(size // 2 + 1)
     scale = np.where(frequency == 0, np.sqrt(1 / size), np.sqrt(2 / size))
-    like = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
-    return jnp.asarray(scale * np.exp(-0.5j * np.pi * frequency / size), like)
+    like = jnp.complex128 if of.dtype == jnp.float64 else jnp.complex64
+    factors = jnp.asarray(scale * np.exp(-0.5j * np.pi * frequency / size), like)
+    return factors.reshape(*(1 for _ in of.shape[:-1]), -1)
 
 
 def _transform(array: jax.Array) -> jax.Array:

@@ -44,7 +44,7 @@ def difference(image: jax.Array) -> Edges:
     """
     image = jnp.asarray(image)
     if image.ndim < 3:
-        raise ValueError(f"image has shape {image.shape}; it may be [..., H, W, C].")
+        raise ValueError(f"image must be [..., H, W, C]; got shape {image.shape}.")
     return forward_differences(image, row_axis=-3, column_axis=-2)
 
 
@@ -86,8 +86,8 @@ def check_edge_shapes(horizontal: tuple[int, ...], vertical: tuple[int, ...], na
     )
     if not fits:
         raise ValueError(
-            f"{name} has horizontal shape {horizontal} and vertical shape {vertical}; "
-            "they may be [..., H, W-1, C] and [..., H-1, W, C] of one image."
+            f"{name} must be [..., H, W-1, C] and [..., H-1, W, C] of one image; got horizontal shape {horizontal} and "
+            f"vertical shape {vertical}."
         )
 
 

@@ -6,9 +6,9 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, compute_dtype
+from isvs_jax._checks import ArrayLike, as_image, brief, compute_dtype
+from isvs_jax.solver.batching import left_to_compiler
 from isvs_jax.solver.edges import Edges, check_edge_shapes
-from isvs_jax.solver.explicit_axes import left_to_compiler
 
 # Pixels whose sum float32 holds to a few parts in a million.
 _BLOCK = 1 << 20
@@ -45,12 +45,13 @@ def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
     leading = _check_support(image, support)
     support = Edges(jnp.asarray(support[0]), jnp.asarray(support[1]))
     image = jnp.expand_dims(image, tuple(range(len(leading) + 3 - image.ndim)))
-    return _project(image, support, leading=leading)
+    return component_means(image, support, leading=leading)
 
 
 @partial(jax.jit, static_argnames="leading")
 @left_to_compiler(lambda leading: leading)
-def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
+def component_means(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> jax.Array:
+    """`piecewise_constant` of an image and a support that fit, with the broadcast leading axes of both."""
     height, width, channels = image.shape[-3:]
     shared = support.horizontal.shape[-1]
 
@@ -64,7 +65,7 @@ def _project(image: jax.Array, support: Edges, *, leading: tuple[int, ...]) -> j
     values = in_groups(image.astype(compute_dtype(image.dtype)))
     labels = components(*(in_groups(~edge)[..., 0] for edge in support))
     pixels = height * width
-    means = _component_means(values.reshape(-1, pixels, values.shape[-1]), labels.reshape(-1, pixels))
+    means = _means(values.reshape(-1, pixels, values.shape[-1]), labels.reshape(-1, pixels))
     if shared != 1:
         means = jnp.moveaxis(means.reshape(*leading, channels, pixels), -2, -1)
     return means.reshape(*leading, height, width, channels).astype(image.dtype)
@@ -105,7 +106,7 @@ def components(horizontal: jax.Array, vertical: jax.Array) -> jax.Array:
         return jump(jax.vmap(lambda low, at: low.at[at].min(low, mode="promise_in_bounds"))(low, labels))
 
     # From the edges, so that under shard_map the labels vary over the mesh as the edges do.
-    own = jnp.arange(pixels, dtype=jnp.int32) + 0 * (joined[0] | joined[2]).astype(jnp.int32)
+    own = jnp.arange(pixels, dtype=jnp.int32)[None] + 0 * (joined[0] | joined[2]).astype(jnp.int32)
     # The first round hooks every pixel by itself, which takes no scatter.
     labels = jax.lax.while_loop(lambda labels: jnp.any(lowest(labels) != labels), hook_and_jump, jump(lowest(own)))
     return labels.reshape(shape)
@@ -136,7 +137,7 @@ def _look_up(table: jax.Array, labels: jax.Array) -> jax.Array:
     return jax.vmap(lambda table, at: table.at[at].get(mode="promise_in_bounds"))(table, labels)
 
 
-def _component_means(values: jax.Array, labels: jax.Array) -> jax.Array:
+def _means(values: jax.Array, labels: jax.Array) -> jax.Array:
     """Every pixel's component mean [N, P, K]; values [N, P, K], labels [N, P]."""
     # Counted in integers: float32 cannot count beyond 2²⁴.
     counts = jax.vmap(lambda at: jnp.zeros_like(at).at[at].add(1, mode="promise_in_bounds"))(labels)
@@ -168,21 +169,22 @@ def _sums(values: jax.Array, labels: jax.Array) -> jax.Array:
 def _check_support(image: jax.Array, support: Edges) -> tuple[int, ...]:
     """The broadcast leading axes of image and support."""
     if not (isinstance(support, tuple) and len(support) == 2 and all(hasattr(edge, "dtype") for edge in support)):
-        raise TypeError(f"support is {type(support).__name__}; it may be Edges of two bool arrays.")
+        raise TypeError(f"support must be Edges of two bool arrays; got {brief(support)}.")
     horizontal, vertical = support
     if horizontal.dtype != bool or vertical.dtype != bool:
-        raise TypeError(f"support has dtypes {horizontal.dtype} and {vertical.dtype}; both may be bool only.")
+        raise TypeError(f"support must be of dtype bool; got {horizontal.dtype} and {vertical.dtype}.")
     check_edge_shapes(horizontal.shape, vertical.shape, "support")
     height, width, channels = image.shape[-3:]
     edges = horizontal.shape[-3], vertical.shape[-2], horizontal.shape[-1]
     if edges[:2] != (height, width) or edges[2] not in (1, channels):
         raise ValueError(
-            f"support has horizontal shape {horizontal.shape} and image {image.shape}; support may be "
-            "[..., H, W-1, K] and [..., H-1, W, K] of that image with K = 1 or C."
+            f"support must be [..., H, W-1, K] and [..., H-1, W, K] of image {image.shape} with K = 1 or C; got "
+            f"horizontal shape {horizontal.shape}."
         )
     try:
         return jnp.broadcast_shapes(image.shape[:-3], horizontal.shape[:-3])
     except ValueError:
         raise ValueError(
-            f"support has leading axes {horizontal.shape[:-3]} and image {image.shape[:-3]}; they may broadcast."
+            f"support must have leading axes that broadcast with those of image, {image.shape[:-3]}; got "
+            f"{horizontal.shape[:-3]}."
         ) from None

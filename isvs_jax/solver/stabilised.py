@@ -6,18 +6,21 @@ each recorded time is approached on its own: a shorter step, a few middle ones a
 settles. What is recorded, and who shares the batch, changes neither; nor does u jump where one long step more fits.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from math import floor
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
-from isvs_jax.solver.chebyshev import Stage, planar_stage
+from isvs_jax.solver.batching import host_steps, scan_steps
 from isvs_jax.solver.edges import Edges
-from isvs_jax.solver.flow import FlowState, SplitLBI, planar_dense, planar_init, planar_slope
+from isvs_jax.solver.flow import Flow, FlowState, cast, per_image
 from isvs_jax.solver.plan import SLACK, Plan
-from isvs_jax.solver.schedule import scan_steps
 from isvs_jax.solver.shrinkage import squared_norm
 
 
@@ -25,10 +28,10 @@ class Course(NamedTuple):
     """Where a path stands at its first entry, and how far it is from there to each time.
 
     Attributes:
-        times: Shape [T, ...].
-        z: At the first entry, or at the time where that comes first; stacked along the times.
-        finish: Length of the finish before each time.
-        left: Length of the long steps before that.
+        times: The times, shape [T, ...].
+        z: The dual variable at the first entry, or at the time where that comes first; stacked along the times.
+        finish: The length of the finish before each time.
+        left: The length of the long steps before that.
     """
 
     times: jax.Array
@@ -36,126 +39,177 @@ class Course(NamedTuple):
     finish: jax.Array
     left: jax.Array
 
+    def sizes(self, flow: Flow, plan: Plan, rows: np.ndarray) -> jax.Array:
+        """The sizes of the steps that some rows of the plan belong to, [R, T, ...]; 0 for those beyond what is left."""
+        after = (1,) * self.left.ndim
+        offset, length = (jnp.asarray(column, self.left.dtype).reshape(-1, *after) for column in rows[:, 3:].T)
+        unit = _unit(flow, self.left)
+        long = jnp.clip(self.left[None] - offset * unit, 0, length * unit)
+        return jnp.where(offset >= 0, long, length * self.finish[None] / plan.finish_length)
 
-def path_states(solver: SplitLBI, planar: jax.Array, times: jax.Array, plan: Plan, num_long: int) -> FlowState:
-    """The states at some times.
 
-    Args:
-        solver: The flow, scheme "spectral".
-        planar: x, [..., C, H, W].
-        times: Not decreasing along the leading axis, shape [T] or [T, ...].
-        plan: The steps.
-        num_long: From `count_long_steps` for the last time.
+class Stage(NamedTuple):
+    """Where a step stands between its stages: yⱼ and yⱼ₋₁, planar."""
 
-    Returns:
-        States stacked along a leading axis T.
+    z: Edges
+    before: Edges
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["plan", "num_long"])
+@dataclasses.dataclass(frozen=True)
+class Stabilised:
+    """The stabilised steps of a plan, scheme "spectral".
+
+    Attributes:
+        plan: The steps; static.
+        num_long: The number of long steps that fit before the last time, from `count_long_steps`; static.
     """
-    course = set_out(solver, planar, times, plan)
-    z = course.z
-    if times.shape[0] > 1:
-        # The long steps are shared by all times, up to the last shorter one.
-        length = plan.long_length * _unit(solver, planar)
-        counts = jnp.clip(jnp.floor(course.left / length + SLACK), 0, num_long)
-        z = _long_steps(solver, planar, z, counts, length, plan, num_long)
-        course, num_long = course._replace(left=course.left - counts * length), 0
 
-    def size(offset: jax.Array, length: jax.Array) -> jax.Array:
-        return row_size(solver, plan, course, offset, length)
+    plan: Plan
+    num_long: int
 
-    z = _all_stages(solver, planar, z, plan.rows(num_long + 1), size)
-    return FlowState(course.times, planar_dense(solver, planar, z), z)
+    def reaches(self, flow: Flow, times: jax.Array) -> jax.Array:
+        """True, in the shape of `times`: these steps are derived from times that could be seen."""
+        return jnp.ones_like(times, bool)
+
+    def states(self, flow: Flow, planar: jax.Array, times: jax.Array) -> FlowState:
+        """The states at some times.
+
+        Args:
+            flow: The flow.
+            planar: x, [..., C, H, W].
+            times: Not decreasing along the leading axis, shape [T] or [T, ...].
+
+        Returns:
+            States stacked along a leading axis T.
+        """
+        course, num_long = set_out(flow, planar, times, self.plan), self.num_long
+        if times.shape[0] > 1:
+            # The long steps are shared by all times, up to the last shorter one.
+            course, num_long = _after_long_steps(flow, planar, course, self.plan, num_long), 0
+        rows = self.plan.rows(num_long + 1)
+        steps = jnp.asarray(rows[:, :3], planar.dtype), course.sizes(flow, self.plan, rows)
+        z = scan_steps(Partial(_stage_if_any, flow, planar), Stage(course.z, course.z), steps).z
+        return FlowState(course.times, flow.dense(planar, z), z)
+
+    def in_turn(
+        self, flow: Flow, planar: jax.Array, times: Sequence[float], moved: Callable[[], object]
+    ) -> Iterator[FlowState]:
+        """The states at the times one after another, driven from the host.
+
+        Only one of them and the long path are held; `moved` is called after every solve: of u(0) anew for each time.
+        """
+        plan, body = self.plan, Partial(next_stage, flow, planar)
+        length, far, taken = plan.long_length * float(flow.nu) / float(flow.kappa), None, 0
+
+        def through(z: Edges, rows: np.ndarray, sizes: np.ndarray) -> Edges:
+            steps = zip(rows[:, :3].astype(planar.dtype), sizes.astype(planar.dtype), strict=True)
+            return host_steps(body, Stage(z, z), [step for step in steps if step[1] > 0], moved).z
+
+        for time in times:
+            course = _set_out(flow, planar, np.array([time], planar.dtype), plan)
+            moved()
+            z, left = jax.tree.map(lambda edge: edge[0], course.z), float(course.left[0])
+            count = floor(left / length + SLACK)
+            if count > taken:
+                rows = plan.long_rows(count - taken)
+                far, taken = through(z if far is None else far, rows, np.full(len(rows), length)), count
+            rest, finish = plan.long_rows(1), plan.finish_rows()
+            z = through(z if far is None else far, rest, np.full(len(rest), max(0.0, left - count * length)))
+            z = through(z, finish, finish[:, 4] * (float(course.finish[0]) / plan.finish_length))
+            state = FlowState(course.times[0], _dense(flow, planar, z), z)
+            moved()
+            yield state
+
+    def solves(self, num_times: int = 1) -> int:
+        """The number of solves of a path, at most: u(0), the long steps if an image enters at once, finishes, u(t)."""
+        return 1 + self.num_long * self.plan.long[0] + num_times * (self.plan.finish_solves + 1)
 
 
-def set_out(solver: SplitLBI, planar: jax.Array, times: jax.Array, plan: Plan) -> Course:
-    """The first entries, and what is left to go from there."""
+def set_out(flow: Flow, planar: jax.Array, times: jax.Array, plan: Plan) -> Course:
+    """The first entries, and what is left to go from there.
+
+    Nothing enters before t₁ = 1/max|Du₀/ν|, and until then z = t·Du₀/ν exactly: a path jumps there, or to the time
+    where that comes first.
+    """
     leading = planar.shape[:-3]
     if times.ndim == 1:
         times = jnp.broadcast_to(times.reshape(-1, *(1 for _ in leading)), (times.size, *leading))
-    moments, z = _until_first_entry(solver, planar, times)
+    start = flow.start(planar)
+    rate = flow.slope(start.u, start.z)
+    axes = (-3, -2, -1)
+    square = jnp.maximum(*(edge.max(axes, initial=0) for edge in squared_norm(rate, flow.penalty)))
+    enters = square * times[-1] ** 2 > 1
+    first = jnp.where(enters, jax.lax.rsqrt(jnp.where(enters, square, 1)), times[-1])
+    moments = jnp.minimum(times, first[None])
+    z = jax.tree.map(lambda edge: edge[None] * moments[..., None, None, None], rate)
     # A finish fits between the first entry and its time; before come long steps, the last of them shorter.
-    finish = jnp.minimum(plan.finish_length * _unit(solver, planar), times - moments)
+    finish = jnp.minimum(plan.finish_length * _unit(flow, planar), times - moments)
     return Course(times, z, finish, times - finish - moments)
 
 
-def row_size(solver: SplitLBI, plan: Plan, course: Course, offset: jax.Array, length: jax.Array) -> jax.Array:
-    """The size of the step that a row of a plan belongs to."""
-    unit = _unit(solver, offset)
-    long = jnp.clip(course.left - offset * unit, 0, length * unit)
-    return jnp.where(offset >= 0, long, length * course.finish / plan.finish_length)
+def next_stage(flow: Flow, planar: jax.Array, stage: Stage, step: tuple[jax.Array, jax.Array]) -> Stage:
+    """The next stage, one solve; an image whose step has size 0 stays as it is.
+
+    Args:
+        flow: The flow.
+        planar: x, [..., C, H, W].
+        stage: The stage before, with the axes of `planar` or a leading axis of times before them.
+        step: The coefficients μ, ν, μ̃, shape [3], and the size h ≥ 0 in units of time, shape [...] or [T, ...].
+    """
+    (mu, nu, of_slope), size = step
+    h = per_image(size)
+
+    def combine(now: jax.Array, before: jax.Array, rate: jax.Array) -> jax.Array:
+        return jnp.where(h > 0, mu * now + nu * before + of_slope * h * rate, now)
+
+    # Solved here and not kept from the stage before: an image less in memory.
+    slope = flow.slope(flow.dense(planar, stage.z), stage.z)
+    return Stage(jax.tree.map(combine, stage.z, stage.before, slope), stage.z)
 
 
-def _unit(solver: SplitLBI, like: jax.Array) -> jax.Array:
-    return jnp.asarray(solver.nu / solver.kappa).astype(like.dtype)
+def _stage_if_any(flow: Flow, planar: jax.Array, stage: Stage, step: tuple[jax.Array, jax.Array]) -> Stage:
+    """`next_stage` where an image of the batch needs it: images enter at different times, some are asked for early."""
+    advance = partial(next_stage, flow, planar)
+    return jax.lax.cond(jnp.any(step[1] > 0), advance, lambda stage, _: stage, stage, step)
 
 
-def _until_first_entry(solver: SplitLBI, planar: jax.Array, times: jax.Array) -> tuple[jax.Array, Edges]:
-    """The z at each time, or at t₁ = 1/max|Du₀/ν| where that comes first: until then z = t·Du₀/ν exactly."""
-    start = planar_init(solver, planar)
-    rate = planar_slope(solver, start.u, start.z)
-    axes = (-3, -2, -1)
-    square = jnp.maximum(*(edge.max(axes, initial=0) for edge in squared_norm(rate, solver.penalty)))
-    enters = square * times[-1] ** 2 > 1
-    first = jnp.where(enters, jax.lax.rsqrt(jnp.where(enters, square, 1)), times[-1])
-    moments = jnp.minimum(times, first)
-    z = jax.tree.map(lambda edge: edge * moments[..., None, None, None], rate)
-    return moments, z
-
-
-def _long_steps(
-    solver: SplitLBI,
-    planar: jax.Array,
-    starts: Edges,
-    counts: jax.Array,
-    length: jax.Array,
-    plan: Plan,
-    num_long: int,
-) -> Edges:
-    """For each time the z after its number of long steps; `starts` and `counts` are stacked along the times."""
+def _after_long_steps(flow: Flow, planar: jax.Array, course: Course, plan: Plan, num_long: int) -> Course:
+    """The course of each time after the long steps that fit before it, which all times share."""
+    length = plan.long_length * _unit(flow, planar)
+    counts = jnp.clip(jnp.floor(course.left / length + SLACK), 0, num_long)
     per_step, last = plan.long[0], counts[-1]
-    coefficients = jnp.asarray(plan.long_rows(1)[:, :3], planar.dtype)
+    rows = plan.long_rows(num_long)
+    # Of each stage: the number of its step, and whether it is the last of that step.
+    number, within = np.divmod(np.arange(len(rows)), per_step)
+    numbers = jnp.asarray(number, planar.dtype).reshape(-1, *(1 for _ in last.shape))
+    ends = jnp.asarray(within == per_step - 1).reshape(-1, *(1 for _ in counts.shape))
+    sizes = jnp.where(numbers < last[None], length, 0)
+    reached = ends & (numbers[:, None] == counts[None] - 1)
 
     def keep(kept: Edges, value: tuple[Edges, jax.Array]) -> Edges:
         z, reached = value
-        return jax.tree.map(lambda new, old: jnp.where(reached[..., None, None, None], new, old), z, kept)
+        return jax.tree.map(lambda new, old: jnp.where(reached[..., None, None, None], new[None], old), z, kept)
 
-    def advance(carry: tuple[Stage, Edges], index: jax.Array) -> tuple[Stage, Edges]:
-        stage, kept = carry
-        number, within = jnp.floor(index / per_step), (index % per_step).astype(jnp.int32)
-        size = jnp.where(number < last, length, 0)
-        stage = planar_stage(solver, planar, stage, coefficients[within], size)
-        reached = (within == per_step - 1) & (number == counts - 1)
-        return stage, _if_any(reached, keep, kept, (stage.z, reached))
+    def body(carry: tuple[Stage, Edges], step: tuple[jax.Array, ...]) -> tuple[Stage, Edges]:
+        def advance(carry: tuple[Stage, Edges]) -> tuple[Stage, Edges]:
+            stage, kept = carry
+            coefficients, size, reached = step
+            stage = next_stage(flow, planar, stage, (coefficients, size))
+            return stage, jax.lax.cond(jnp.any(reached), keep, lambda kept, _: kept, kept, (stage.z, reached))
 
-    def body(carry: tuple[Stage, Edges], index: jax.Array) -> tuple[Stage, Edges]:
-        return _if_any(index < per_step * last, advance, carry, index)
+        return jax.lax.cond(jnp.any(step[1] > 0), advance, lambda carry: carry, carry)
 
-    last_start = jax.tree.map(lambda edge: edge[-1], starts)
-    start = Stage(last_start, last_start)
-    return scan_steps(body, (start, starts), (0, num_long * per_step), planar.dtype)[1]
-
-
-def _all_stages(
-    solver: SplitLBI,
-    planar: jax.Array,
-    z: Edges,
-    rows: np.ndarray,
-    size_of: Callable[[jax.Array, jax.Array], jax.Array],
-) -> Edges:
-    """Through the rows of a plan; `size_of` gives the size of a step by its offset and length."""
-    table = jnp.asarray(rows, planar.dtype)
-
-    def body(stage: Stage, index: jax.Array) -> Stage:
-        row = table[jnp.minimum(index, len(rows) - 1).astype(jnp.int32)]
-        size = jnp.where(index < len(rows), size_of(row[3], row[4]), 0)
-
-        def advance(stage: Stage, size: jax.Array) -> Stage:
-            return planar_stage(solver, planar, stage, row[:3], size)
-
-        return _if_any(size > 0, advance, stage, size)
-
-    return scan_steps(body, Stage(z, z), (0, len(rows)), planar.dtype).z
+    first = jax.tree.map(lambda edge: edge[-1], course.z)
+    steps = jnp.asarray(rows[:, :3], planar.dtype), sizes, reached
+    z = scan_steps(body, (Stage(first, first), course.z), steps)[1]
+    return course._replace(z=z, left=course.left - counts * length)
 
 
-def _if_any(needed: jax.Array, advance: Callable[[Any, Any], Any], carry: Any, value: Any) -> Any:
-    """`advance` where an image of the batch needs it: images enter at different times, some are asked for early."""
-    return jax.lax.cond(jnp.any(needed), advance, lambda carry, _: carry, carry, value)
+def _unit(flow: Flow, like: jax.Array) -> jax.Array:
+    """The unit of the lengths of a plan, ν/κ."""
+    return cast(flow.nu / flow.kappa, like)
+
+
+_set_out = jax.jit(set_out, static_argnames="plan")
+_dense = jax.jit(Flow.dense)

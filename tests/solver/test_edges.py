@@ -14,25 +14,19 @@ shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4))
 leading = st.lists(st.integers(1, 3), max_size=2).map(tuple)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(leading=leading, shape=shapes, seed=st.integers(0, 2**16))
-def test_difference_is_numpys(leading, shape, seed):
-    image = np.random.default_rng(seed).normal(size=leading + shape).astype(np.float32)
-    edges = isvs_jax.difference(image)
-    np.testing.assert_array_equal(edges.horizontal, np.diff(image, axis=-2))
-    np.testing.assert_array_equal(edges.vertical, np.diff(image, axis=-3))
-
-
-@settings(max_examples=30, deadline=None)
-@given(leading=leading, shape=shapes, seed=st.integers(0, 2**16))
-def test_adjoint_identity(leading, shape, seed):
+def test_difference_is_numpys_and_has_its_adjoint(leading, shape, seed):
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
         image = rng.normal(size=leading + shape)
-        edges = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), isvs_jax.difference(image))
-        forward = sum(np.vdot(a, b) for a, b in zip(isvs_jax.difference(image), edges, strict=True))
-        backward = np.vdot(image, isvs_jax.difference_adjoint(edges))
-        np.testing.assert_allclose(forward, backward, rtol=1e-12, atol=1e-12)
+        forward = jax.jit(isvs_jax.difference)(image)
+        np.testing.assert_array_equal(forward.horizontal, np.diff(image, axis=-2))
+        np.testing.assert_array_equal(forward.vertical, np.diff(image, axis=-3))
+        edges = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), forward)
+        product = sum(np.vdot(a, b) for a, b in zip(forward, edges, strict=True))
+        backward = np.vdot(image, jax.jit(isvs_jax.difference_adjoint)(edges))
+        np.testing.assert_allclose(product, backward, rtol=1e-12, atol=1e-12)
 
 
 def test_squared_norm_is_just_under_8(x64):
@@ -52,7 +46,7 @@ def test_vmap_and_jit_change_nothing():
 
 
 def test_errors_name_the_argument():
-    with pytest.raises(ValueError, match=r"image has shape \(4, 4\); it may be \[\.\.\., H, W, C\]"):
+    with pytest.raises(ValueError, match=r"image must be \[\.\.\., H, W, C\]; got shape \(4, 4\)"):
         isvs_jax.difference(np.zeros((4, 4), np.float32))
-    with pytest.raises(ValueError, match="edges has horizontal shape"):
+    with pytest.raises(ValueError, match=r"edges must be .*; got horizontal shape"):
         isvs_jax.difference_adjoint(isvs_jax.Edges(np.zeros((4, 4, 1)), np.zeros((4, 4, 1))))

@@ -1,6 +1,6 @@
 """The kernel, interpreted: it gives what XLA gives, lowers for a GPU, and is chosen only where it fits."""
 
-import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,9 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 import isvs_jax
-from isvs_jax.solver import on_chip, stabilised
 from isvs_jax.solver.flow import to_planar
-from isvs_jax.solver.path_kernel import kernel_states
-from isvs_jax.solver.plan import count_long_steps, plan_path
+from isvs_jax.solver.integrator import choose_integrator
+from isvs_jax.solver.on_chip import OnChip, kernel_states
 from isvs_jax.solver.shrinkage import support
 from tests.solver.test_flow import picture
 
@@ -41,13 +40,9 @@ def test_states_are_those_of_xla(shape, times, options):
     """u to 1e-5, z to 1e-4 of its size, the same support; before and after the first entry."""
     solver = isvs_jax.SplitLBI(**options)
     planar = to_planar(jnp.asarray(picture(shape)))
-    plan = plan_path(solver.tolerance)
-    num_long = count_long_steps(plan, times[-1], solver.kappa, solver.nu)
-
-    def states(by, **more):
-        return jax.jit(lambda x, t: by(solver, x, t, plan, num_long, **more))(planar, jnp.asarray(times))
-
-    ours, xla = states(kernel_states, interpret=True), states(stabilised.path_states)
+    steps = choose_integrator(solver, jnp.zeros(shape), times[-1], None)
+    kernel = partial(kernel_states, plan=steps.plan, num_long=steps.num_long, interpret=True)
+    ours, xla = (jax.jit(by)(solver.flow, planar, jnp.asarray(times)) for by in (kernel, steps.states))
     assert jax.tree.map(jnp.shape, ours) == jax.tree.map(jnp.shape, xla)
     np.testing.assert_array_equal(ours.time, xla.time)
     np.testing.assert_allclose(ours.u, xla.u, atol=1e-5)
@@ -117,19 +112,13 @@ def test_kernel_lowers_for_a_gpu(shape, divided):
     assert "stablehlo.while" not in text
 
 
-def test_on_a_cpu_the_kernel_is_not_even_traced(monkeypatch):
-    monkeypatch.setattr(on_chip, "_by_platform", None)
-    assert isvs_jax.smooth(jnp.asarray(picture((4, 6, 1))), 1.0).shape == (4, 6, 1)
-
-
 def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
-    batch, by_size = itertools.count(2), isvs_jax.SplitLBI(on_chip=None)
+    by_size = isvs_jax.SplitLBI(on_chip=None)
 
     def chosen(shape=(8, 8, 3), dtype=jnp.float32, num_steps=None, **options):
-        """For a batch that has not been traced before."""
         solver = isvs_jax.SplitLBI(**{"on_chip": None} | options)
-        image = jax.ShapeDtypeStruct((next(batch), *shape), dtype)
-        return traces(lambda x: isvs_jax.smooth(x, 1.0, solver, num_steps=num_steps), image) == 1
+        integrator = choose_integrator(solver, jax.ShapeDtypeStruct((2, *shape), dtype), np.array(1.0), num_steps)
+        return type(integrator) is OnChip
 
     assert not chosen()
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
@@ -159,11 +148,19 @@ def test_kernel_is_chosen_by_platform_and_size(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: isvs_jax.SplitLBI(on_chip="yes"), TypeError, "on_chip is 'yes'; it may be None, True or False"),
-        (lambda: isvs_jax.SplitLBI(on_chip=1), TypeError, "on_chip is 1"),
-        (lambda: isvs_jax.SplitLBI(on_chip=True, scheme="explicit"), ValueError, "on_chip is True with scheme='expl"),
+        (lambda: isvs_jax.SplitLBI(on_chip="yes"), TypeError, "on_chip must be None, True or False; got 'yes'"),
+        (lambda: isvs_jax.SplitLBI(on_chip=1), TypeError, "on_chip must be None, True or False; got 1"),
+        (
+            lambda: isvs_jax.SplitLBI(on_chip=True, scheme="explicit"),
+            ValueError,
+            "on_chip must be None or False .* got True with scheme='expl",
+        ),
         (lambda: isvs_jax.SplitLBI(on_chip=True, step_size=0.03), ValueError, "step_size=0.03"),
-        (lambda: isvs_jax.smooth(jnp.zeros((8, 65, 3)), 1.0, ON), ValueError, r"\(8, 65\), 3 channels .* up to 64"),
+        (
+            lambda: isvs_jax.smooth(jnp.zeros((8, 65, 3)), 1.0, ON),
+            ValueError,
+            r"past 64 pixels a side.* got True for height and width \(8, 65\), 3 channels",
+        ),
         (lambda: isvs_jax.smooth(jnp.zeros((8, 8, 5)), 1.0, ON), ValueError, "5 channels"),
     ],
 )

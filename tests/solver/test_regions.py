@@ -148,11 +148,16 @@ def test_dtype_is_kept_and_jit_changes_nothing():
 @pytest.mark.parametrize(
     ("horizontal", "vertical", "error", "sentence"),
     [
-        (np.zeros((4, 4, 1)), np.zeros((3, 5, 1)), TypeError, "support has dtypes float64 and float64; .*bool"),
-        (None, None, TypeError, "support is Edges; it may be Edges of two bool arrays"),
-        (np.zeros((4, 5, 1), bool), np.zeros((3, 5, 1), bool), ValueError, r"support has horizontal shape \(4, 5, 1\)"),
+        (np.zeros((4, 4, 1)), np.zeros((3, 5, 1)), TypeError, "support must be of dtype bool; got float64 and float64"),
+        (None, None, TypeError, "support must be Edges of two bool arrays; got Edges"),
+        (
+            np.zeros((4, 5, 1), bool),
+            np.zeros((3, 5, 1), bool),
+            ValueError,
+            r"support must .*; got horizontal shape \(4, 5, 1\)",
+        ),
         (np.zeros((4, 4, 2), bool), np.zeros((3, 5, 2), bool), ValueError, "K = 1 or C"),
-        (np.zeros((5, 4, 1), bool), np.zeros((4, 5, 1), bool), ValueError, "of that image"),
+        (np.zeros((5, 4, 1), bool), np.zeros((4, 5, 1), bool), ValueError, "support must .* of image"),
         (np.zeros((3, 4, 4, 1), bool), np.zeros((3, 3, 5, 1), bool), ValueError, "leading axes"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jax.sharding import AxisType, PartitionSpec
 
 import isvs_jax
-from isvs_jax.solver.flow import SCHEMES
+from isvs_jax.solver.euler import SCHEMES
 from isvs_jax.solver.shrinkage import PENALTIES
 from tests.reference import Flow
 from tests.solver.test_flow import picture
@@ -284,10 +284,21 @@ def test_traced_numbers_need_num_steps_and_are_judged_as_data():
     nothing = jax.jit(lambda kappa, nu: isvs_jax.smooth(image, 1.0, isvs_jax.SplitLBI(kappa, nu), num_steps=60))
     for kappa, nu in ((0.0, 0.1), (-5.0, -0.1), (jnp.nan, 0.1)):
         assert bool(jnp.isnan(nothing(kappa, nu)).all())
-    with pytest.raises(ValueError, match="num_steps is None, but times is traced"):
+    with pytest.raises(ValueError, match="num_steps must be a Python integer where times is traced"):
         jax.jit(lambda times: isvs_jax.scale_space(image, times))(jnp.array([1.0]))
-    with pytest.raises(ValueError, match="num_steps is None, but nu and step_size is traced"):
+    with pytest.raises(ValueError, match="num_steps must be a Python integer where nu is traced"):
         jax.grad(lambda nu: isvs_jax.scale_space(image, [1.0], isvs_jax.SplitLBI(nu=nu)).dense.sum())(0.1)
+
+
+def test_it_is_shown_in_a_few_lines_also_where_it_is_traced():
+    shown = []
+    path = jax.jit(lambda image: (path := isvs_jax.scale_space(image, [0.5, 1.0]), shown.append(repr(path)))[0])(
+        picture()
+    )
+    shown.append(repr(path))
+    assert all(len(text.splitlines()) == 3 and "dense=float32[2, " in text for text in shown)
+    assert "times=float32[2]" in shown[0]
+    assert "times=[0.5, 1. ]" in shown[1]
 
 
 def test_gradient_is_that_of_finite_differences(x64):
@@ -329,30 +340,70 @@ def test_gradient_of_200_steps_does_not_keep_200_images():
 @pytest.mark.parametrize(
     ("image", "times", "options", "error", "sentence"),
     [
-        (np.zeros((4, 4), np.float32), [1.0], {}, ValueError, r"image has shape \(4, 4\).*add the channel axis"),
-        (np.zeros((0, 4, 1), np.float32), [1.0], {}, ValueError, r"image has shape \(0, 4, 1\).*1 or more, not 0"),
-        (np.zeros((4, 4, 1), np.uint8), [1.0], {}, TypeError, "image has dtype uint8.*divide by 255 first"),
-        (np.zeros((4, 4, 1), bool), [1.0], {}, TypeError, "image has dtype bool"),
-        (np.zeros((4, 4, 1), complex), [1.0], {}, TypeError, "image has dtype complex128"),
-        ("cat.jpg", [1.0], {}, TypeError, "image has dtype <U7"),
-        (None, 1.0, {}, ValueError, r"times has shape \(\); it may be \[T\]"),
-        (None, [], {}, ValueError, r"times has shape \(0,\)"),
+        (
+            np.zeros((4, 4), np.float32),
+            [1.0],
+            {},
+            ValueError,
+            r"image must be \[.*; got shape \(4, 4\). Add the channel axis",
+        ),
+        (
+            np.zeros((0, 4, 1), np.float32),
+            [1.0],
+            {},
+            ValueError,
+            r"image must .* at least one row.*; got shape \(0, 4, 1\)",
+        ),
+        (np.zeros((4, 4, 1), np.uint8), [1.0], {}, TypeError, "image must .*; got dtype uint8. Divide by 255 first"),
+        (np.zeros((4, 4, 1), bool), [1.0], {}, TypeError, "image must .*; got dtype bool"),
+        (np.zeros((4, 4, 1), complex), [1.0], {}, TypeError, "image must .*; got dtype complex128"),
+        ("cat.jpg", [1.0], {}, TypeError, "image must .*; got dtype <U7"),
+        (None, 1.0, {}, ValueError, r"times must have shape \[T\] with T ≥ 1; got shape \(\)"),
+        (None, [], {}, ValueError, r"times must .*; got shape \(0,\)"),
         (None, [1.0, 1.0], {}, ValueError, "strictly increasing"),
         (None, [2.0, 1.0], {}, ValueError, "strictly increasing"),
-        (None, [0.5, 1.0, 1.0 + 1e-9], {}, ValueError,
-         r"times holds 1.0 and 1.000000001, which are equal in float32, .*; it may hold times that differ there"),
-        (None, [-1.0, 1.0], {}, ValueError, "times is .*; it may hold finite times ≥ 0"),
-        (None, [1.0, np.nan], {}, ValueError, "finite times"),
-        (None, [np.inf], {}, ValueError, "finite times"),
-        (None, [4.0], {"num_steps": 10}, ValueError, "num_steps=10 gives a step size of 0.4, past the .* bound 0.04"),
-        (None, [4.0], {"num_steps": 0}, ValueError, "num_steps is 0"),
-        (None, [4.0], {"num_steps": 10.0}, TypeError, "num_steps is 10.0"),
-        (None, [4.0], {"solver": isvs_jax.SplitLBI(step_size=0.05)}, ValueError, "step_size gives.*past the"),
-        (None, [4.0], {"solver": isvs_jax.SplitLBI(step_size=0.01), "num_steps": 10}, ValueError,
-         "end at 0.1, before times 4; num_steps may be 400 or more"),
-        (None, [4.0], {"solver": isvs_jax.SplitLBI(kappa=np.ones(3))}, ValueError, r"kappa has shape \(3,\).*vmap"),
+        (
+            None,
+            [0.5, 1.0, 1.0 + 1e-9],
+            {},
+            ValueError,
+            r"times must differ in float32, .*; got 1.0 and 1.000000001, which are equal there",
+        ),
+        (None, [-1.0, 1.0], {}, ValueError, "times must be finite and ≥ 0; got"),
+        (None, [1.0, np.nan], {}, ValueError, "times must be finite"),
+        (None, [np.inf], {}, ValueError, "times must be finite"),
+        (
+            None,
+            [4.0],
+            {"num_steps": 10},
+            ValueError,
+            "num_steps=10 must give steps of at most 0.04, the stability bound .*; got 0.4",
+        ),
+        (None, [4.0], {"num_steps": 0}, ValueError, "num_steps must .*; got 0"),
+        (None, [4.0], {"num_steps": 10.0}, TypeError, "num_steps must .*; got 10.0"),
+        (
+            None,
+            [4.0],
+            {"solver": isvs_jax.SplitLBI(step_size=0.05)},
+            ValueError,
+            "step_size must give steps of at most",
+        ),
+        (
+            None,
+            [4.0],
+            {"solver": isvs_jax.SplitLBI(step_size=0.01), "num_steps": 10},
+            ValueError,
+            "num_steps must be 400 or more to reach times 4 .*; got 10, which end at 0.1",
+        ),
+        (
+            None,
+            [4.0],
+            {"solver": isvs_jax.SplitLBI(kappa=np.ones(3))},
+            ValueError,
+            r"kappa must be a scalar; got shape \(3,\).*vmap",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_with_a_sentence(image, times, options, error, sentence):
     with pytest.raises(error, match=sentence):
         isvs_jax.scale_space(picture() if image is None else image, times, **options)

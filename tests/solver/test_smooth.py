@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import isvs_jax
+from isvs_jax.solver import euler
 from isvs_jax.solver._smooth import support_fraction
-from isvs_jax.solver.flow import planar_step
 from tests.reference import Flow, project
 from tests.solver.test_flow import picture
 
@@ -98,13 +98,13 @@ def test_until_says_when_it_did_not_get_there(images):
 
 
 def test_until_takes_no_step_once_every_image_has_stopped(monkeypatch, images):
-    taken = []
+    taken, euler_step = [], euler.euler_step
 
     def counted(*arguments):
         jax.debug.callback(lambda: taken.append(1))
-        return planar_step(*arguments)
+        return euler_step(*arguments)
 
-    monkeypatch.setattr(isvs_jax.solver._smooth, "planar_step", counted)
+    monkeypatch.setattr(euler, "euler_step", counted)
     stopped = isvs_jax.smooth_until(images[:2, :, :-1], [0.1, 0.2], max_time=20.0)
     jax.effects_barrier()
     assert stopped.reached.all()
@@ -114,6 +114,7 @@ def test_until_takes_no_step_once_every_image_has_stopped(monkeypatch, images):
 
 def test_one_pixel_has_nothing_to_wait_for():
     stopped = isvs_jax.smooth_until(jnp.full((1, 1, 3), 0.3), 1.0, max_time=1.0)
+    assert repr(stopped).splitlines()[0] == "Stopped(image=float32[1, 1, 3], time=0,"
     assert (float(stopped.time), float(stopped.fraction), bool(stopped.reached)) == (0.0, 1.0, True)
     np.testing.assert_allclose(stopped.image, 0.3, atol=1e-7)
 
@@ -137,18 +138,26 @@ def test_gradient_through_until(x64, images):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda x: isvs_jax.smooth(x, [1.0, 2.0]), ValueError, r"time has shape \(2,\) and image \(3, .*shape \(3,\)"),
-        (lambda x: isvs_jax.smooth(x, 1.0, "dense"), TypeError, "solver is 'dense'; it may be an isvs_jax.SplitLBI"),
-        (lambda x: isvs_jax.smooth(x, -1.0), ValueError, "time is -1"),
-        (lambda x: isvs_jax.smooth(x, None), TypeError, "time is None"),
-        (lambda x: isvs_jax.smooth(x, "long"), TypeError, "time is 'long'"),
-        (lambda x: isvs_jax.smooth(x, 1.0, output="soft"), ValueError, "output is 'soft'; .* 'dense', 'sparse'"),
-        (lambda x: isvs_jax.smooth_until(x, 1.5), ValueError, r"fraction is 1.5; it may be in \[0, 1\]"),
-        (lambda x: isvs_jax.smooth_until(x, [0.5]), ValueError, r"fraction has shape \(1,\)"),
-        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=[1.0, 2.0, 3.0]), ValueError, "max_time has shape"),
-        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=np.nan), ValueError, "max_time is nan"),
+        (lambda x: isvs_jax.smooth(x, [1.0, 2.0]), ValueError, r"time must .* with shape \(3,\); got shape \(2,\)"),
+        (lambda x: isvs_jax.smooth(x, 1.0, "dense"), TypeError, "solver must be an isvs_jax.SplitLBI; got 'dense'"),
+        (lambda x: isvs_jax.smooth(x, -1.0), ValueError, "time must .*; got -1"),
+        (lambda x: isvs_jax.smooth(x, None), TypeError, "time must .*; got None"),
+        (lambda x: isvs_jax.smooth(x, "long"), TypeError, "time must .*; got 'long'"),
+        (
+            lambda x: isvs_jax.smooth(x, 1.0, output="soft"),
+            ValueError,
+            "output must be one of 'dense', 'sparse'; got 'soft'",
+        ),
+        (lambda x: isvs_jax.smooth_until(x, 1.5), ValueError, r"fraction must be in \[0, 1\]; got 1.5"),
+        (lambda x: isvs_jax.smooth_until(x, [0.5]), ValueError, r"fraction must .*; got shape \(1,\)"),
+        (
+            lambda x: isvs_jax.smooth_until(x, 0.5, max_time=[1.0, 2.0, 3.0]),
+            ValueError,
+            "max_time must be a scalar; got shape",
+        ),
+        (lambda x: isvs_jax.smooth_until(x, 0.5, max_time=np.nan), ValueError, "max_time must .*; got nan"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_with_a_sentence(images, call, error, sentence):
     with pytest.raises(error, match=sentence):
         call(images)

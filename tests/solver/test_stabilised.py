@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import isvs_jax
-from isvs_jax.solver.chebyshev import chebyshev_stages
-from isvs_jax.solver.plan import count_long_steps, count_solves, plan_path
+from isvs_jax.solver.integrator import choose_integrator
+from isvs_jax.solver.plan import chebyshev_stages, plan_path
 from tests.reference import Flow
 from tests.solver.test_flow import picture
 
@@ -119,7 +119,7 @@ def test_an_image_without_contrast_stays_and_has_a_gradient():
 def test_solves_are_fewer_than_euler_steps():
     euler = 4.0 / isvs_jax.SplitLBI().default_step_size
     solves = {
-        tolerance: count_solves(plan_path(tolerance), count_long_steps(plan_path(tolerance), 4.0, 5.0, 0.1))
+        tolerance: choose_integrator(isvs_jax.SplitLBI(tolerance=tolerance), jnp.zeros((8, 8, 3)), 4.0, None).solves()
         for tolerance in (None, 0.006, 0.001)
     }
     assert solves[0.006] < solves[None] < solves[0.001]
@@ -129,16 +129,20 @@ def test_solves_are_fewer_than_euler_steps():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda x: isvs_jax.SplitLBI(tolerance=0.0), ValueError, "tolerance is 0.0; it may be None or .* in"),
-        (lambda x: isvs_jax.SplitLBI(tolerance=float("nan")), ValueError, "tolerance is nan"),
-        (lambda x: isvs_jax.SplitLBI(tolerance="low"), TypeError, "tolerance is 'low'"),
-        (lambda x: isvs_jax.SplitLBI(tolerance=True), TypeError, "tolerance is True"),
-        (lambda x: isvs_jax.SplitLBI(tolerance=0.01, step_size=0.01), ValueError, "tolerance is 0.01 with .*step_size"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=0.0), ValueError, r"tolerance must be a number in \(0, 1\); got 0.0"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=float("nan")), ValueError, "tolerance must .*; got nan"),
+        (lambda x: isvs_jax.SplitLBI(tolerance="low"), TypeError, "tolerance must .*; got 'low'"),
+        (lambda x: isvs_jax.SplitLBI(tolerance=True), TypeError, "tolerance must .*; got True"),
+        (
+            lambda x: isvs_jax.SplitLBI(tolerance=0.01, step_size=0.01),
+            ValueError,
+            "tolerance must be None .*; got 0.01 with .*step_size",
+        ),
         (lambda x: isvs_jax.SplitLBI(tolerance=0.01, scheme="explicit"), ValueError, "scheme='explicit'"),
         (
             lambda x: isvs_jax.smooth(x, 1.0, isvs_jax.SplitLBI(tolerance=0.01), num_steps=50),
             ValueError,
-            "num_steps is 50 and the solver has tolerance=0.01; one of them may be given",
+            "num_steps must be None where the solver has a tolerance; got 50 with tolerance=0.01",
         ),
     ],
 )
