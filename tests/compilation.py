@@ -8,16 +8,18 @@ inherit them.
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import jax
 
 # The kernels of before the fusion emitters compile in half the time, and a program in one piece sooner than in many.
 EMITTERS = "xla_cpu_use_fusion_emitters"
-OPTIONS = {EMITTERS: False, "xla_cpu_parallel_codegen_split_count": 1}
+OPTIONS: Mapping[str, bool | int] = {EMITTERS: False, "xla_cpu_parallel_codegen_split_count": 1}
+VARIABLES = ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS")
 
-_PROBE = f"""
+_PROBE = """
 import jax
-for name, value in {OPTIONS}.items():
+for name, value in {options}.items():
     try:
         jax.jit(lambda x: x, compiler_options={{name: value}}).lower(0).compile()
     except jax.errors.JaxRuntimeError:
@@ -26,16 +28,19 @@ for name, value in {OPTIONS}.items():
 """
 
 
+def known_flags(options: Mapping[str, bool | int]) -> list[str]:
+    """The flags of the options that this version of XLA knows, asked for in a process of its own."""
+    command = [sys.executable, "-c", _PROBE.format(options=dict(options))]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+
+
 def compile_fast() -> None:
     """Let this process, and those that it starts, put little effort into compiling."""
     jax.config.update("jax_disable_most_optimizations", True)
     if "JAX_DISABLE_MOST_OPTIMIZATIONS" in os.environ:
         return  # The process that started this one has set the rest.
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    known = subprocess.run(
-        [sys.executable, "-c", _PROBE], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.split()
-    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *known]).strip()
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *known_flags(OPTIONS)]).strip()
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 
