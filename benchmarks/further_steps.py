@@ -1,4 +1,4 @@
-"""More ways to integrate the flow with fewer solves: momentum, extrapolation, a coarse start, shorter finishes.
+"""More ways with fewer solves: momentum, extrapolation, a coarse start, exponential steps, shorter finishes.
 
     JAX_PLATFORMS=cpu python benchmarks/further_steps.py --images 32 --times 2 4 --out results/further_steps
 
@@ -18,6 +18,7 @@ from steps import EULER, KAPPA, NU, SHARE, SOLVER, UNIT, as_stages, by_library, 
 
 import isvs_jax
 from isvs_jax.solver.plan import count_long_steps, plan_path
+from isvs_jax.solver.shrinkage import shrink, squared_norm
 from isvs_jax.solver.stabilised import Stabilised
 
 SETTLE = (1.9, 1.9, 1.5, 1.5, 1.0, 1.0, 0.7, 0.5)
@@ -75,6 +76,82 @@ def _prolonged(flux: jax.Array) -> jax.Array:
     return jnp.repeat(both, 2, axis=-2)
 
 
+@partial(jax.jit, static_argnames=("num_steps", "dimension", "corrected"))
+def run_exponential(
+    planar: jax.Array, start: float, final: float, *, num_steps: int, dimension: int, corrected: bool
+) -> jax.Array:
+    """Exponential Rosenbrock-Euler steps: exact for a fixed support, φ of the Jacobian in a Krylov space.
+
+    `corrected`: a group that enters during a step gets what is left of its excess after relaxing at half of κ/ν.
+    """
+    first, rate = steps.first_entries(planar)
+    first = jnp.minimum(first, final)
+    z = jax.tree.map(lambda edge: edge * first[:, None, None, None], rate)
+    size = (final - start) / num_steps
+
+    def each(value):
+        return value[:, None, None, None]
+
+    def dot(a, b):
+        return sum((x * y).sum((1, 2, 3)) for x, y in zip(a, b, strict=True))
+
+    def step(z, index):
+        a = start + index * size
+        h = jnp.clip(a + size - jnp.maximum(a, first), 0)
+
+        def slope_of(z):
+            return SOLVER.flow.slope(SOLVER.flow.dense(planar, z), z)
+
+        def weigh(w):  # The derivative of v, symmetric: the inner product in which the Jacobian is self-adjoint.
+            shrunk = jax.vjp(lambda z: shrink(z, SOLVER.penalty), z)[1](isvs_jax.Edges(*w))[0]
+            return tuple(shrunk)
+
+        slope, apply = jax.linearize(slope_of, z)
+        norm = jnp.sqrt(dot(slope, weigh(slope)))
+        vector, basis, images = tuple(e / each(jnp.maximum(norm, 1e-30)) for e in slope), [], []
+        for _ in range(dimension):
+            basis.append(vector)
+            images.append(tuple(-e for e in apply(isvs_jax.Edges(*vector))))
+            rest = images[-1]
+            for old in basis:
+                rest = tuple(r - each(dot(rest, weigh(old))) * o for r, o in zip(rest, old, strict=True))
+            length = jnp.sqrt(jnp.maximum(dot(rest, weigh(rest)), 0))
+            vector = tuple(jnp.where(each(length) > 1e-8, e / each(jnp.maximum(length, 1e-30)), 0) for e in rest)
+        small = jnp.stack([jnp.stack([dot(image, weigh(old)) for image in images], -1) for old in basis], -2)
+        values, vectors = jnp.linalg.eigh((small + jnp.swapaxes(small, 1, 2)) / 2)
+        x = jnp.maximum(h[:, None] * values, 1e-4)
+        weights = jnp.einsum("bij,bj,bj->bi", vectors, (x + jnp.expm1(-x)) / x**2, vectors[:, 0]) * norm[:, None]
+        change = [sum(each(weights[:, j]) * images[j][i] for j in range(dimension)) for i in range(2)]
+        after = [e + each(h) * f - each(h**2) * c for e, f, c in zip(z, slope, change, strict=True)]
+        after = isvs_jax.Edges(*after)
+        return (_relaxed(z, after, each(h)) if corrected else after), None
+
+    z, _ = jax.lax.scan(step, z, jnp.arange(num_steps, dtype=planar.dtype))
+    return SOLVER.flow.dense(planar, z)
+
+
+def _relaxed(z: isvs_jax.Edges, after: isvs_jax.Edges, h: jax.Array) -> isvs_jax.Edges:
+    norms = [jax.tree.map(jnp.sqrt, squared_norm(edges, SOLVER.penalty)) for edges in (z, after)]
+    edges = []
+    for edge, was, now in zip(after, *norms, strict=True):
+        enters = (was <= 1) & (now > 1)
+        x = jnp.where(enters, (now - 1) / jnp.where(enters, now - was, 1), 0) * h * KAPPA / NU / 2 + 1e-6
+        edges.append(jnp.where(enters, edge * (1 - (now - 1) * jnp.expm1(-x) / x) / jnp.where(enters, now, 1), edge))
+    return isvs_jax.Edges(*edges)
+
+
+def by_exponential(size: float, dimension: int, corrected: bool) -> Callable:
+    """A solve for the slope and one for each dimension of the Krylov space."""
+
+    def run(planar: jax.Array, earliest: float, moment: float) -> tuple[int, np.ndarray]:
+        count = max(1, int(np.ceil((moment - earliest) / size)))
+        options = {"num_steps": count, "dimension": dimension, "corrected": corrected}
+        dense = run_exponential(planar, earliest, moment, **options)
+        return count * (dimension + 1), np.moveaxis(np.asarray(dense), -3, -1)
+
+    return run
+
+
 def finish(long: tuple, middle: list, settling: tuple, start: float, end: float) -> list:
     """Long steps, middle steps of two stages, Euler steps: what a plan does."""
     lengths = SHARE * UNIT * np.array([chebyshev(*method)[1] for method in middle])
@@ -127,6 +204,16 @@ def ways() -> list[tuple[str, Callable]]:
     ):
         name = f"3 stages, finish of {3 + 2 * number + len(settling)}: {number} middle, Euler {settling}"
         found += [(name, by_steps(partial(finish, (3, 0.7), [(2, 1.0)] * number, settling)))]
+    for size, dimension, corrected in (
+        (0.038, 6, False),
+        (0.076, 6, False),
+        (0.076, 6, True),
+        (0.076, 2, False),
+        (0.076, 1, False),
+        (0.152, 6, False),
+    ):
+        name = f"exponential, steps of {size}, Krylov {dimension}" + (", entries corrected" if corrected else "")
+        found += [(name, by_exponential(size, dimension, corrected))]
     found += [("`SplitLBI()`", by_library())]
     return found
 

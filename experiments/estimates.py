@@ -7,7 +7,7 @@ import numpy as np
 
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.evaluation import mean_interval, student_interval, summary
-from isvs_jax.robustness.evaluation.summary import corruption_groups, robust_label
+from isvs_jax.robustness.evaluation._summary import corruption_groups, robust_label
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def shares(report: Report, column: str) -> np.ndarray:
 
     Args:
         report: The report of one training.
-        column: A label of `isvs_jax.robustness.evaluation.summary` that is an accuracy: "clean", "all corruptions", a
+        column: A label of `isvs_jax.robustness.evaluation._summary` that is an accuracy: "clean", "all corruptions", a
             category of corruptions, "fog", "contrast", "low resolution, mean", or a robust accuracy, which is of the
             images under attack.
 

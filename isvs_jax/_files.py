@@ -1,15 +1,18 @@
 """Files that are whole at every moment, JSON that is whole or gets a sentence, and a lock among processes."""
 
-import importlib.util
+import contextlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-HAS_LOCKS = importlib.util.find_spec("fcntl") is not None
+from isvs_jax._extras import optional
+
+# Seconds between two looks at a lock that another process has.
+_POLL = 0.2
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -56,43 +59,31 @@ def read_json(file: Path, hint: str = "") -> Any:
         ) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def only_one(file: Path, taken: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock of the file system that one process has at a time, and that dies with its holder.
-
-    Where the system (Windows) or the file system has no `flock`, nothing keeps processes apart.
+    """Hold a lock that one process has at a time, and that dies with its holder.
 
     Args:
         file: The file of the lock, which is made and removed.
         taken: What is done where another process has it; after that this one waits, unless it raises.
+
+    Raises:
+        ModuleNotFoundError: filelock is not installed.
     """
-    if not HAS_LOCKS:
-        yield
-        return
-    import fcntl
-
-    while True:
-        with open(file, "wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                taken()
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            except OSError:
-                # Some file systems of clusters have no locks, and the work is worth more than the guard.
-                pass
-            # Its holder removed it, and another process may have made a new one: that one counts.
-            if not _is_at(lock.fileno(), file):
-                continue
-            try:
-                yield
-            finally:
-                file.unlink(missing_ok=True)
-            return
-
-
-def _is_at(descriptor: int, file: Path) -> bool:
+    filelock = optional("filelock")
+    lock = filelock.FileLock(file)
+    with warnings.catch_warnings():
+        # On file systems of clusters without locks a file stands for one, of which filelock warns.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            taken()
+            lock.acquire(poll_interval=_POLL)
     try:
-        return os.path.samestat(os.fstat(descriptor), file.stat())
-    except FileNotFoundError:
-        return False
+        yield
+    finally:
+        # Before it is released: who waits opens the file anew, and takes no lock on one that was removed.
+        with contextlib.suppress(OSError):
+            file.unlink()
+        lock.release()

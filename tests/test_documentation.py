@@ -1,5 +1,6 @@
 """The pages: every public name is in the API, links lead to files, nothing is left out."""
 
+import ast
 import importlib
 import json
 import re
@@ -49,6 +50,15 @@ def test_links_of_the_readme_lead_to_files():
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if not target.startswith("https://")]
     assert targets
     assert all((DOCS.parent / target).is_file() for target in targets)
+
+
+def test_modules_that_export_a_function_of_their_own_name_are_private():
+    """docs/contributing.md states it; so `package.name` is the function, for readers and for the API pages."""
+    shared = []
+    for file in Path(isvs_jax.__file__).parent.rglob("[!_]*.py"):
+        defined = [node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)]
+        shared += [file.name] if file.stem in defined else []
+    assert not shared
 
 
 def test_the_version_is_the_same_everywhere():

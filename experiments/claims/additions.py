@@ -15,7 +15,7 @@ from experiments.estimates import Estimate, differences
 from experiments.judging import Entrant, judged
 from experiments.section import Section, Table
 from experiments.study import Study, study_of_size
-from isvs_jax.robustness.evaluation.summary import robust_label
+from isvs_jax.robustness.evaluation._summary import robust_label
 
 _COLUMNS = ("clean", "all corruptions", "fog", "contrast", "low resolution, mean")
 # In the tables only.

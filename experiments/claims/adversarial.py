@@ -10,7 +10,7 @@ from experiments.claims.comparison import Comparison, Reports, common_remarks, f
 from experiments.estimates import Estimate, estimate_of_shares, figures
 from experiments.section import Section, Table
 from isvs_jax.robustness.evaluation import AttackResult, unpacked
-from isvs_jax.robustness.evaluation.summary import robust_label
+from isvs_jax.robustness.evaluation._summary import robust_label
 from isvs_jax.robustness.text import radius
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from experiments.judging import Entrant, judged
 from experiments.section import Table
 from experiments.study import Study, study_of_size
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation.summary import robust_label
+from isvs_jax.robustness.evaluation._summary import robust_label
 from isvs_jax.robustness.text import grouped, radius
 
 Reports = Mapping[Entrant, Sequence[Report]]
@@ -50,7 +50,7 @@ def first_report(reports: Reports) -> Report:
 
 
 def accuracy_columns(report: Report, wanted: Sequence[str], *, robust: bool = False) -> tuple[str, ...]:
-    """Those that a report has of some labels of `isvs_jax.robustness.evaluation.summary`, then all robust ones."""
+    """Those that a report has of some labels of `isvs_jax.robustness.evaluation._summary`, then all robust ones."""
     known = figures([report])
     of_attacks = [robust_label(attack) for attack in report.attacks] if robust else []
     return (*(column for column in wanted if column in known), *of_attacks)

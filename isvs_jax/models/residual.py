@@ -1,9 +1,7 @@
 """Residual networks: those of He et al. for small images, ResNet-18 and ResNet-50, and the wide ones.
 
-What they share is said once here. A network normalises images in [0, 1] by itself. It computes in `dtype`, in bfloat16
-on accelerators that are fast in it; parameters, batch statistics and logits are float32. With an `axis_name`, batch
-statistics are averaged over that axis of devices in training. `precision` is that of products, as in
-`jax.lax.Precision`; None takes what is fastest on the accelerator.
+All of them normalise images in [0, 1] themselves and compute in `dtype`, which may be bfloat16 on accelerators that are
+fast in it; parameters, batch statistics and logits are float32. `precision` is one of `jax.lax.Precision`.
 """
 
 from collections.abc import Iterator

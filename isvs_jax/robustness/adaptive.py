@@ -22,6 +22,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from isvs_jax._checks import brief, check_integer, check_names
+from isvs_jax.robustness._batches import batches, filled
 from isvs_jax.robustness._inputs import check_concrete
 from isvs_jax.robustness.attacks._autoattack import AutoAttackResult, autoattack_report, check_attacks
 from isvs_jax.robustness.attacks._ball import check_ball
@@ -29,7 +30,6 @@ from isvs_jax.robustness.attacks._checks import check_problem, check_targets
 from isvs_jax.robustness.attacks._model import LogitsFn, is_correct
 from isvs_jax.robustness.attacks._square import check_square_size
 from isvs_jax.robustness.attacks.noise import NoiseResult, noise_report
-from isvs_jax.robustness.batches import batches, filled
 from isvs_jax.robustness.defences import Defence, ImageFn, check_shapes, defended
 
 WAYS = ("unrolled", "identity", "low_pass", "transfer", "square", "noise")

@@ -53,6 +53,7 @@ def scale_space(
     times: ArrayLike,
     solver: SplitLBI = SplitLBI(),
     *,
+    max_time: float | None = None,
     num_steps: int | None = None,
 ) -> ScaleSpace:
     """The inverse scale space of an image, recorded at the given times.
@@ -67,9 +68,10 @@ def scale_space(
             computed in float32 and given back as they came.
         times: Strictly increasing times ≥ 0, shape [T].
         solver: The flow and its scheme.
+        max_time: A bound for the times, a static number; with it they may be traced (see `smooth`).
         num_steps: None takes the long steps of the scheme "spectral" (see `SplitLBI`), as many as the times, kappa and
             nu ask for: few solves for a few times where t·kappa/nu is well above 40. Given, a static number of equal
-            Euler steps to the last time; it must be given where times, kappa or nu are traced.
+            Euler steps to the last time; it must be given where kappa or nu is traced.
 
     Returns:
         A `ScaleSpace`.
@@ -92,7 +94,7 @@ def scale_space(
     image = as_image(image)
     times = as_numbers(times, "times")
     _check_shape_and_order(times, compute_dtype(image.dtype))
-    integrator = choose_integrator(solver, image, times[-1], num_steps)
+    integrator = choose_integrator(solver, image, times[-1], num_steps, max_time=max_time)
     return _record(image, times, solver, integrator)
 
 

@@ -52,6 +52,7 @@ def smooth(
     solver: SplitLBI = SplitLBI(),
     output: Output = "dense",
     *,
+    max_time: float | None = None,
     num_steps: int | None = None,
 ) -> jax.Array:
     """The image at one time of its inverse scale space path.
@@ -64,12 +65,14 @@ def smooth(
         time: t ≥ 0, a scalar or one per image (shape [...]).
         solver: The flow and its scheme.
         output: "dense" or "sparse".
+        max_time: A bound for the times, a static number. With it the time may be traced: `jit` and `vmap` over it and
+            its gradient need no count of steps, and all times up to the bound share one compiled program.
         num_steps: None takes the long steps of the scheme "spectral" (see `SplitLBI`), as many as the time, kappa and
-            nu ask for. Given, a static number of equal Euler steps; it must be given where one of these is traced.
+            nu ask for. Given, a static number of equal Euler steps; it must be given where kappa or nu is traced.
 
     Returns:
         The smoothed image, shape and dtype of `image`. Where values are traced and so cannot be refused, an image whose
-        time is negative or not finite, or whose steps are past the stability bound, comes back as NaN.
+        time is negative, not finite or past `max_time`, or whose steps are past the stability bound, comes back as NaN.
 
     Raises:
         TypeError: `image` is not of a floating dtype.
@@ -82,6 +85,9 @@ def smooth(
         >>> smoothed = smooth(noisy, 2.0, output="sparse")
         >>> bool(jnp.abs(smoothed - image).mean() < jnp.abs(noisy - image).mean())
         True
+        >>> slope = jax.grad(lambda time: smooth(noisy, time, max_time=4.0).var())(2.0)  # a learned time
+        >>> bool(slope > 0)
+        True
 
     References:
         Huang, Sun, Xiong, Yao, "Split LBI: an iterative regularization path with structural sparsity", NeurIPS 2016.
@@ -90,7 +96,7 @@ def smooth(
     check_choice("output", output, OUTPUTS)
     time = as_numbers(time, "time")
     _check_per_image("time", time, image.shape[:-3])
-    integrator = choose_integrator(solver, image, time, num_steps, "time")
+    integrator = choose_integrator(solver, image, time, num_steps, "time", max_time)
     return _smooth(image, time, solver, integrator, output=output)
 
 

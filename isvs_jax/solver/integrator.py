@@ -13,6 +13,7 @@ from isvs_jax._checks import (
     ArrayLike,
     brief,
     check_integer,
+    check_number,
     check_scalar,
     check_times,
     compute_dtype,
@@ -29,7 +30,12 @@ MAX_CHANNELS = 4
 
 
 def choose_integrator(
-    solver: SplitLBI, image: jax.Array, times: ArrayLike, num_steps: int | None, name: str = "times"
+    solver: SplitLBI,
+    image: jax.Array,
+    times: ArrayLike,
+    num_steps: int | None,
+    name: str = "times",
+    max_time: float | None = None,
 ) -> Euler | Stabilised:
     """Who takes the path of an image to some times.
 
@@ -43,24 +49,30 @@ def choose_integrator(
         times: A time, or one per image; the last where several are recorded.
         num_steps: As in `smooth`.
         name: What a sentence calls the times.
+        max_time: A bound of the times, from which the number of steps is derived in their place, so that they may be
+            traced; None derives it from the times themselves.
 
     Raises:
         TypeError: `solver` is no `SplitLBI`, or `num_steps` no integer.
-        ValueError: num_steps is None and something it would be derived from is traced; a visible time is negative or
-            not finite; a visible step size is past the stability bound; the steps visibly end before the time.
+        ValueError: num_steps is None and something it would be derived from is traced; a visible time is negative, not
+            finite or past `max_time`; a visible step size is past the stability bound; the steps visibly end before the
+            time; `num_steps` and `max_time` are both given.
     """
     _check(solver, times, num_steps, name)
+    _check_max_time(max_time, times, num_steps, name)
+    bound = times if max_time is None else max_time
     if num_steps is not None or solver.scheme == "explicit" or solver.step_size is not None:
-        return euler_steps(solver, times, num_steps, name)
-    _require_seen({name: times, "kappa": solver.kappa, "nu": solver.nu})
-    plan, last = plan_path(solver.tolerance), _last(times)
-    steps = Stabilised(plan, count_long_steps(plan, last, float(solver.kappa), float(solver.nu)))
+        return euler_steps(solver, bound, num_steps, name)
+    _require_seen({name: bound, "kappa": solver.kappa, "nu": solver.nu})
+    plan = plan_path(solver.tolerance)
+    num_long = count_long_steps(plan, _last(bound), float(solver.kappa), float(solver.nu))
+    steps = Stabilised(plan, num_long, max_time)
     if not _is_on_chip(solver.on_chip, image):
         return steps
     # Only here: where no kernel is taken, Pallas is not even imported.
     from isvs_jax.solver.on_chip import OnChip
 
-    return OnChip(steps.plan, steps.num_long, interpret=bool(solver.on_chip))
+    return OnChip(plan, num_long, max_time, interpret=bool(solver.on_chip))
 
 
 def choose_euler(solver: SplitLBI, times: ArrayLike, num_steps: int | None, name: str) -> Euler:
@@ -112,6 +124,16 @@ def _check(solver: SplitLBI, times: ArrayLike, num_steps: int | None, name: str)
         check_times(name, seen)
 
 
+def _check_max_time(max_time: float | None, times: ArrayLike, num_steps: int | None, name: str) -> None:
+    if max_time is None:
+        return
+    check_number("max_time", max_time, "[0, inf)", unit="time")
+    if num_steps is not None:
+        raise ValueError(f"max_time must be None where num_steps is given; got {max_time} with num_steps={num_steps}.")
+    if _last(times) > max_time:
+        raise ValueError(f"{name} must be at most max_time={max_time:g}; got {_last(times):g}.")
+
+
 def _last(times: ArrayLike) -> float:
     seen = concrete(times)
     return 0.0 if seen is None else float(seen.max(initial=0))
@@ -151,5 +173,5 @@ def _require_seen(values: dict[str, ArrayLike]) -> None:
     if hidden:
         raise ValueError(
             f"num_steps must be a Python integer where {' and '.join(hidden)} is traced (inside jit, vmap or grad), "
-            "since the number of steps cannot be derived; got None."
+            "since the number of steps cannot be derived; got None. Traced times need max_time instead."
         )

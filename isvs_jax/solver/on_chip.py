@@ -32,7 +32,7 @@ _TILE = 512
 _MARGIN = 4
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["plan", "num_long", "interpret"])
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["plan", "num_long", "max_time", "interpret"])
 @dataclasses.dataclass(frozen=True)
 class OnChip(Stabilised):
     """Stabilised steps by the kernel where no derivative is taken.

@@ -55,7 +55,7 @@ class Stage(NamedTuple):
     before: Edges
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["plan", "num_long"])
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["plan", "num_long", "max_time"])
 @dataclasses.dataclass(frozen=True)
 class Stabilised:
     """The stabilised steps of a plan, scheme "spectral".
@@ -63,14 +63,19 @@ class Stabilised:
     Attributes:
         plan: The steps; static.
         num_long: The number of long steps that fit before the last time, from `count_long_steps`; static.
+        max_time: The bound that this number is derived from where the times are traced; None where they were seen.
+            Static.
     """
 
     plan: Plan
     num_long: int
+    max_time: float | None = None
 
     def reaches(self, flow: Flow, times: jax.Array) -> jax.Array:
-        """True, in the shape of `times`: these steps are derived from times that could be seen."""
-        return jnp.ones_like(times, bool)
+        """Whether each time is ≥ 0 and within the bound; true where the times were seen. bool, the shape of `times`."""
+        if self.max_time is None:
+            return jnp.ones_like(times, bool)
+        return (times >= 0) & (times <= self.max_time * (1 + SLACK))
 
     def states(self, flow: Flow, planar: jax.Array, times: jax.Array) -> FlowState:
         """The states at some times.

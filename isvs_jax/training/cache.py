@@ -241,17 +241,17 @@ def decide(
     if resources.smoothing != "auto":
         return Placement(resources.smoothing, "asked for")
     file = None if folder is None else folder / PLACEMENT_FILE
-    if file is not None and _agreed(file.exists()):
+    if file is not None and agreed(file.exists()):
         return Placement(**read_json(file))
     views, step = _seconds(inputs, images), step_seconds()
-    place = "step" if _agreed(views < _SHARE * (views + step)) else "cache"
+    place = "step" if agreed(views < _SHARE * (views + step)) else "cache"
     found = Placement(place, f"views {1e3 * views:.3g} ms, the rest of a step {1e3 * step:.3g} ms")
     if file is not None and jax.process_index() == 0:
         write_json(file, found._asdict())
     return found
 
 
-def _agreed(answer: bool) -> bool:
+def agreed(answer: bool) -> bool:
     """The answer of process 0: each process has its own clock and its own view of the disk, and all do the same."""
     return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer))) if jax.process_count() > 1 else answer
 

@@ -147,7 +147,7 @@ class Checkpoints:
 
     def _pass_over(self, failures: dict[int, Exception]) -> None:
         # A damaged checkpoint that stayed would be the newest again at the next start, and its step could not be saved
-        # when it comes again. It is moved and not deleted, because somebody may want to know what happened to it.
+        # when it comes again. It is moved and not deleted, so that what happened to it can still be found out.
         for step, error in failures.items():
             warnings.warn(f"The checkpoint of step {step} cannot be read and is passed over: {error}", stacklevel=3)
         if not failures or self._read_only:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -90,16 +90,16 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
 
     Args:
         objective: The choice of what to minimise (static).
-        label_smoothing: In [0, 1): the share of every target that is spread evenly over the classes, in all
-            cross-entropies but that which PGD raises.
+        label_smoothing: The share of every target that is spread evenly over the classes, in [0, 1). The cross-entropy
+            that PGD raises has none.
 
     Returns:
-        A pure function loss(apply, params, batch_stats, images, labels, keys) → (loss, (logits, batch_stats)):
-        apply(params, batch_stats, images [N, H, W, C], train) → (logits [N, classes], batch_stats) is the network;
-        images are float [B, K, H, W, C], the K versions of each example; labels int32 [B]; keys a PRNG key for each
-        example [B]. The loss is a mean over the B examples. The logits [B, classes] are those of the first version
-        as the network was trained on it: for "adversarial", of the attacked image. It raises a ValueError where K or
-        B does not fit.
+        A pure function loss(apply, params, batch_stats, images, labels, keys) → (loss, (logits, batch_stats)). The
+        network is apply(params, batch_stats, images [N, H, W, C], train) → (logits [N, classes], batch_stats). The
+        images are float [B, K, H, W, C], the K versions of each example; the labels are int32 [B]; there is a PRNG key
+        for each example [B]. The loss is a mean over the B examples. The logits [B, classes] are those of the first
+        version as the network was trained on it, for "adversarial" of the attacked image. The function raises a
+        ValueError where K or B does not fit.
 
     Raises:
         ValueError: `label_smoothing` is not in [0, 1).
@@ -132,7 +132,7 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
             targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
             return optax.softmax_cross_entropy(logits, targets).mean()
 
-        return term(objective, cross_entropy, _Network(apply, params, batch_stats), images, labels, keys)
+        return term(objective, cross_entropy, _Network(apply, params, batch_stats), _Examples(images, labels, keys))
 
     return loss_fn
 
@@ -160,63 +160,49 @@ class _Network:
         return logits.reshape(*images.shape[:2], -1), batch_stats
 
 
+class _Examples(NamedTuple):
+    """Images [B, K, H, W, C], labels [B] and keys [B]."""
+
+    images: jax.Array
+    labels: jax.Array
+    keys: jax.Array
+
+
 CrossEntropy = Callable[[jax.Array, jax.Array], jax.Array]
 Loss = tuple[jax.Array, tuple[jax.Array, Any]]
 
 
-def _all_versions(
-    objective: Objective, cross_entropy: CrossEntropy, network: _Network, images: jax.Array, labels: jax.Array, _: Any
-) -> Loss:
-    logits, batch_stats = network.versions(images)
-    repeated = jnp.broadcast_to(labels[:, None], logits.shape[:2])
-    return cross_entropy(logits, repeated), (logits[:, 0], batch_stats)
+def _all_versions(objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples) -> Loss:
+    logits, batch_stats = network.versions(examples.images)
+    labels = jnp.broadcast_to(examples.labels[:, None], logits.shape[:2])
+    return cross_entropy(logits, labels), (logits[:, 0], batch_stats)
 
 
-def _consistency(
-    objective: Objective, cross_entropy: CrossEntropy, network: _Network, images: jax.Array, labels: jax.Array, _: Any
-) -> Loss:
-    logits, batch_stats = network.versions(images)
+def _consistency(objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples) -> Loss:
+    logits, batch_stats = network.versions(examples.images)
     divergence = jensen_shannon(logits).mean()
-    loss = cross_entropy(logits[:, 0], labels) + objective.second_weight * divergence
+    loss = cross_entropy(logits[:, 0], examples.labels) + objective.second_weight * divergence
     return loss, (logits[:, 0], batch_stats)
 
 
-def _augmix(
-    objective: Objective,
-    cross_entropy: CrossEntropy,
-    network: _Network,
-    images: jax.Array,
-    labels: jax.Array,
-    keys: jax.Array,
-) -> Loss:
-    twice = jnp.concatenate([images, images])[:, 0]
-    both_keys = jnp.concatenate([jax.vmap(jax.random.fold_in, (0, None))(keys, k) for k in (0, 1)])
-    mixed = augmix(both_keys, twice, objective.augmix).reshape(2, *images[:, 0].shape)
-    versions = jnp.stack([images[:, 0], *mixed], axis=1)
-    return _consistency(objective, cross_entropy, network, versions, labels, keys)
+def _augmix(objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples) -> Loss:
+    image = examples.images[:, 0]
+    both_keys = jnp.concatenate([jax.vmap(jax.random.fold_in, (0, None))(examples.keys, k) for k in (0, 1)])
+    # Both versions of all images at once: AugMix takes long to compile.
+    mixed = augmix(both_keys, jnp.concatenate([image, image]), objective.augmix).reshape(2, *image.shape)
+    versions = jnp.stack([image, *mixed], axis=1)
+    return _consistency(objective, cross_entropy, network, examples._replace(images=versions))
 
 
-def _adversarial(
-    objective: Objective,
-    cross_entropy: CrossEntropy,
-    network: _Network,
-    images: jax.Array,
-    labels: jax.Array,
-    keys: jax.Array,
-) -> Loss:
+def _adversarial(objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples) -> Loss:
+    images, labels, keys = examples
     attacked = pgd_images(network.frozen, images[:, 0], labels, keys, objective.ascent)
     logits, batch_stats = network(attacked)
     return cross_entropy(logits, labels), (logits, batch_stats)
 
 
-def _trades(
-    objective: Objective,
-    cross_entropy: CrossEntropy,
-    network: _Network,
-    images: jax.Array,
-    labels: jax.Array,
-    keys: jax.Array,
-) -> Loss:
+def _trades(objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples) -> Loss:
+    images, labels, keys = examples
     attacked = trades_images(network.frozen, images[:, 0], keys, objective.ascent)
     # Two batches, as in the paper's code: the statistics of clean and attacked images are not mixed.
     clean, batch_stats = network(images[:, 0])

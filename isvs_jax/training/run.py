@@ -13,13 +13,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 from isvs_jax import data, environment, models
 from isvs_jax._files import read_json, write_json
 from isvs_jax.augment.views import View
 from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
+from isvs_jax.training.cache import agreed
 from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices
 from isvs_jax.training.log import read_log
@@ -157,15 +157,18 @@ def _claimed(run: Run, fingerprint: dict[str, Any]) -> bool:
     first = jax.process_index() == 0
     # Nothing is written into a folder of something else, not even a lock.
     again = claim(run.out, fingerprint, write=False)
-    try:
-        if first:
+    refused: Exception | None = None
+    if first:
+        try:
             # A folder in which another process trains is refused before the session is noted in it.
             with only_run(run.out):
                 claim(run.out, fingerprint)
                 _note_session(run.out, chosen_devices(run.resources.devices))
-    finally:
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("claimed")
+        except (OSError, ValueError) as error:
+            refused = error
+    # All processes of a run go on or end together: one that went on alone would wait for the others.
+    if not agreed(refused is None):
+        raise refused or OSError(f"out must be a folder that process 0 can take; got {run.out}. Its output says why.")
     return again
 
 

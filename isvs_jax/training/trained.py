@@ -1,5 +1,6 @@
 """A trained classifier: from the folder of its run, as weights to start from, and its accuracy."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,7 @@ def check_labels(name: str, labels: np.ndarray, num_classes: int) -> None:
         )
 
 
+@functools.lru_cache(maxsize=8)
 def number_of_classes(model: nn.Module, image_shape: tuple[int, ...]) -> int:
     """The number of logits that a model gives for images [H, W, C], without computing any."""
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isvs_jax import _files
 from isvs_jax.data import growing
 from isvs_jax.data.growing import ArraySpec, PartialFolder, only_maker
 
@@ -168,17 +167,6 @@ def test_the_next_one_takes_over_from_one_that_fails(tmp_path: Path) -> None:
         folder.finish(target)
     thread.join()
     assert_whole(target)
-
-
-def test_without_locks_a_folder_is_made_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_files, "HAS_LOCKS", False)
-    target = tmp_path / "made"
-    with only_maker(target) as partial, PartialFolder(partial, PLAN, SPECS) as folder:
-        fill(folder)
-        folder.finish(target)
-    assert_whole(target)
-    with only_maker(target) as partial:
-        assert partial is None
 
 
 @pytest.mark.parametrize("name", ["PLAN", "PROGRESS"])

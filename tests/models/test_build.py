@@ -8,7 +8,8 @@ from isvs_jax.models import CNN, MODELS, VisionTransformer, build, count_paramet
 from tests.models.drawing import shapes
 
 # He et al. 2016, table 6 (in millions: 0.27, 0.46, 0.66, 0.85); the networks of AugMix, PRIME and RobustBench;
-# torchvision for ResNet-50.
+# torchvision for ResNet-50. Of the vision transformers with a class token, as in the paper: timm's
+# vit_tiny_patch16_224 and its sisters.
 PUBLISHED = {
     "resnet20": 269_722,
     "resnet32": 464_154,
@@ -19,33 +20,39 @@ PUBLISHED = {
     "wrn28_10": 36_479_194,
     "wrn34_10": 46_160_474,
     "resnet50": 25_557_032,
+    "vit_tiny_224": 5_717_416,
+    "vit_small_224": 22_050_664,
+    "vit_base_224": 86_567_656,
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_sizes_are_those_published(name: str) -> None:
-    model, side = (build(name, 1000), 224) if name == "resnet50" else (build(name, 10), 32)
-    assert count_parameters(shapes(model, (side, side, 3))) == PUBLISHED[name]
-
-
-# With a class token, as in the paper: timm's vit_tiny_patch16_224 and its sisters.
-@pytest.mark.parametrize(("name", "size"), [("tiny", 5_717_416), ("small", 22_050_664), ("base", 86_567_656)])
-def test_sizes_of_vision_transformers(name: str, size: int) -> None:
-    model = build(f"vit_{name}_224", 1000)
-    assert isinstance(model, VisionTransformer)
-    assert count_parameters(shapes(model.clone(pooling="token"), (224, 224, 3))) == size
-    # Mean pooling needs neither the token nor its position.
-    assert count_parameters(shapes(model, (224, 224, 3))) == size - 2 * model.width
-
-
 @pytest.mark.parametrize("name", MODELS)
-def test_every_network_in_bfloat16_with_grey_images(name: str) -> None:
-    side = 224 if name.endswith("224") else 32
-    model = build(name, 7, 1, dtype="bfloat16", axis_name="devices")
-    images = jax.ShapeDtypeStruct((2, side, side, 1), jnp.float32)
+def test_every_network_in_bfloat16_and_the_sizes_that_are_published(name: str) -> None:
+    large = name.endswith("224") or name == "resnet50"
+    num_classes, side = (1000, 224) if large else (10, 32)
+    model = build(name, num_classes, dtype="bfloat16", axis_name="devices")
+    images = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
     logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
-    assert logits == jax.ShapeDtypeStruct((2, 7), jnp.float32)
+    assert logits == jax.ShapeDtypeStruct((2, num_classes), jnp.float32)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    if name in PUBLISHED:
+        # Mean pooling needs neither the class token nor its position.
+        token = 2 * model.width if isinstance(model, VisionTransformer) else 0
+        assert count_parameters(variables) == PUBLISHED[name] - token
+
+
+def test_a_class_token_and_its_position_are_parameters() -> None:
+    model = build("vit_tiny_224", 1000)
+    assert isinstance(model, VisionTransformer)
+    assert count_parameters(shapes(model.clone(pooling="token"), (224, 224, 3))) == PUBLISHED["vit_tiny_224"]
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet20", "resnet18", "wrn16_4", "resnet50", "vit_tiny"])
+def test_every_kind_of_network_takes_grey_images(name: str) -> None:
+    model = build(name, 7, 1)
+    images = jax.ShapeDtypeStruct((2, 32, 32, 1), jnp.float32)
+    logits, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+    assert logits == jax.ShapeDtypeStruct((2, 7), jnp.float32)
 
 
 def test_the_digits_for_a_vision_transformer() -> None:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from isvs_jax.robustness.batches import Layout, batches, filled
+from isvs_jax.robustness._batches import Layout, batches, filled
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 4), (4, 4), (5, 4), (8, 4), (3, 1)])

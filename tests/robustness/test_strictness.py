@@ -14,9 +14,7 @@ KEY = jax.random.key(0)
 pytestmark = pytest.mark.usefixtures("strict")
 
 
-@pytest.mark.parametrize(
-    ("dtype", "channels", "quantize"), [("float32", 3, False), ("float32", 1, True), ("bfloat16", 3, True)]
-)
+@pytest.mark.parametrize(("dtype", "channels", "quantize"), [("float32", 1, False), ("bfloat16", 3, True)])
 def test_corruptions(dtype, channels, quantize):
     images = jnp.full((2, 9, 11, channels), 0.5, dtype)
     for name in CATEGORIES:

@@ -69,6 +69,33 @@ def test_traced_values_that_cannot_be_come_back_as_nan(images):
         np.testing.assert_allclose(result[::2], clean[::2], atol=5e-6)
 
 
+def test_traced_times_up_to_a_bound_need_no_count_of_steps(x64, images):
+    """By jit in one program, by vmap, by the gradient; the same images, and what is past the bound is NaN."""
+    image, times = np.float64(images[0]), [0.0, 0.05, 1.0, 2.7, 4.0]
+    traced = []
+
+    @jax.jit
+    def within(time):
+        traced.append(time)
+        return isvs_jax.smooth(image, time, max_time=4.0)
+
+    expected = np.stack([isvs_jax.smooth(image, time) for time in times])
+    np.testing.assert_allclose(np.stack([within(time) for time in times]), expected, atol=1e-12)
+    assert all(bool(jnp.isnan(within(time)).all()) for time in (4.001, -0.1, jnp.nan, jnp.inf))
+    assert len(traced) == 1
+    mapped = jax.vmap(lambda time: isvs_jax.smooth(image, time, max_time=4.0))(jnp.array(times))
+    np.testing.assert_allclose(mapped, expected, atol=1e-12)
+    path = jax.jit(lambda times: isvs_jax.scale_space(image, times, max_time=4.0))(jnp.array([0.05, 1.0, 4.5]))
+    assert path.stable.tolist() == [True, True, False]
+    np.testing.assert_allclose(path.dense[:2], expected[1:3], atol=1e-12)
+
+    def loss(time):
+        return jnp.vdot(np.linspace(-1, 1, image.size).reshape(image.shape), isvs_jax.smooth(image, time, max_time=4.0))
+
+    slope = (loss(2.0 + 1e-6) - loss(2.0 - 1e-6)) / 2e-6
+    np.testing.assert_allclose(jax.grad(loss)(2.0), slope, rtol=1e-5)
+
+
 def test_until_stops_each_image_at_the_first_step_that_has_the_fraction(images):
     solver = isvs_jax.SplitLBI()
     wanted = [0.1, 0.3, 0.0]
@@ -147,6 +174,13 @@ def test_gradient_through_until(x64, images):
             lambda x: isvs_jax.smooth(x, 1.0, output="soft"),
             ValueError,
             "output must be one of 'dense', 'sparse'; got 'soft'",
+        ),
+        (lambda x: isvs_jax.smooth(x, 5.0, max_time=4.0), ValueError, "time must be at most max_time=4; got 5"),
+        (lambda x: isvs_jax.smooth(x, 1.0, max_time=-4.0), ValueError, "max_time must be a finite time ≥ 0; got -4"),
+        (
+            lambda x: isvs_jax.smooth(x, 1.0, max_time=4.0, num_steps=60),
+            ValueError,
+            "max_time must be None where num_steps is given; got 4.0",
         ),
         (lambda x: isvs_jax.smooth_until(x, 1.5), ValueError, r"fraction must be in \[0, 1\]; got 1.5"),
         (lambda x: isvs_jax.smooth_until(x, [0.5]), ValueError, r"fraction must .*; got shape \(1,\)"),

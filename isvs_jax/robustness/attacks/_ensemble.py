@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax.robustness._batches import batches
 from isvs_jax.robustness.attacks._apgd import apgd_runs
 from isvs_jax.robustness.attacks._apgd_step import Settings as ApgdSettings
 from isvs_jax.robustness.attacks._ball import check_ball, project
@@ -17,7 +18,6 @@ from isvs_jax.robustness.attacks._fab import fab_runs
 from isvs_jax.robustness.attacks._fab_step import Settings as FabSettings
 from isvs_jax.robustness.attacks._model import is_correct, logits_of, look
 from isvs_jax.robustness.attacks._square import square_run
-from isvs_jax.robustness.batches import batches
 
 APGD_LOSS = {
     "apgd-ce": "cross_entropy",

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import check_integer
+from isvs_jax.robustness._batches import batches
 from isvs_jax.robustness.attacks._ball import check_ball, project, size, uniform_in_ball
 from isvs_jax.robustness.attacks._checks import check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct
-from isvs_jax.robustness.batches import batches
 
 
 class NoiseResult(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 
 from isvs_jax._checks import brief, check_choice, check_integer, compute_dtype
 from isvs_jax.robustness._inputs import ROUNDING, check_images, check_key
-from isvs_jax.robustness.corruptions import blur, digital, jpeg, noise, spatter, weather
+from isvs_jax.robustness.corruptions import _spatter, blur, digital, jpeg, noise, weather
 from isvs_jax.robustness.corruptions._operators import floor_to_grey_level
 from isvs_jax.robustness.corruptions._tables import (
     CATEGORIES,
@@ -33,7 +33,7 @@ _PLAIN: dict[str, Callable[..., jax.Array]] = {
     "zoom_blur": blur.zoom_blur,
     "fog": weather.fog,
     "brightness": weather.brightness,
-    "spatter": spatter.spatter,
+    "spatter": _spatter.spatter,
     "contrast": digital.contrast,
     "elastic_transform": digital.elastic_transform,
     "saturate": digital.saturate,

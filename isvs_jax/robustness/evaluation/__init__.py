@@ -3,6 +3,8 @@
 from isvs_jax.environment import parameters_hash
 from isvs_jax.robustness.evaluation._evaluate import evaluate
 from isvs_jax.robustness.evaluation._hard_stop import SIX_WAYS, HardStop, doubling_check, epsilon_curve, hard_stop
+from isvs_jax.robustness.evaluation._markdown import combined_markdown, markdown, write_report
+from isvs_jax.robustness.evaluation._summary import Statistic, summary
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
     Cell,
@@ -16,7 +18,6 @@ from isvs_jax.robustness.evaluation.cells import (
 from isvs_jax.robustness.evaluation.comparison import Combined, combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.hard_stop_rule import curve_warnings, doubling_warnings, full_radius, step_reach
-from isvs_jax.robustness.evaluation.markdown import combined_markdown, markdown, write_report
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, normaliser_of, read_normaliser
 from isvs_jax.robustness.evaluation.report import Report, read_report
 from isvs_jax.robustness.evaluation.settings import CURVE, EPSILONS, Attacks, Corruptions, HardStopChecks, Resources
@@ -28,7 +29,6 @@ from isvs_jax.robustness.evaluation.statistics import (
     student_interval,
     wilson,
 )
-from isvs_jax.robustness.evaluation.summary import Statistic, summary
 
 __all__ = [
     "CURVE",

@@ -18,8 +18,8 @@ from isvs_jax.robustness._inputs import check_key, check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
+from isvs_jax.robustness.evaluation._markdown import write_report
 from isvs_jax.robustness.evaluation.engine import Examples, Work, on_devices
-from isvs_jax.robustness.evaluation.markdown import write_report
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.evaluation.settings import (

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import check_integer, check_number
+from isvs_jax.robustness._batches import batches
 from isvs_jax.robustness.adaptive import WAYS, DefenceResult, attack_defence
 from isvs_jax.robustness.attacks._checks import Problem, check_epsilon, check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct, logits_of
 from isvs_jax.robustness.attacks._pgd import pgd
-from isvs_jax.robustness.batches import batches
 from isvs_jax.robustness.defences import Defence, defended
 from isvs_jax.robustness.evaluation.cells import Cell, DoublingCheck, EpsilonCurve, packed
 from isvs_jax.robustness.evaluation.hard_stop_rule import (

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from isvs_jax.robustness._batches import filled
 from isvs_jax.robustness.adaptive import DefenceResult, attack_defence, masking_warnings
 from isvs_jax.robustness.attacks import AutoAttackResult, autoattack_report, pgd
 from isvs_jax.robustness.attacks._ensemble import square_warning
-from isvs_jax.robustness.batches import filled
 from isvs_jax.robustness.evaluation.cells import Cell, packed, unpacked
 from isvs_jax.robustness.evaluation.engine import Examples, Told, Work, ask
 from isvs_jax.robustness.evaluation.hard_stop_rule import NUM_DRAWS

@@ -20,9 +20,9 @@ from isvs_jax.augment import View
 from isvs_jax.data import DataChoice, as_float, load_data
 from isvs_jax.robustness.defences import Defence, rounding_defence, smoothing_defence, total_variation_defence
 from isvs_jax.robustness.evaluation._evaluate import evaluate
+from isvs_jax.robustness.evaluation._markdown import combined_markdown, write_report
 from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
-from isvs_jax.robustness.evaluation.markdown import combined_markdown, write_report
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, read_normaliser
 from isvs_jax.robustness.evaluation.report import Report, read_report
 from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks, Resources

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from isvs_jax.robustness.evaluation._summary import SHOWN_BESIDE, Statistic, relative_errors, summary
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.evaluation.statistics import student_interval
-from isvs_jax.robustness.evaluation.summary import SHOWN_BESIDE, Statistic, relative_errors, summary
 from isvs_jax.robustness.text import listed, sides
 
 # What each kind of figure depends on, among the settings.

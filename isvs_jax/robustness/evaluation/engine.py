@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax.robustness._batches import Layout
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct
-from isvs_jax.robustness.batches import Layout
 from isvs_jax.robustness.corruptions import corrupt
 from isvs_jax.robustness.defences import Defence, defended
 from isvs_jax.robustness.evaluation.cells import Cell, packed

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.comparison import check_curves, check_side_by_side, remarks
 from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.summary import summary
 from isvs_jax.robustness.text import grouped, norm_name
 
 if TYPE_CHECKING:

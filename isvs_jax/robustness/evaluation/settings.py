@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import brief, check_integer, check_names, check_number
+from isvs_jax.robustness._batches import Layout
 from isvs_jax.robustness.adaptive import check_gradient_attacks
 from isvs_jax.robustness.attacks._autoattack import ATTACKS, VERSIONS
 from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
 from isvs_jax.robustness.attacks._square import check_square_size
-from isvs_jax.robustness.batches import Layout
 from isvs_jax.robustness.corruptions import CORRUPTIONS
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES, TABLE_SIZES
 from isvs_jax.robustness.evaluation.hard_stop_rule import check_radii

@@ -8,8 +8,8 @@ import scipy.ndimage
 
 from isvs_jax.robustness import corrupt
 from isvs_jax.robustness.corruptions._operators import gaussian_matrices
+from isvs_jax.robustness.corruptions._spatter import canny, chamfer_distance, equalise, water_relief
 from isvs_jax.robustness.corruptions._tables import table_rows
-from isvs_jax.robustness.corruptions.spatter import canny, chamfer_distance, equalise, water_relief
 
 # Compiled: operation by operation they are slow.
 canny = jax.jit(canny, static_argnums=(1, 2))

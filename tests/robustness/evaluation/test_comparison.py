@@ -21,7 +21,7 @@ from isvs_jax.robustness.evaluation import (
     read_normaliser,
     summary,
 )
-from isvs_jax.robustness.evaluation.summary import relative_errors
+from isvs_jax.robustness.evaluation._summary import relative_errors
 from isvs_jax.robustness.text import radius
 
 DATA = Path(os.environ.get("ISVS_JAX_DATA", Path(__file__).parents[4] / "shared" / "data"))

@@ -11,13 +11,7 @@ import numpy as np
 
 from isvs_jax._files import write_atomically
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
-from isvs_jax.robustness.evaluation.attack_markdown import attack_sections
-from isvs_jax.robustness.evaluation.comparison import Combined, setting_leaves
-from isvs_jax.robustness.evaluation.normaliser import Normaliser
-from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.statistics import CALIBRATION_BINS, wilson
-from isvs_jax.robustness.evaluation.store import REPORT
-from isvs_jax.robustness.evaluation.summary import (
+from isvs_jax.robustness.evaluation._summary import (
     SHOWN_BESIDE,
     Statistic,
     calibration,
@@ -25,6 +19,12 @@ from isvs_jax.robustness.evaluation.summary import (
     relative_errors,
     resolution_means,
 )
+from isvs_jax.robustness.evaluation.attack_markdown import attack_sections
+from isvs_jax.robustness.evaluation.comparison import Combined, setting_leaves
+from isvs_jax.robustness.evaluation.normaliser import Normaliser
+from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.statistics import CALIBRATION_BINS, wilson
+from isvs_jax.robustness.evaluation.store import REPORT
 from isvs_jax.robustness.resolution import chance_corrected
 from isvs_jax.robustness.text import NOTHING, capital, grouped, interval, percent, radius, sides, table
 

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from isvs_jax.models import ResNet18, ResNet50, Variables, WideResNet, import_resnet
+from isvs_jax.models import ResNet18, ResNet50, Variables, WideResNet
 from isvs_jax.models.pytorch import export_names
-from tests.models.drawing import drawn, shapes
+from tests.models.drawing import drawn
 
 torch = pytest.importorskip("torch", reason="the reference is PyTorch, which no extra installs")
 functional = torch.nn.functional
@@ -112,29 +112,3 @@ def test_logits_and_statistics_equal_pytorch_s(model: Any, reference: Any, size:
     np.testing.assert_allclose(trained, reference(net, standardised, model).numpy(), rtol=1e-4, atol=1e-4)
     for name, array in export_names({"batch_stats": moved["batch_stats"]}).items():
         np.testing.assert_allclose(array, net.weights[name].numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("model", [case[0] for case in CASES])
-def test_weights_go_to_pytorch_s_names_and_back(model: Any) -> None:
-    variables = drawn(model, (32, 32, 3))
-    state_dict = export_names(variables)
-    assert len(state_dict) == len(jax.tree.leaves(variables))
-    jax.tree.map(np.testing.assert_array_equal, import_resnet(state_dict, model), variables)
-    with pytest.raises(ValueError, match=r"state_dict must be that of .*5\D*, not \(9,\)"):
-        import_resnet(state_dict, model.clone(num_classes=9))
-
-
-@pytest.mark.parametrize(
-    ("model", "said"),
-    [
-        (WideResNet(12), r"depth must be 10, 16, 22, .*; got 12"),
-        (WideResNet(4), r"depth must be 10, 16, 22, .*; got 4"),
-        (WideResNet(10, 0), "widen must be 1 or more; got 0"),
-        (ResNet18(blocks=(2, 0)), r"blocks must hold .*; got \(2, 0\)"),
-        (ResNet18(num_classes=0), "num_classes must be 1 or more; got 0"),
-        (ResNet50(width=0), "width must be 1 or more; got 0"),
-    ],
-)
-def test_bad_arguments_are_refused(model: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        shapes(model, (8, 8, 3))
