@@ -5,6 +5,7 @@ Values are looked at where they can be seen; shapes and dtypes always. Checks ta
 
 import re
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 import jax
@@ -145,6 +146,26 @@ def check_scalar(name: str, value: ArrayLike) -> None:
         raise ValueError(
             f"{name} must be a scalar; got shape {jnp.shape(value)}. For several values, map with jax.vmap."
         )
+
+
+def check_key(key: ArrayLike) -> jax.Array:
+    """The PRNG key in its typed form; one of uint32, as of `jax.random.PRNGKey`, is taken too.
+
+    Raises:
+        TypeError: It is no key.
+        ValueError: It is several.
+    """
+    what = "key must be one PRNG key, as of jax.random.key(0)"
+    if not isinstance(key, (jax.Array, np.ndarray)):
+        raise TypeError(f"{what}; got {brief(key)}.")
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        length = prod(jax.eval_shape(jax.random.key_data, jax.eval_shape(jax.random.key, 0)).shape)
+        if key.dtype != np.uint32 or key.shape[-1:] != (length,):
+            raise TypeError(f"{what}; got {brief(key)}.")
+        key = jax.random.wrap_key_data(jnp.asarray(key))
+    if key.shape:
+        raise ValueError(f"{what}; got keys of shape {tuple(key.shape)}.")
+    return key
 
 
 def check_keys(name: str, keys: object, count: int) -> None:

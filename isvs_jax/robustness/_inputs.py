@@ -5,7 +5,6 @@ Shapes and dtypes are always looked at, values where they can be seen (under jit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,26 +107,6 @@ def check_labels(labels: Any, count: int, num_classes: int | None = None) -> jax
                 f"got values from {low} to {high}.{hint}"
             )
     return jnp.asarray(array, jnp.int32)
-
-
-def check_key(key: Any) -> jax.Array:
-    """The PRNG key in its typed form; one of uint32, as of `jax.random.PRNGKey`, is taken too.
-
-    Raises:
-        TypeError: It is no key.
-        ValueError: It is several.
-    """
-    what = "key must be one PRNG key, as of jax.random.key(0)"
-    if not isinstance(key, (jax.Array, np.ndarray)):
-        raise TypeError(f"{what}; got {brief(key)}.")
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        length = math.prod(jax.eval_shape(jax.random.key_data, jax.eval_shape(jax.random.key, 0)).shape)
-        if key.dtype != np.uint32 or key.shape[-1:] != (length,):
-            raise TypeError(f"{what}; got {brief(key)}.")
-        key = jax.random.wrap_key_data(jnp.asarray(key))
-    if key.shape:
-        raise ValueError(f"{what}; got keys of shape {tuple(key.shape)}.")
-    return key
 
 
 def _as_array(name: str, value: Any) -> np.ndarray:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import brief, check_choice, check_integer, check_number
-from isvs_jax.robustness._inputs import check_images, check_key, check_labels
+from isvs_jax._checks import brief, check_choice, check_integer, check_key, check_number
+from isvs_jax.robustness._inputs import check_images, check_labels
 from isvs_jax.robustness.attacks._ball import NORMS
 from isvs_jax.robustness.attacks._model import CLASSES_NEEDED, LogitsFn, Model, as_pytree, logits_of
 

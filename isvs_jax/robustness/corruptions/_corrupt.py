@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import brief, check_choice, check_integer, compute_dtype
-from isvs_jax.robustness._inputs import ROUNDING, check_images, check_key
+from isvs_jax._checks import brief, check_choice, check_integer, check_key, compute_dtype
+from isvs_jax.robustness._inputs import ROUNDING, check_images
 from isvs_jax.robustness.corruptions import _spatter, blur, digital, jpeg, noise, weather
 from isvs_jax.robustness.corruptions._operators import floor_to_grey_level
 from isvs_jax.robustness.corruptions._tables import (

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax import environment
-from isvs_jax._checks import brief, check_integer
-from isvs_jax.robustness._inputs import check_key, check_labels
+from isvs_jax._checks import brief, check_integer, check_key
+from isvs_jax.robustness._inputs import check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
