@@ -29,7 +29,7 @@ reproduce: $(VENV)/.train
 	$(BIN)/python -m experiments all --size "$(SIZE)" $(if $(filter file,$(origin DATA)),,--data "$(DATA)") $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 train-smoke: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto tests/training/test_methods.py $(ARGS)

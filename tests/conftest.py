@@ -1,5 +1,6 @@
 """Eight CPU devices for every test, fast compilation, and strictness where a test asks for it."""
 
+import gc
 from collections.abc import Iterator
 
 import jax
@@ -12,7 +13,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--optimised", action="store_true", help="compile as users do (slower)")
+    parser.addoption("--optimised", action="store_true", help="compile as users do, which takes three times as long")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,10 +21,16 @@ def pytest_configure(config: pytest.Config) -> None:
         compilation.compile_fast()
 
 
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what the imports made: 300 000 objects, looked through again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def strict_dtypes() -> Iterator[None]:
-    """No dtype is promoted in silence."""
-    with jax.numpy_dtype_promotion("strict"):
+def strict() -> Iterator[None]:
+    """Neither a dtype nor a number of axes is promoted in silence."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
         yield
 
 
@@ -32,8 +39,3 @@ def x64() -> Iterator[None]:
     """float64 exists."""
     with jax.enable_x64(True):
         yield
-
-
-@pytest.fixture(scope="module")
-def cheap_compilation() -> None:
-    """Temporary."""

@@ -111,7 +111,7 @@ def _steps(flow: Flow, plan: Plan, num_long: int, course: Course) -> tuple[jax.A
     stages = jnp.take_along_axis(stages, order[..., None], axis=1)
     # After its stages a program solves once more for u, and leaves z as it is.
     stages = jnp.pad(stages, ((0, 0), (0, 1), (0, 0)))
-    done = jnp.arange(stages.shape[1], dtype=jnp.int32) >= counts
+    done = jnp.arange(stages.shape[1], dtype=jnp.int32)[None] >= counts
     return jnp.where(done[..., None], jnp.asarray([1, 0, 0], stages.dtype), stages), counts
 
 

@@ -33,7 +33,7 @@ def shown(views, versions):
 
 
 @pytest.mark.parametrize(("count", "raw_share"), [(13, 0.5), (12, 0.5), (13, 0.0), (2, 0.0), (1, 0.4), (5, 0.9)])
-def test_shares_are_exact_and_images_are_those_of_smooth(images, versions, count, raw_share):
+def test_shares_are_exact_and_images_are_those_of_smooth(strict, images, versions, count, raw_share):
     views = along_path(jax.random.key(1), images[:count], times=TIMES, raw_share=raw_share, solver=SOLVER)
     assert (views.shape, views.dtype) == (images[:count].shape, images.dtype)
     counts = np.bincount(shown(views, versions[:, :count]), minlength=4)

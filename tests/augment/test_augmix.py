@@ -12,8 +12,6 @@ from isvs_jax.augment import AugMixConfig
 from isvs_jax.augment import augmix as eager
 from isvs_jax.augment._augmix import OPERATIONS
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 augmix = jax.jit(eager, static_argnums=2)
 KEYS = jax.random.split(jax.random.key(0), 8)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, 8, 8, 3))

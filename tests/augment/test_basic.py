@@ -8,8 +8,6 @@ import pytest
 from isvs_jax.augment import Augmentation
 from isvs_jax.augment import augment as eager
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 # A compiled batch is shared by tests of one shape.
 augment = jax.jit(eager, static_argnums=2)
 KEYS = jax.random.split(jax.random.key(0), 400)

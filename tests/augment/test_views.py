@@ -13,8 +13,6 @@ from isvs_jax import SplitLBI, smooth
 from isvs_jax.augment import View, show_views
 from isvs_jax.filters import gaussian_blur, low_pass, rof
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 # Not in the order of their times, and one time twice.
 VIEWS = (View(2.0), View(0.8, "blur"), View(0.5, "sparse"), View(0.4, "lowpass"), View(0.1, "rof"), View(2.0, "sparse"))
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 8, 8, 2))

@@ -13,7 +13,6 @@ from isvs_jax import Edges, piecewise_constant, plotting, scale_space
 
 Figure = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed").Figure
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 TIMES = (0.5, 3.0, 12.0)
 

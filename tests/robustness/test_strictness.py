@@ -1,6 +1,5 @@
 """No dtype and no rank is promoted in silence by corruptions, low resolution and attacks: their programs are traced."""
 
-from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -12,11 +11,7 @@ from isvs_jax.robustness.attacks.noise import noise_report
 
 KEY = jax.random.key(0)
 
-
-@pytest.fixture(autouse=True)
-def _strict() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 @pytest.mark.parametrize(("dtype", "channels", "quantize"), [("float32", 1, False), ("bfloat16", 3, True)])

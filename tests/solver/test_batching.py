@@ -12,7 +12,7 @@ import isvs_jax
 from isvs_jax.solver import batching
 from isvs_jax.solver.batching import map_blocks
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 @pytest.mark.parametrize(

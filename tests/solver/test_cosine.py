@@ -9,7 +9,7 @@ import scipy.sparse.linalg
 from isvs_jax.solver import cosine
 from tests.reference import difference_matrices
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 32])

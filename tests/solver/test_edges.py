@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import isvs_jax
 from tests.reference import difference_matrices
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4))
 leading = st.lists(st.integers(1, 3), max_size=2).map(tuple)

@@ -8,7 +8,7 @@ from isvs_jax.solver.euler import SCHEMES
 from isvs_jax.solver.shrinkage import PENALTIES
 from tests.reference import Flow
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 def picture(shape=(8, 10, 3), seed=0, dtype=np.float32):

@@ -15,7 +15,7 @@ from isvs_jax.solver.on_chip import OnChip, kernel_states
 from isvs_jax.solver.shrinkage import support
 from tests.solver.test_flow import picture
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 ON, OFF = isvs_jax.SplitLBI(on_chip=True), isvs_jax.SplitLBI(on_chip=False)
 

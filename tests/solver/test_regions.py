@@ -10,7 +10,7 @@ import isvs_jax
 from isvs_jax.solver.regions import components
 from tests.reference import project
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 def random_support(rng, leading, height, width, channels, share):

@@ -14,7 +14,7 @@ from isvs_jax.solver.shrinkage import PENALTIES
 from tests.reference import Flow
 from tests.solver.test_flow import picture
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 TIMES = (0.0, 0.4, 1.0, 3.0)
 

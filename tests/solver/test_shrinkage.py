@@ -7,7 +7,7 @@ import scipy.optimize
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.shrinkage import PENALTIES, shrink, support
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 def planar_edges(seed, scale, shape=(2, 2, 3), dtype=np.float64):

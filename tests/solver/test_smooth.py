@@ -9,7 +9,7 @@ from isvs_jax.solver._smooth import support_fraction
 from tests.reference import Flow, project
 from tests.solver.test_flow import picture
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 @pytest.fixture(scope="module")

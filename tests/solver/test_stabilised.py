@@ -11,7 +11,7 @@ from isvs_jax.solver.plan import chebyshev_stages, plan_path
 from tests.reference import Flow
 from tests.solver.test_flow import picture
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
+pytestmark = pytest.mark.usefixtures("strict")
 
 
 @pytest.mark.parametrize(("stages", "damping"), [(1, 0.0), (2, 1.0), (3, 0.7), (3, 4.0), (4, 0.8)])

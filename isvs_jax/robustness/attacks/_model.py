@@ -126,7 +126,7 @@ class Verdict(NamedTuple):
 def is_correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Whether the largest logit is that of the label; logits that are not finite predict nothing."""
     finite = jnp.all(jnp.isfinite(logits), axis=1)
-    return finite & (jnp.argmax(logits, axis=1) == labels)
+    return finite & (jnp.argmax(logits, axis=1).astype(labels.dtype) == labels)
 
 
 def _safe_loss(loss: Loss, logits: jax.Array, labels: jax.Array, targets: jax.Array) -> jax.Array:

@@ -56,13 +56,14 @@ def bump_table(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _window(corner: jax.Array, side: jax.Array, height: int, width: int) -> jax.Array:
     """The mask [H, W, 1] of the square of that side below and to the right of the corner."""
-    rows, columns = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
+    rows = jnp.arange(height, dtype=jnp.int32)[:, None]
+    columns = jnp.arange(width, dtype=jnp.int32)[None, :]
     inside_rows = (rows >= corner[0]) & (rows < corner[0] + side)
     return (inside_rows & (columns >= corner[1]) & (columns < corner[1] + side))[..., None]
 
 
 def _corner(key: jax.Array, side: jax.Array, height: int, width: int) -> jax.Array:
-    return jax.random.randint(key, (2,), 0, jnp.array([height, width]) - side + 1)
+    return jax.random.randint(key, (2,), 0, jnp.array([height, width], jnp.int32) - side + 1, jnp.int32)
 
 
 def _signs(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:

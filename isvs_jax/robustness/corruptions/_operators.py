@@ -97,8 +97,9 @@ def motion(images: jax.Array, angles: jax.Array, weights: jax.Array, count: jax.
         return jax.lax.dynamic_slice(image, start, (height, width, channels))
 
     def add_tap(tap: jax.Array, total: jax.Array) -> jax.Array:
-        down = jnp.ceil(tap * sine - 0.5).astype(jnp.int32)
-        right = jnp.ceil(tap * cosine - 0.5).astype(jnp.int32)
+        length = tap.astype(sine.dtype)
+        down = jnp.ceil(length * sine - 0.5).astype(jnp.int32)
+        right = jnp.ceil(length * cosine - 0.5).astype(jnp.int32)
         return total + weights[tap] * jax.vmap(window)(padded, down, right)
 
     return jax.lax.fori_loop(0, count, add_tap, jnp.zeros_like(images))

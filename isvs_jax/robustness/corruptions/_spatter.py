@@ -61,7 +61,7 @@ def canny(levels: jax.Array, low: float, high: float) -> jax.Array:
     def near(down: int, right: int) -> jax.Array:
         return _shift(magnitude, down, right, "constant")
 
-    tangent = np.sqrt(2) - 1  # of 22.5°, between two of the four directions
+    tangent = float(np.sqrt(2)) - 1  # of 22.5°, between two of the four directions
     flat = jnp.abs(gy) < tangent * jnp.abs(gx)
     steep = jnp.abs(gy) > (tangent + 2) * jnp.abs(gx)
     across = (magnitude > near(0, -1)) & (magnitude >= near(0, 1))

@@ -101,10 +101,10 @@ def _shuffle_sources(key: jax.Array, height: int, width: int, reach: jax.Array) 
     Returns:
         int32 [H·W], the pixel whose old value each pixel gets.
     """
-    row, column = jnp.divmod(jnp.arange(height * width), width)
-    offset = jax.random.randint(key, (2, height * width), -reach, reach)
+    here = jnp.arange(height * width, dtype=jnp.int32)
+    row, column = jnp.divmod(here, width)
+    offset = jax.random.randint(key, (2, height * width), -reach, reach, jnp.int32)
     visited = (row > reach) & (row <= height - reach) & (column > reach) & (column <= width - reach)
-    here = jnp.arange(height * width)
     # A shift reads no further than the last row and column of the image.
     there = jnp.minimum(row + offset[0], height - 1) * width
     there = there + jnp.minimum(column + offset[1], width - 1)

@@ -73,7 +73,7 @@ def pixelate(
     def box(size: int) -> jax.Array:
         bounds = np.array([pixelate_bounds(size, share) for share in table[:, 0]])
         first, stop = select(bounds, level, jnp.int32)
-        pixels = jnp.arange(size)[None, :]
+        pixels = jnp.arange(size, dtype=jnp.int32)[None, :]
         inside = (pixels >= first[:, None]) & (pixels < stop[:, None])
         return inside.astype(images.dtype) / (stop - first)[:, None].astype(images.dtype)
 

@@ -77,7 +77,7 @@ def plasma(key: jax.Array, size: int, decay: jax.Array) -> jax.Array:
         float32 [size, size].
     """
     # One draw for all levels: every draw is compiled by itself.
-    uniform = jax.random.uniform(key, (size * size - 1,), minval=-1.0)
+    uniform = jax.random.uniform(key, (size * size - 1,), jnp.float32, minval=-1.0)
     corners = jnp.zeros((1, 1), jnp.float32)
     wibble = jnp.asarray(100.0, jnp.float32)
     for _ in range(size.bit_length() - 1):  # shapes double, so this loop cannot be a scan

@@ -8,6 +8,11 @@ import jax.numpy as jnp
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _strict(strict: None) -> None:
+    """No attack leaves a dtype or a number of axes to be promoted."""
+
+
 class Case(NamedTuple):
     logits_fn: Callable[..., jax.Array]
     images: jax.Array
@@ -15,8 +20,8 @@ class Case(NamedTuple):
 
 
 def _network(images: jax.Array) -> jax.Array:
-    first = jax.random.normal(jax.random.key(0), (75, 24)) / 4
-    second = jax.random.normal(jax.random.key(1), (24, 5))
+    first = jax.random.normal(jax.random.key(0), (75, 24), jnp.float32).astype(images.dtype) / 4
+    second = jax.random.normal(jax.random.key(1), (24, 5), jnp.float32).astype(images.dtype)
     flat = images.reshape(images.shape[0], -1)
     return jnp.tanh((flat - 0.5) @ first) @ second
 

@@ -234,7 +234,7 @@ def test_random_models_are_attacked_in_the_mean(case):
 
     def hits(images):
         keys = jax.random.split(jax.random.key(77), 20)
-        return float((jax.vmap(noisy, (None, 0))(images, keys).argmax(2) == case.labels).mean())
+        return float((jax.vmap(noisy, (None, 0))(images, keys).argmax(2) == case.labels[None]).mean())
 
     found = pgd(noisy, case.images, case.labels, KEY, epsilon=0.05, num_steps=10, eot_samples=8)
     assert hits(found) < hits(case.images) - 0.2

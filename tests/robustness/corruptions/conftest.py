@@ -7,6 +7,11 @@ import pytest
 import scipy.ndimage
 
 
+@pytest.fixture(autouse=True)
+def _strict(strict: None) -> None:
+    """No corruption leaves a dtype or a number of axes to be promoted."""
+
+
 @pytest.fixture(scope="session")
 def grey_levels() -> np.ndarray:
     """Three smooth colour images with sharp edges, black, white and grey parts: uint8 [3, 32, 40, 3]."""
