@@ -140,7 +140,7 @@ print(f"largest parameter: {max(jax.tree.leaves(sizes)):.1e}")
 
 # %% [markdown]
 # Sums are rounded in another order on eight devices. The first step differs by rounding alone; every later one carries
-# the rounding of those before it on, and in a sparse view an edge that enters by a hair changes a whole region.
+# the rounding of those before it on.
 #
 # ## The whole run
 #

@@ -9,18 +9,15 @@ import functools
 import hashlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
 from isvs_jax import SplitLBI, __version__
-from isvs_jax._files import read_json, write_json
 from isvs_jax._progress import progress_bar
 from isvs_jax.augment.views import View, show_views
 from isvs_jax.data import Split, as_float, digest
@@ -32,14 +29,11 @@ from isvs_jax.training.inputs import Inputs
 # the flow included: it is raised with a change of either, so that older caches are passed by.
 FORMAT = 1
 VIEWS, ABOUT = "views", "about.json"
-PLACEMENT_FILE = "smoothing.json"
 
 # Half precision holds [0, 1] to 1/16 of a grey level in the space of half the bytes.
 STORED_DTYPE = np.dtype(np.float16)
 # The numbers in a batch that is smoothed at once: the flow keeps some tens of arrays of that size.
 _NUMBERS = 2**22
-# Views that cost less than this share of a step are computed in the step.
-_SHARE = 0.15
 
 
 def smoothed_views(
@@ -214,45 +208,21 @@ def _opened(target: Path, shape: tuple[int, ...]) -> np.memmap:
     return views
 
 
-class Placement(NamedTuple):
-    """Where the views of a run are computed.
+def place_of_views(inputs: Inputs, resources: Resources) -> str | None:
+    """Where the views of a run are computed: "step", "cache", or None where it has no views.
 
-    Attributes:
-        place: "step" or "cache".
-        reason: Why it is there, in words.
+    No clock decides, so that the same run has the same figures on two machines of a kind.
     """
-
-    place: str
-    reason: str
-
-
-def decide(
-    inputs: Inputs, resources: Resources, images: np.ndarray, step_seconds: Callable[[], float], folder: Path | None
-) -> Placement:
-    """Decide where the views of a run are computed: inside every step on the accelerator, or once beforehand.
-
-    Args:
-        inputs: The way to use smoothed images, with one view or more.
-        resources: What was asked for.
-        images: A device's share of a batch, of the run's shape.
-        step_seconds: A function that measures a step which gets its versions ready made.
-        folder: The folder of the run, where the decision is kept, so that a run taken up again goes on in the same way.
-    """
+    if not inputs.views:
+        return None
     if resources.smoothing != "auto":
-        return Placement(resources.smoothing, "asked for")
-    file = None if folder is None else folder / PLACEMENT_FILE
-    if file is not None and agreed(file.exists()):
-        return Placement(**read_json(file))
-    views, step = _seconds(inputs, images), step_seconds()
-    place = "step" if agreed(views < _SHARE * (views + step)) else "cache"
-    found = Placement(place, f"views {1e3 * views:.3g} ms, the rest of a step {1e3 * step:.3g} ms")
-    if file is not None and jax.process_index() == 0:
-        write_json(file, found._asdict())
-    return found
+        return resources.smoothing
+    # A CPU smooths a batch in more time than a small network takes for its step.
+    return "cache" if resources.cache_dir is not None or jax.default_backend() == "cpu" else "step"
 
 
 def agreed(answer: bool) -> bool:
-    """The answer of process 0: each process has its own clock and its own view of the disk, and all do the same."""
+    """The answer of process 0: each process has its own view of the disk, and all do the same."""
     return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer))) if jax.process_count() > 1 else answer
 
 
@@ -261,19 +231,3 @@ def ready_views(split: Split, inputs: Inputs, resources: Resources, *, progress:
     if resources.cache_dir is None:
         return smoothed_views(split.images, inputs.views, inputs.solver, progress=progress)
     return cached_views(split, inputs, resources.cache_dir, progress=progress)
-
-
-def _seconds(inputs: Inputs, images: np.ndarray) -> float:
-    show = jax.jit(lambda batch: show_views(batch, inputs.views, inputs.solver))
-    return measured(show, jnp.asarray(images, jnp.float32))
-
-
-def measured(function: Callable[..., Any], *arguments: Any) -> float:
-    """The seconds of a call, the best of three after one that compiles."""
-    jax.block_until_ready(function(*arguments))
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        jax.block_until_ready(function(*arguments))
-        times.append(time.perf_counter() - began)
-    return min(times)

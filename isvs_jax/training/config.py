@@ -105,14 +105,14 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Resources:
-    """Where and how a run is done; its outcome depends on none of it, but for rounding.
+    """Where and how a run is done; its outcome depends on none of it but `smoothing`, but for rounding.
 
     Attributes:
         mapping: How the step is mapped over the devices: by `jax.shard_map` on a mesh, or by `jax.pmap`.
         devices: The number of devices of each process to use; None uses all.
-        smoothing: Where views are computed: "step" on the accelerator inside every step; "cache" once beforehand;
-            "auto" measures both, takes the step where the views cost less than 15% of it, and says so. In both places
-            the versions of an example are rounded to half precision.
+        smoothing: Where views are computed: "step" on the accelerator inside every step; "cache" once beforehand, in
+            half precision; "auto" is the cache on CPUs and where there is a `cache_dir`, else the step. A cache rounds
+            images to a sixteenth of a grey level: where the views are made belongs to the configuration of a run.
         cache_dir: The folder where smoothed sets are kept for later runs; None keeps them in memory.
         workers: 0 gathers batches in threads; a larger number gathers them in as many processes.
         prefetch: The number of batches gathered ahead.

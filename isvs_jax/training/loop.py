@@ -11,10 +11,10 @@ import jax
 import numpy as np
 
 from isvs_jax._files import only_one
-from isvs_jax.data import Split, as_float
+from isvs_jax.data import Split
 from isvs_jax.models import Variables, logits_fn
-from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
-from isvs_jax.training.cache import decide, measured, ready_views
+from isvs_jax.training.batches import BatchIterator, make_loader
+from isvs_jax.training.cache import place_of_views, ready_views
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints, Kept, TerminatedError, TerminationNotice
 from isvs_jax.training.config import Mapping, Resources, TrainConfig
 from isvs_jax.training.devices import AXIS, Mapped, check_divides, chosen_devices, map_over_devices
@@ -95,9 +95,12 @@ def train(
         done = int(jax.device_get(state.step))
         if done < config.num_steps(len(split)):
             views = None
-            if _views_in_the_step(mapped, split, config, resources, first, folder, label, say):
+            place = place_of_views(config.inputs, resources)
+            if place and say:
+                say(f"{label}: views from the {place}")
+            if place == "step":
                 mapped = step(chosen_before=False)
-            elif config.inputs.views:
+            elif place == "cache":
                 views = ready_views(split, config.inputs, resources, progress=shows)
             batches = stack.enter_context(contextlib.closing(_loader(split, config, resources, views)))
             if kept:
@@ -234,48 +237,6 @@ def _mapped_step(
 ) -> Mapped:
     devices = tuple(chosen_devices(resources.devices))
     return _compiled_step(model, config, num_steps, devices, resources.mapping, chosen_before)
-
-
-def _views_in_the_step(
-    mapped: Mapped,
-    split: Split,
-    config: TrainConfig,
-    resources: Resources,
-    first: Callable[[], TrainState],
-    folder: Path | None,
-    label: str,
-    say: Callable[[str], None] | None,
-) -> bool:
-    """Whether the step makes the views; else they are ready before, or there are none."""
-    if not config.inputs.views:
-        return False
-    share = config.batch_size // len(chosen_devices(resources.devices))
-    images = as_float(np.asarray(split.images[:share]))
-    seconds = functools.partial(_step_seconds, mapped, split, config, first)
-    placement = decide(config.inputs, resources, images, seconds, folder)
-    if say:
-        say(f"{label}: views from the {placement.place} ({placement.reason})")
-    return placement.place == "step"
-
-
-def _step_seconds(mapped: Mapped, split: Split, config: TrainConfig, first: Callable[[], TrainState]) -> float:
-    """The seconds of a step that gets its versions ready made."""
-    size, draws = config.batch_size // jax.process_count(), config.inputs.draws
-    rows = HostBatch(
-        np.zeros((size, draws, *split.images.shape[1:]), np.float16),
-        np.zeros(size, np.int32),
-        np.zeros((size, draws), np.int32),
-        np.arange(size, dtype=np.int32),
-    )
-    batch, state = mapped.place_batch(rows), mapped.place_state(first())
-
-    def step() -> object:
-        # A state is used up by its step.
-        nonlocal state
-        state, metrics = mapped.advance(state, batch)
-        return metrics
-
-    return measured(step)
 
 
 def _loader(split: Split, config: TrainConfig, resources: Resources, views: np.ndarray | None) -> BatchIterator:

@@ -19,7 +19,7 @@ from isvs_jax._files import read_json, write_json
 from isvs_jax.augment.views import View
 from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
-from isvs_jax.training.cache import agreed
+from isvs_jax.training.cache import agreed, place_of_views
 from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, chosen_devices
 from isvs_jax.training.log import read_log
@@ -30,6 +30,8 @@ from isvs_jax.training.trained import CONFIG_FILE, build_model, check_labels, ev
 
 ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
+# Where config.json notes where the views of a run are made.
+_VIEWS_FROM = "views_from"
 # The number of images on which the energies of filters are matched.
 _MATCHING = 256
 
@@ -132,6 +134,7 @@ def _fingerprint(
 ) -> dict[str, Any]:
     """All that the outcome depends on: what data and weights are, but not where they lie."""
     started = {} if weights is None else {"weights_sha256": environment.parameters_hash(jax.device_get(weights))}
+    place = place_of_views(config.inputs, run.resources)
     return {
         "data": {
             "name": dataset.name,
@@ -145,7 +148,7 @@ def _fingerprint(
         },
         "model": {"name": run.model.name, "dtype": run.model.dtype} | started,
         "train": dataclasses.asdict(config),
-    }
+    } | ({} if place is None else {_VIEWS_FROM: place})
 
 
 def _hash(array: np.ndarray) -> str:
@@ -226,7 +229,11 @@ def claim(folder: str | os.PathLike[str], config: dict[str, Any], *, write: bool
     file = folder / CONFIG_FILE
     wanted = json.loads(json.dumps(config, default=_plain))
     if file.exists():
-        changes = difference(read_json(file), wanted)
+        kept = read_json(file)
+        if _VIEWS_FROM not in kept:
+            # Version 0.1.0 did not note it.
+            wanted.pop(_VIEWS_FROM, None)
+        changes = difference(kept, wanted)
         if changes:
             raise ConfigurationChangedError(
                 f"{folder} holds a run of another configuration:\n"

@@ -17,9 +17,6 @@ from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.objective import Apply, make_loss
 
-# Half precision, in which a cache holds the versions of an example: float16 has so many bits of exponent and mantissa.
-_HALF = {"exponent_bits": 5, "mantissa_bits": 10}
-
 
 class Batch(NamedTuple):
     """The examples of a step, or a device's share of them.
@@ -209,9 +206,6 @@ def make_train_step(
 def shown(batch: Batch, inputs: Inputs, *, chosen_before: bool) -> jax.Array:
     """The examples of a batch in the versions chosen for them, float32 [B, K, H, W, C] in [0, 1].
 
-    Where there are views, all versions are rounded to half precision, so that it makes no difference to the figures
-    of a run whether the step or a cache makes them.
-
     Args:
         batch: The examples.
         inputs: The way to use smoothed images.
@@ -224,9 +218,7 @@ def shown(batch: Batch, inputs: Inputs, *, chosen_before: bool) -> jax.Array:
         return images
     raw = images[:, 0]
     versions = jnp.concatenate([raw[None], show_views(raw, inputs.views, inputs.solver)])
-    chosen = versions[batch.versions, jnp.arange(len(raw))[:, None]]
-    # A compiler may leave out a cast there and back.
-    return jax.lax.reduce_precision(chosen, **_HALF)
+    return versions[batch.versions, jnp.arange(len(raw))[:, None]]
 
 
 def _apply(module: nn.Module, dropout_key: jax.Array) -> Apply:

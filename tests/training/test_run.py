@@ -41,6 +41,7 @@ def test_a_run_leaves_all_that_it_was_made_with(trained: Path) -> None:
     assert names == {"config.json", "environment.json", "log.jsonl", "result.json", "checkpoints", "tensorboard"}
     config = json.loads((trained / "config.json").read_text())
     assert config["train"]["epochs"] == 2
+    assert "views_from" not in config
     assert config["data"]["image_shape"] == [8, 8, 1]
     sessions = json.loads((trained / "environment.json").read_text())
     assert len(sessions) == 1
@@ -202,3 +203,13 @@ def test_the_configuration_of_an_older_run_is_read(trained: Path, tmp_path: Path
     images = jnp.full((2, 8, 8, 1), 0.5)
     for view in (None, "dense:2"):
         np.testing.assert_array_equal(load_classifier(older, view)(images), load_classifier(trained, view)(images))
+
+
+def test_where_the_views_are_made_belongs_to_a_run(tmp_path: Path) -> None:
+    """Another place is refused; a run of before it was noted goes on."""
+    noted = {"train": {"epochs": 1}, "views_from": "cache"}
+    claim(tmp_path / "run", noted)
+    with pytest.raises(ConfigurationChangedError, match="views_from: cache there, step asked for"):
+        claim(tmp_path / "run", noted | {"views_from": "step"})
+    claim(tmp_path / "older", {"train": {"epochs": 1}})
+    assert claim(tmp_path / "older", noted)
