@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isvs_jax._checks import check_choice, check_integer
+from isvs_jax.data.image_files import read_image
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES
 
 CIFAR_C_URLS = {
@@ -159,14 +160,12 @@ def load_imagenet_c(
         ValueError: An argument is one that `list_imagenet_c` refuses, the start or the count leaves no image, or the
             images differ in size.
     """
-    from PIL import Image
-
     files, labels = list_imagenet_c(folder, name, severity, num_classes=num_classes)
     part = _checked_part(start, count, len(files))
     images = []
     for file in files[part]:
-        with Image.open(file) as image:
-            images.append(np.asarray(image.convert("RGB")))
+        pixels = read_image(file)
+        images.append(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
         if images[-1].shape != images[0].shape:
             raise ValueError(f"images must have one size; got {images[0].shape} and, in {file}, {images[-1].shape}.")
     return CorruptedImages(np.stack(images), labels[part])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isvs_jax._extras import optional
 from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.comparison import check_curves, check_side_by_side, remarks
 from isvs_jax.robustness.evaluation.report import Report
@@ -141,13 +142,7 @@ def _footnotes(figure: Figure, sentences: Sequence[str], width: int) -> None:
 
 
 def _figure(size: tuple[float, float]) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "pictures are drawn by matplotlib, which is not installed: pip install matplotlib", name="matplotlib"
-        ) from error
-    return Figure(figsize=size, layout="constrained")
+    return optional("matplotlib.figure").Figure(figsize=size, layout="constrained")
 
 
 def _cycled(count: int) -> list[str]:
