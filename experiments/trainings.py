@@ -48,7 +48,7 @@ class Variation:
 
 VARIATIONS: tuple[Variation, ...] = (
     *(Variation("ν", f"{nu:g}", "solver_nu", nu) for nu in (0.03, 0.3, 1.0)),
-    *(Variation("κ", f"{kappa:g}", "solver_kappa", kappa) for kappa in (2.0, 20.0)),
+    *(Variation("κ", f"{kappa:g}", "solver_kappa", kappa) for kappa in (1.0, 2.0, 20.0)),
     *(Variation("time", f"t = {time:g}", "views", (View(time),)) for time in (2.0, 4.0, 8.0, 16.0)),
     *(Variation("penalty", name, "solver_penalty", name) for name in ("anisotropic", "isotropic")),
     Variation("output", "sparse", "views", _SPARSE),

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import ArrayLike, as_image, brief, check_choice, check_key, check_number
-from isvs_jax.solver._smooth import OUTPUTS, Output, smooth
+from isvs_jax.augment.versions import draw_versions, show_in_groups
+from isvs_jax.augment.views import View
+from isvs_jax.solver._smooth import OUTPUTS, Output
 from isvs_jax.solver.split_lbi import SplitLBI
 
 
@@ -54,49 +55,19 @@ def along_path(
         Zhou, Liu, Xu, Fu, Sun, "Robust network learning via inverse scale variational sparsification",
         arXiv 2409.18419.
     """
-    key, images, kinds = check_key(key), as_image(images, "images"), _checked_times(times)
+    key, images, times = check_key(key), as_image(images, "images"), _checked_times(times)
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
     check_choice("output", output, OUTPUTS)
-    num_raw = round(check_number("raw_share", raw_share, "[0, 1]") * len(images))
-    examples, moments, slots, filled = _draw(key, len(images), kinds, num_raw)
-    if not slots.size:
-        return images
-    latest = float(kinds.max())
-
-    def at_one_time(group: tuple[jax.Array, jax.Array]) -> jax.Array:
-        return smooth(images[group[0]], group[1], solver, output, max_time=latest)
-
-    # One compiled path for all groups: steps past the time of a group are left out.
-    smoothed = jax.lax.map(at_one_time, (examples[slots], moments))
-    return images.at[examples[slots[filled]]].set(smoothed[filled])
+    check_number("raw_share", raw_share, "[0, 1]")
+    versions = draw_versions(key, len(images), len(times), raw_share)
+    # As many groups as times are enough, as the shares are exact.
+    size = -(-(len(images) - round(raw_share * len(images))) // len(times))
+    views = tuple(View(time, output) for time in times)
+    return show_in_groups(images, versions, views, solver, size, len(times) if size else 0)
 
 
-def _draw(
-    key: jax.Array, count: int, times: np.ndarray, num_raw: int
-) -> tuple[jax.Array, jax.Array, np.ndarray, np.ndarray]:
-    """Who is shown at which time.
-
-    Returns:
-        The examples in a random order, those to be followed first [B]; the times in a random order [T]; for each of
-        these the places of its examples in that order [T, G]; and which of those places count, bool [T, G]: groups are
-        of one size, and where one has an example less its last place is filled up.
-    """
-    order_key, times_key = jax.random.split(key)
-    followed, groups = count - num_raw, len(times)
-    each, more = divmod(followed, groups)
-    slots = np.arange(each * groups).reshape(groups, each)
-    filled = np.ones(slots.shape, bool)
-    if more:
-        # The first times of their random order get an example more; so none is favoured from batch to batch.
-        extra = np.where(np.arange(groups) < more, each * groups + np.arange(groups), 0)
-        slots = np.column_stack([slots, extra])
-        filled = np.column_stack([filled, np.arange(groups) < more])
-    moments = jax.random.permutation(times_key, jnp.asarray(times, jnp.float32))
-    return jax.random.permutation(order_key, count), moments, slots, filled
-
-
-def _checked_times(times: Sequence[float]) -> np.ndarray:
+def _checked_times(times: Sequence[float]) -> tuple[float, ...]:
     if isinstance(times, str) or not isinstance(times, (Sequence, np.ndarray)) or not len(times):
         raise ValueError(f"times must be one or more positive numbers; got {brief(times)}.")
-    return np.array([check_number("each of times", time, "(0, inf)", unit="time") for time in times])
+    return tuple(check_number("each of times", time, "(0, inf)", unit="time") for time in times)

@@ -1,0 +1,159 @@
+"""Versions: each image of a batch as it is or in a view of its own, of which no other is computed.
+
+Version 0 of an image is the image itself, version k the k-th of some views.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from isvs_jax._checks import ArrayLike, as_image, check_integer, check_key, check_number
+from isvs_jax.augment.views import View
+from isvs_jax.filters.matching import FILTERS
+from isvs_jax.solver._smooth import smooth
+from isvs_jax.solver.split_lbi import SplitLBI
+
+Shown = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def draw_versions(key: jax.Array, count: int, num_views: int, raw_share: float = 0.5) -> jax.Array:
+    """Draw who of a batch is shown as it is, and who in which view.
+
+    Of B examples round(raw_share·B) are shown as they are, and each view is given to as many of the others as any other
+    view, to one example. These shares belong to the batch: what an example gets depends on the key, on its place and on
+    the size of the batch. Where a batch is divided among devices, each draws for the whole of it from one key and takes
+    what belongs to its own examples, so that the number of devices changes nothing.
+
+    Args:
+        key: A PRNG key; another one for every batch.
+        count: The number B of examples in the batch (static).
+        num_views: The number V of views, at least 1 (static).
+        raw_share: The share of examples that stay as they are, in [0, 1] (static).
+
+    Returns:
+        int32 [B], each from 0 to V.
+
+    Raises:
+        TypeError: `key` is no PRNG key, or a number is not of its kind.
+        ValueError: A number is out of its range.
+
+    Example:
+        >>> versions = draw_versions(jax.random.key(0), 8, num_views=2)
+        >>> jnp.bincount(versions, length=3).tolist()
+        [4, 2, 2]
+    """
+    views_key, order_key = jax.random.split(check_key(key))
+    check_integer("count", count)
+    check_integer("num_views", num_views)
+    num_raw = round(check_number("raw_share", raw_share, "[0, 1]") * count)
+    # The first views of a random order get an example more, so none is favoured from batch to batch.
+    views = 1 + jax.random.permutation(views_key, num_views)[np.arange(count - num_raw) % num_views]
+    return jax.random.permutation(order_key, jnp.pad(views.astype(jnp.int32), (num_raw, 0)))
+
+
+def show_versions(
+    images: ArrayLike,
+    versions: ArrayLike,
+    views: Sequence[View],
+    solver: SplitLBI = SplitLBI(),
+    *,
+    group_size: int | None = None,
+) -> jax.Array:
+    """Show each image of a batch in a version of its own; no other version of it is computed.
+
+    The images of a view are followed in groups of one size, so that none waits for another view. How many groups a view
+    needs may be traced; those that no view needs cost next to nothing.
+
+    Args:
+        images: float [B, H, W, C] in [0, 1].
+        versions: int [B], for each image 0 to show it as it is, or k for the k-th view; may be traced.
+        views: The V views (static).
+        solver: The flow; kappa and nu may not be traced.
+        group_size: The number of images in a group (static), best the number that a view is expected to show. None
+            divides the batch by the number of views.
+
+    Returns:
+        Images of the same shape and dtype, differentiable. An image with a NaN is NaN, and changes no other.
+
+    Raises:
+        TypeError: `images` is not of a floating dtype, or `versions` not of integers.
+        ValueError: A shape does not fit, or there is no view.
+
+    Example:
+        >>> images = jax.random.uniform(jax.random.key(0), (3, 8, 8, 1))
+        >>> shown = show_versions(images, jnp.array([0, 2, 0]), (View(2.0), View(0.8, "blur")))
+        >>> (shown == images).all((1, 2, 3)).tolist()
+        [True, False, True]
+    """
+    images, versions = as_image(images, "images"), jnp.asarray(versions)
+    if images.ndim != 4:
+        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
+    if not jnp.issubdtype(versions.dtype, jnp.integer):
+        raise TypeError(f"versions must be integers; got dtype {versions.dtype}.")
+    if versions.shape != images.shape[:1]:
+        raise ValueError(
+            f"versions must have shape {images.shape[:1]}, one for each image; got shape {versions.shape}."
+        )
+    if not views:
+        raise ValueError("views must hold at least one view; got none.")
+    count, views = len(images), tuple(views)
+    size = -(-count // len(views)) if group_size is None else check_integer("group_size", group_size)
+    # The most groups that any versions of so many images can ask for.
+    return show_in_groups(images, versions, views, solver, size, (count + len(views) * (size - 1)) // size)
+
+
+def show_in_groups(
+    images: jax.Array, versions: jax.Array, views: tuple[View, ...], solver: SplitLBI, size: int, groups: int
+) -> jax.Array:
+    """`show_versions` in a number of groups that is known to be enough."""
+    if not images.size or not groups:
+        return images
+    version, examples, filled = _groups(versions, len(views), size, groups)
+    branches, branch_of = _branches(views, solver)
+    strengths = jnp.asarray([0.0, *(view.strength for view in views)], jnp.float32)
+
+    def one(group: tuple[jax.Array, jax.Array]) -> jax.Array:
+        version, examples = group
+        return jax.lax.switch(jnp.asarray(branch_of)[version], branches, images[examples], strengths[version])
+
+    shown = jax.lax.map(one, (version, examples))
+    return images.at[jnp.where(filled, examples, len(images))].set(shown, mode="drop")
+
+
+def _groups(versions: jax.Array, num_views: int, size: int, groups: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The groups: the version of each [G], its examples [G, size], and which of these count, bool [G, size].
+
+    The last group of a view is filled up with an example of its own; version 0 stands for groups that nobody needs.
+    """
+    order = jnp.argsort(versions)
+    numbers = jnp.bincount(versions, length=1 + num_views)
+    ends, needed = jnp.cumsum(numbers), -(-numbers[1:] // size)
+    group, last = jnp.arange(groups), jnp.cumsum(needed)
+    is_used = group < last[-1]
+    version = jnp.where(is_used, 1 + jnp.searchsorted(last, group, side="right"), 0)
+    within = group - (last - needed)[version - 1]
+    begin = jnp.where(is_used, (ends - numbers)[version] + size * within, 0)
+    places = begin[:, None] + jnp.arange(size)[None]
+    filled = is_used[:, None] & (places < ends[version][:, None])
+    return version, order[jnp.where(filled, places, begin[:, None])], filled
+
+
+def _branches(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], np.ndarray]:
+    """What can be done to a group, and which of it makes each version: all times of the path share one program."""
+
+    def on_path(kind: str) -> Shown:
+        latest = max(view.strength for view in views if view.kind == kind)
+        return lambda images, time: smooth(images, time, solver, kind, max_time=latest)  # type: ignore[arg-type]
+
+    def filtered(view: View) -> Shown:
+        return lambda images, _: FILTERS[view.kind](images, view.strength)
+
+    programs: dict[str, Shown] = {"raw": lambda images, _: images}
+    names = [view.kind if view.is_path else str(view) for view in views]
+    for name, view in zip(names, views, strict=True):
+        if name not in programs:
+            programs[name] = on_path(view.kind) if view.is_path else filtered(view)
+    numbers = {name: number for number, name in enumerate(programs)}
+    return list(programs.values()), np.array([0, *(numbers[name] for name in names)])
