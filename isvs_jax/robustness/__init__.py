@@ -38,8 +38,10 @@ from isvs_jax.robustness.evaluation import (
     hard_stop,
     markdown,
     normaliser_of,
+    quick,
     read_normaliser,
     read_report,
+    standard,
     step_reach,
 )
 from isvs_jax.robustness.official import (
@@ -103,11 +105,13 @@ __all__ = [
     "markdown",
     "normaliser_of",
     "pgd",
+    "quick",
     "read_normaliser",
     "read_report",
     "rounding_defence",
     "smoothing_defence",
     "square",
+    "standard",
     "step_reach",
     "total_variation_defence",
 ]
