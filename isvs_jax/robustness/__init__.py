@@ -13,13 +13,21 @@ from isvs_jax.robustness.attacks import (
     pgd,
     square,
 )
+from isvs_jax.robustness.certification import Certificate, certify, mixed, predict, read_certificate
 from isvs_jax.robustness.corruptions import (
     CATEGORIES,
     CORRUPTIONS,
     VALIDATION_CORRUPTIONS,
     corrupt,
 )
-from isvs_jax.robustness.defences import Defence, defended, rounding_defence, smoothing_defence, total_variation_defence
+from isvs_jax.robustness.defences import (
+    Defence,
+    defended,
+    rounding_defence,
+    smoothing_defence,
+    total_variation_defence,
+    view_defence,
+)
 from isvs_jax.robustness.evaluation import (
     Attacks,
     Corruptions,
@@ -66,6 +74,7 @@ __all__ = [
     "WAYS",
     "Attacks",
     "AutoAttackResult",
+    "Certificate",
     "CorruptedImages",
     "Corruptions",
     "Defence",
@@ -81,6 +90,7 @@ __all__ = [
     "attack_defence",
     "autoattack",
     "autoattack_report",
+    "certify",
     "chance_corrected",
     "combine",
     "corrupt",
@@ -101,8 +111,11 @@ __all__ = [
     "load_tfds",
     "low_resolution",
     "markdown",
+    "mixed",
     "normaliser_of",
     "pgd",
+    "predict",
+    "read_certificate",
     "read_normaliser",
     "read_report",
     "rounding_defence",
@@ -110,4 +123,5 @@ __all__ = [
     "square",
     "step_reach",
     "total_variation_defence",
+    "view_defence",
 ]

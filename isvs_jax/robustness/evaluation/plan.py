@@ -19,7 +19,7 @@ from isvs_jax.robustness.evaluation.cells import (
     EpsilonCurve,
     ResolutionCell,
     StepReach,
-    packed,
+    cell_of,
 )
 from isvs_jax.robustness.evaluation.engine import Told, Work
 from isvs_jax.robustness.evaluation.hard_stop_rule import attack_reaches, judge_curve, judge_doubling
@@ -57,7 +57,9 @@ def tasks(work: Work, cells: Cells) -> dict[str, Make]:
     return found
 
 
-def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict[str, Any]) -> Report:
+def assemble(
+    work: Work, cells: Cells, name: str, preprocessing: str, made: dict[str, Any], class_names: tuple[str, ...] = ()
+) -> Report:
     """The report of finished cells.
 
     Args:
@@ -66,6 +68,7 @@ def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict
         name: The name of the model.
         preprocessing: What the model does to images before its first layer.
         made: Versions, hashes, sessions.
+        class_names: The names of the classes, or () where they are not known.
 
     Returns:
         The report.
@@ -99,7 +102,8 @@ def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict
         ),
         settings=settings.as_dict(),
         made=made | {"seconds": seconds, "batch_size": work.layout.batch_size},
-        warnings=_not_finite(clean, table, resolutions),
+        warnings=(*_not_finite(clean, table, resolutions), *_lopsided(work)),
+        class_names=class_names,
     )
 
 
@@ -157,7 +161,8 @@ def _attack_result(work: Work, cells: Cells, norm: str, epsilon: float) -> Attac
 
 def _epsilon_curve(work: Work, cells: Cells, norm: str) -> EpsilonCurve:
     checks, clean = work.settings.checks, cells["clean"]
-    start = Cell(packed(clean.mask[: checks.count]), checks.count, not_finite=clean.not_finite)
+    mask, labels = clean.mask[: checks.count], work.examples.labels[: checks.count]
+    start = cell_of(mask, labels, work.num_classes, not_finite=clean.not_finite)
     radii = checks.curves[norm]
     found = [start, *(cells[_curve(norm, epsilon, checks.num_steps)] for epsilon in radii)]
     return judge_curve(
@@ -216,3 +221,21 @@ def _not_finite(
         for name, cell in named
         if cell.not_finite
     )
+
+
+def _lopsided(work: Work) -> tuple[str, ...]:
+    """Sentences on first images, of which the attacks are, that lack classes which so many of all would hold."""
+    labels, found = work.examples.labels, []
+    for what, count in (("attacks", work.settings.attacks.count), ("ε-curve", work.settings.checks.count)):
+        used = {"attacks": bool(work.settings.attacks.balls), "ε-curve": bool(work.settings.checks.curves)}[what]
+        there = len(np.unique(labels[:count]))
+        # So many images drawn at random would on average hold so many classes.
+        shares = np.bincount(labels) / len(labels)
+        expected = float((1 - (1 - shares) ** count).sum())
+        if used and there < 0.5 * expected:
+            found.append(
+                f"{what}: the first {count} images hold {there} of {len(np.unique(labels))} classes, where as many "
+                f"drawn at random would hold about {expected:.0f}: the images are sorted, and figures of the first "
+                "ones are of these classes alone. Shuffle images and labels together."
+            )
+    return tuple(found)
