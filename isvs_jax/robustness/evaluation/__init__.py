@@ -19,6 +19,7 @@ from isvs_jax.robustness.evaluation.comparison import Combined, combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.hard_stop_rule import curve_warnings, doubling_warnings, full_radius, step_reach
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, normaliser_of, read_normaliser
+from isvs_jax.robustness.evaluation.protocol import quick, standard
 from isvs_jax.robustness.evaluation.report import Report, read_report
 from isvs_jax.robustness.evaluation.settings import CURVE, EPSILONS, Attacks, Corruptions, HardStopChecks, Resources
 from isvs_jax.robustness.evaluation.statistics import (
@@ -26,6 +27,7 @@ from isvs_jax.robustness.evaluation.statistics import (
     mean_corruption_error,
     mean_interval,
     relative_corruption_error,
+    share_interval,
     student_interval,
     wilson,
 )
@@ -68,9 +70,12 @@ __all__ = [
     "normaliser_of",
     "packed",
     "parameters_hash",
+    "quick",
     "read_normaliser",
     "read_report",
     "relative_corruption_error",
+    "share_interval",
+    "standard",
     "step_reach",
     "student_interval",
     "summary",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isvs_jax._checks import brief
+from isvs_jax._files import read_json
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
@@ -22,7 +23,7 @@ from isvs_jax.robustness.evaluation.cells import (
     rebuilt,
 )
 from isvs_jax.robustness.evaluation.statistics import share_interval
-from isvs_jax.robustness.evaluation.store import REPORT, read_json
+from isvs_jax.robustness.evaluation.store import REPORT
 from isvs_jax.robustness.text import ball_name, grouped, norm_name, percent
 
 FORMAT = 4
