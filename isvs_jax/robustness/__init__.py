@@ -13,7 +13,16 @@ from isvs_jax.robustness.attacks import (
     pgd,
     square,
 )
-from isvs_jax.robustness.certification import Certificate, certify, mixed, predict, read_certificate
+from isvs_jax.robustness.certification import (
+    Certificate,
+    certified_summary,
+    certify,
+    choose_smoothing,
+    matched_filters,
+    mixed,
+    predict,
+    read_certificate,
+)
 from isvs_jax.robustness.corruptions import (
     CATEGORIES,
     CORRUPTIONS,
@@ -92,8 +101,10 @@ __all__ = [
     "attack_defence",
     "autoattack",
     "autoattack_report",
+    "certified_summary",
     "certify",
     "chance_corrected",
+    "choose_smoothing",
     "combine",
     "corrupt",
     "curve_warnings",
@@ -113,6 +124,7 @@ __all__ = [
     "load_tfds",
     "low_resolution",
     "markdown",
+    "matched_filters",
     "mixed",
     "normaliser_of",
     "pgd",
