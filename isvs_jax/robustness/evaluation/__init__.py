@@ -3,8 +3,10 @@
 from isvs_jax.environment import parameters_hash
 from isvs_jax.robustness.evaluation._evaluate import evaluate
 from isvs_jax.robustness.evaluation._hard_stop import SIX_WAYS, HardStop, doubling_check, epsilon_curve, hard_stop
-from isvs_jax.robustness.evaluation._markdown import combined_markdown, markdown, write_report
+from isvs_jax.robustness.evaluation._html import html_page
+from isvs_jax.robustness.evaluation._markdown import combined_markdown, markdown
 from isvs_jax.robustness.evaluation._summary import Statistic, summary
+from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
     Cell,
@@ -64,6 +66,7 @@ __all__ = [
     "full_radius",
     "hard_stop",
     "heat_map",
+    "html_page",
     "markdown",
     "mean_corruption_error",
     "mean_interval",

@@ -19,8 +19,9 @@ from isvs_jax.robustness._inputs import check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
-from isvs_jax.robustness.evaluation._markdown import write_report
+from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.engine import Examples, Work, on_devices
+from isvs_jax.robustness.evaluation.examples import ShownExample, worst_examples
 from isvs_jax.robustness.evaluation.fit import check_fit, chosen
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
@@ -122,7 +123,7 @@ def evaluate(
     check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
     names = _checked_names(class_names, probe.shape[1])
     described = {"name": name, "preprocessing": preprocessing, "settings": settings.as_dict()}
-    made = {
+    made: dict[str, Any] = {
         "corrupted": _told_apart(settings.corruptions.read, folder),
         "defence": _described_defence(defence, folder),
         "key": _key_numbers(key),
@@ -134,9 +135,11 @@ def evaluate(
     work = Work(network, defence, model, examples, key, layout, settings, probe.shape[1])
     seconds = _seconds_a_forward(model, layout.put(examples.images[rows])) if progress else 0.0
     make_missing(plan.tasks(work, store), store, progress, seconds)
-    report = plan.assemble(
-        work, store, name, preprocessing, made | {"sessions": store.sessions, "images_given": len(images)}, names
-    )
+    shown: tuple[ShownExample, ...] = ()
+    if folder is not None:
+        shown = store.examples(lambda: worst_examples(work, plan.corruption_table(work, store)))
+    made = made | {"sessions": store.sessions, "images_given": len(images)}
+    report = plan.assemble(work, store, name, preprocessing, made, names, shown)
     if folder is not None:
         write_report(report, Path(folder), normaliser)
     return report

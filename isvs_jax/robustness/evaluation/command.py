@@ -16,7 +16,8 @@ from isvs_jax._command import exit_status
 from isvs_jax._files import write_atomically
 from isvs_jax.data import Dataset, as_float, load_data
 from isvs_jax.robustness.evaluation._evaluate import evaluate
-from isvs_jax.robustness.evaluation._markdown import combined_markdown, summary_table, write_report
+from isvs_jax.robustness.evaluation._markdown import combined_markdown, summary_table
+from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.model_source import find_model
@@ -77,7 +78,7 @@ def _evaluate(chosen: Evaluation) -> str:
     pictures = _draw(report, chosen.out) if chosen.pictures else []
     write_report(report, chosen.out, normaliser, pictures)
     warnings = "\n".join(f"Warning: {text}" for text in report.warnings)
-    parts = [summary_table(report, normaliser), warnings, str(chosen.out / "report.md")]
+    parts = [summary_table(report, normaliser), warnings, str(chosen.out / "report.html")]
     return "\n\n".join(part for part in parts if part)
 
 

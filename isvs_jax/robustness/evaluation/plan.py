@@ -23,6 +23,7 @@ from isvs_jax.robustness.evaluation.cells import (
 )
 from isvs_jax.robustness.evaluation.effort import Effort, of_attacks, of_curve
 from isvs_jax.robustness.evaluation.engine import Work
+from isvs_jax.robustness.evaluation.examples import ShownExample
 from isvs_jax.robustness.evaluation.hard_stop_rule import attack_reaches, judge_curve, judge_doubling
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.evaluation.schedule import Task
@@ -66,7 +67,13 @@ def tasks(work: Work, cells: Cells) -> dict[str, Task]:
 
 
 def assemble(
-    work: Work, cells: Cells, name: str, preprocessing: str, made: dict[str, Any], class_names: tuple[str, ...] = ()
+    work: Work,
+    cells: Cells,
+    name: str,
+    preprocessing: str,
+    made: dict[str, Any],
+    class_names: tuple[str, ...] = (),
+    examples: tuple[ShownExample, ...] = (),
 ) -> Report:
     """The report of finished cells.
 
@@ -77,15 +84,12 @@ def assemble(
         preprocessing: What the model does to images before its first layer.
         made: Versions, hashes, sessions.
         class_names: The names of the classes, or () where they are not known.
+        examples: Images on which the model fails.
 
     Returns:
         The report.
     """
-    settings = work.settings
-    table = {
-        corruption: {severity: cells[_corruption(corruption, severity)] for severity in settings.corruptions.severities}
-        for corruption in settings.corruptions.names
-    }
+    settings, table = work.settings, corruption_table(work, cells)
     resolutions = tuple(ResolutionCell(*entry, cell=cells[_resolution(entry)]) for entry in settings.resolutions)
     clean, balls = cells["clean"], settings.attacks.balls
     seconds: dict[str, float] = {}
@@ -112,7 +116,17 @@ def assemble(
         made=made | {"seconds": seconds, "batch_size": work.layout.batch_size},
         warnings=(*_not_finite(clean, table, resolutions), *_lopsided(work)),
         class_names=class_names,
+        examples=examples,
     )
+
+
+def corruption_table(work: Work, cells: Cells) -> dict[str, dict[int, Cell]]:
+    """The cells of corruptions, by corruption and severity."""
+    settings = work.settings.corruptions
+    return {
+        name: {severity: cells[_corruption(name, severity)] for severity in settings.severities}
+        for name in settings.names
+    }
 
 
 def _corruption(name: str, severity: int) -> str:

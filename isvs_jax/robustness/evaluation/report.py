@@ -22,6 +22,7 @@ from isvs_jax.robustness.evaluation.cells import (
     ResolutionCell,
     rebuilt,
 )
+from isvs_jax.robustness.evaluation.examples import ShownExample
 from isvs_jax.robustness.evaluation.statistics import share_interval
 from isvs_jax.robustness.evaluation.store import REPORT
 from isvs_jax.robustness.text import ball_name, grouped, norm_name, percent
@@ -56,6 +57,7 @@ class Report:
         warnings: Every sentence on why a figure may be wrong, each once with its place: those given, and those of the
             attacks, of the ε-curves and of twice the steps.
         class_names: The names of the classes; () where they are not known.
+        examples: A few of the images on which the model fails most, where the report was made in a folder.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Report:
     made: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    examples: tuple[ShownExample, ...] = ()
 
     def __post_init__(self) -> None:
         said = tuple(dict.fromkeys([*self.warnings, *self.attack_sentences()]))

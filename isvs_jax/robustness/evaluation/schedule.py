@@ -11,6 +11,7 @@ from typing import NamedTuple
 from isvs_jax.robustness.evaluation.cells import Cell
 from isvs_jax.robustness.evaluation.effort import Effort, announced, duration, expected_seconds
 from isvs_jax.robustness.evaluation.store import Store
+from isvs_jax.robustness.text import radius
 
 # The seconds between two lines of progress where there is no terminal.
 _INTERVAL = 10.0
@@ -44,14 +45,20 @@ def make_missing(tasks: Mapping[str, Task], store: Store, progress: bool, second
         for number, key in enumerate(missing):
             place = f"{number}/{len(missing)} cells"
             left = expected_seconds([tasks[later].effort for later in missing[number:]], finished, seconds_a_forward)
-            ahead, begun = f"{place}, about {duration(left)} left, {key}", time.monotonic()
+            ahead, begun = f"{place}, about {duration(left)} left, {_readable(key)}", time.monotonic()
             show(ahead, 0, False)
             store.put(key, tasks[key].make(functools.partial(_tell, show, ahead)))
             finished.append((tasks[key].effort, time.monotonic() - begun))
             last = number + 1 == len(missing)
-            show(f"{number + 1}/{len(missing)} cells, {key} done", tasks[key].effort.units, last)
+            show(f"{number + 1}/{len(missing)} cells, {_readable(key)} done", tasks[key].effort.units, last)
     finally:
         show("", 0, True)
+
+
+def _readable(key: str) -> str:
+    """The key of a cell for people: radii as they write them."""
+    parts = [radius(float(part)) if "." in part else part.replace("_", " ") for part in key.split("/")]
+    return " ".join(parts)
 
 
 # A function of what is said, how much work was done since, and whether it is the last thing to be said.

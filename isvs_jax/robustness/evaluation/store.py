@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from isvs_jax._files import read_json, write_atomically
 from isvs_jax.robustness.evaluation.cells import Cell, rebuilt
+from isvs_jax.robustness.evaluation.examples import ShownExample
 
 PARTIAL = "partial.json"
 REPORT = "report.json"
@@ -47,6 +48,7 @@ class Store(Mapping[str, Cell]):
         self._fingerprint = json.loads(json.dumps(fingerprint))
         self._probe = np.asarray(probe, np.float64)
         self._cells: dict[str, Cell] = {}
+        self._examples: tuple[ShownExample, ...] | None = None
         self._session: dict[str, Any] = {**(session or {}), "cells": 0, "seconds": 0.0}
         self.sessions: list[dict[str, Any]] = []
         if self._file is not None:
@@ -76,10 +78,22 @@ class Store(Mapping[str, Cell]):
             self.sessions.append(self._session)
         self._session["cells"] += 1
         self._session["seconds"] += cell.seconds
+        self._write()
+
+    def examples(self, make: Callable[[], tuple[ShownExample, ...]]) -> tuple[ShownExample, ...]:
+        """The examples that are shown, which are made once."""
+        if self._examples is None:
+            self._examples = make()
+            self._write()
+        return self._examples
+
+    def _write(self) -> None:
         if self._file is not None:
             content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "sessions": self.sessions}
-            cells = {name: dataclasses.asdict(entry) for name, entry in self._cells.items()}
-            write_atomically(self._file, json.dumps(content | {"cells": cells}))
+            content["cells"] = {name: dataclasses.asdict(entry) for name, entry in self._cells.items()}
+            if self._examples is not None:
+                content["examples"] = [dataclasses.asdict(entry) for entry in self._examples]
+            write_atomically(self._file, json.dumps(content))
 
     def _read(self, file: Path) -> dict[str, Cell]:
         content = read_json(file)
@@ -93,6 +107,8 @@ class Store(Mapping[str, Cell]):
                 found = ["the network: its logits on the first images"]
             # What differs is said first: cells of an older version have another form.
             cells = {} if found else rebuilt(dict[str, Cell], content["cells"], str(file))
+            if not found and "examples" in content:
+                self._examples = rebuilt(tuple[ShownExample, ...], content["examples"], str(file))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{file} must be the partial result of an evaluation; got something else ({error!r}). Move it away."
