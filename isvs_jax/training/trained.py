@@ -17,7 +17,6 @@ from isvs_jax.augment.views import View, show_views
 from isvs_jax.data import as_float
 from isvs_jax.models import LogitsFn, Variables, import_resnet, init, read_state_dict
 from isvs_jax.models.pytorch import ResidualNetwork
-from isvs_jax.training.cache import padded
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints
 from isvs_jax.training.config import ModelChoice
 from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
@@ -45,7 +44,7 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
         ValueError: `which` is unknown, the run tested no checkpoint, or its config.json cannot be read.
     """
     kept = _configuration(folder)
-    logits_fn = models.logits_fn(_model(kept), load_variables(folder, which))
+    logits_fn = models.logits_fn(configured_model(folder), load_variables(folder, which))
     if view is None or view == "none":
         return logits_fn
     inputs = kept["train"]["inputs"]
@@ -63,7 +62,7 @@ def load_variables(folder: str | Path, which: str = "last") -> Variables:
     # The schedule is no part of the state, so its length does not matter here.
     optimizer = make_optimizer(OptimizerConfig(**kept["train"]["optimizer"]), num_steps=10)
     average = kept["train"]["ema_decay"] > 0
-    like = init_state(_model(kept), optimizer, tuple(kept["data"]["image_shape"]), 0, average=average)
+    like = init_state(configured_model(folder), optimizer, tuple(kept["data"]["image_shape"]), 0, average=average)
     if not (folder / CHECKPOINT_DIR).is_dir():
         raise FileNotFoundError(f"folder must hold checkpoints; got {folder}, whose run has not saved anything yet.")
     with Checkpoints(folder / CHECKPOINT_DIR, tested=True, read_only=True) as checkpoints:
@@ -89,7 +88,9 @@ def _configuration(folder: str | Path) -> dict[str, Any]:
     return kept
 
 
-def _model(kept: dict[str, Any]) -> nn.Module:
+def configured_model(folder: str | Path) -> nn.Module:
+    """The network of a run, from its configuration; errors as of `load_classifier`."""
+    kept = _configuration(folder)
     choice = ModelChoice(kept["model"]["name"], kept["model"]["dtype"])
     return build_model(choice, kept["data"]["num_classes"], kept["data"]["image_shape"])
 
@@ -199,6 +200,12 @@ def correct(
         batch = as_float(images[start : start + batch_size])
         found.append(np.asarray(_predicted(function, padded(batch, batch_size)))[: len(batch)])
     return np.concatenate(found) == labels
+
+
+def padded(batch: np.ndarray, batch_size: int) -> np.ndarray:
+    """A batch filled up with zeros to `batch_size`, so that the last one compiles nothing anew."""
+    missing = batch_size - len(batch)
+    return np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))
 
 
 def evaluate(
