@@ -298,10 +298,10 @@ def as_batch(images: ArrayLike) -> jax.Array:
 
     Raises:
         TypeError: The dtype is not a floating one.
-        ValueError: The shape is another.
+        ValueError: The shape is another, or a value is far from [0, 1].
     """
     images = as_image(images, "images")
-    if images.ndim != 4 or not len(images):
+    if images.ndim != 4:
         raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
     return images
 

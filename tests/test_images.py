@@ -31,6 +31,9 @@ ON_A_SCALE = {
     "augmix": lambda images: augment.augmix(keys(images), images),
     "show_versions": versions,
     "show_views": lambda images: augment.show_views(images, (augment.View(1.0),)),
+    "path_bands": lambda images: augment.path_bands(images, [1.0]),
+    "scale_mix": lambda images: augment.scale_mix(KEY, images),
+    "mix": lambda images: augment.mix([augment.along_path])(KEY, images),
     "rof": lambda images: filters.rof(images, 0.1),
 }
 LINEAR = {
