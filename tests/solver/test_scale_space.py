@@ -53,7 +53,7 @@ def test_path_in_float32_is_the_reference_in_float64(penalty, scheme):
 )
 def test_any_shape(shape, leading, penalty):
     if shape[2] > 4:
-        # So many channels must come with a batch axis, and few rows upright: else grey or channels first is more likely.
+        # Many channels come with a batch axis, few rows upright: else grey or channels first is more likely.
         shape, leading = (max(shape[:2]), min(shape[:2]), shape[2]), leading or (2,)
     images = np.random.default_rng(0).random((*leading, *shape)).astype(np.float32)
     solver = isvs_jax.SplitLBI(penalty=penalty)
