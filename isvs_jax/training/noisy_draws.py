@@ -93,7 +93,7 @@ def agreement(logits: jax.Array, weight: float, entropy_weight: float) -> jax.Ar
 
     Example:
         >>> agreement(jnp.array([[[1.0, 0.0], [0.0, 1.0]]]), 10.0, 0.0).round(2).tolist()
-        [1.2000000476837158]
+        [1.1999999284744263]
 
     References:
         Jeong, Shin, "Consistency regularization for certified robustness of smoothed classifiers", NeurIPS 2020.
