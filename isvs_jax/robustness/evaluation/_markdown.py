@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from isvs_jax.robustness.certification import certified_markdown
 from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.attack_markdown import attack_sections
 from isvs_jax.robustness.evaluation.comparison import Combined, setting_leaves
@@ -36,9 +37,16 @@ def sections_of(report: Report, normaliser: Normaliser | None) -> list[str]:
         *[f"**Warning**: {sentence}" for sentence in report.other_warnings()],
         *corruption_sections(report, normaliser),
         *attack_sections(report),
+        *_certified_sections(report),
         *resolution_sections(report),
         *class_sections(report),
     ]
+
+
+def _certified_sections(report: Report) -> list[str]:
+    """What is certified, in tables of its own: it is of a smoothed classifier, in L2, and of no attack."""
+    found = [part for summary in report.certified for part in certified_markdown(summary).split("\n\n")]
+    return ["## Certified accuracy", *found] if found else []
 
 
 def provenance_sections(report: Report) -> list[str]:

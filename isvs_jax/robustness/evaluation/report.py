@@ -12,6 +12,7 @@ import numpy as np
 
 from isvs_jax._checks import brief, check_path
 from isvs_jax._files import read_json
+from isvs_jax.robustness.certification import CertifiedSummary
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
@@ -57,6 +58,7 @@ class Report:
             attacks, of the ε-curves and of twice the steps.
         class_names: The names of the classes; () where they are not known.
         examples: A few of the images on which the model fails most, where the report was made in a folder.
+        certified: Figures of certificates, which are of smoothed classifiers and stand apart from those of attacks.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     examples: tuple[ShownExample, ...] = ()
+    certified: tuple[CertifiedSummary, ...] = ()
 
     def __post_init__(self) -> None:
         said = tuple(dict.fromkeys([*self.warnings, *self.attack_sentences()]))
