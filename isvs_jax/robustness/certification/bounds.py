@@ -109,7 +109,7 @@ def soft_mixture_radius(shares: np.ndarray, *, sigma: float, weight: float) -> n
 
     Example:
         >>> soft_mixture_radius(np.array([0.9, 0.06, 0.04]), sigma=0.5, weight=0.8).round(3).item()
-        0.32
+        0.316
     """
     sigma = check_number("sigma", sigma, "(0, inf)")
     weight = check_number("weight", weight, "(0, 1]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from isvs_jax.robustness._inputs import check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
-from isvs_jax.robustness.evaluation._markdown import write_report
+from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.engine import Examples, Work, on_devices
+from isvs_jax.robustness.evaluation.examples import ShownExample, worst_examples
 from isvs_jax.robustness.evaluation.fit import check_fit, chosen
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.schedule import make_missing
 from isvs_jax.robustness.evaluation.settings import (
     Attacks,
     Corruptions,
@@ -30,7 +33,7 @@ from isvs_jax.robustness.evaluation.settings import (
     Read,
     Resources,
 )
-from isvs_jax.robustness.evaluation.store import Store, make_missing
+from isvs_jax.robustness.evaluation.store import Store
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
 _PROBED = 8
@@ -120,7 +123,7 @@ def evaluate(
     check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
     names = _checked_names(class_names, probe.shape[1])
     described = {"name": name, "preprocessing": preprocessing, "settings": settings.as_dict()}
-    made = {
+    made: dict[str, Any] = {
         "corrupted": _told_apart(settings.corruptions.read, folder),
         "defence": _described_defence(defence, folder),
         "key": _key_numbers(key),
@@ -130,10 +133,13 @@ def evaluate(
     }
     store = Store(folder, described | made, probe[:_PROBED], environment.session(tuple(layout.mesh.devices.flat)))
     work = Work(network, defence, model, examples, key, layout, settings, probe.shape[1])
-    make_missing(plan.tasks(work, store), store, progress)
-    report = plan.assemble(
-        work, store, name, preprocessing, made | {"sessions": store.sessions, "images_given": len(images)}, names
-    )
+    seconds = _seconds_a_forward(model, layout.put(examples.images[rows])) if progress else 0.0
+    make_missing(plan.tasks(work, store), store, progress, seconds)
+    shown: tuple[ShownExample, ...] = ()
+    if folder is not None:
+        shown = store.examples(lambda: worst_examples(work, plan.corruption_table(work, store)))
+    made = made | {"sessions": store.sessions, "images_given": len(images)}
+    report = plan.assemble(work, store, name, preprocessing, made, names, shown)
     if folder is not None:
         write_report(report, Path(folder), normaliser)
     return report
@@ -204,6 +210,13 @@ def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: 
         raise ValueError(f"num_classes must be the number of logits, {classes}; got {num_classes}.")
     check_labels(labels, len(labels), classes)
     return logits
+
+
+def _seconds_a_forward(model: LogitsFn, images: jax.Array) -> float:
+    """The time of a forward pass of one image, in a batch that was compiled before."""
+    begun = time.perf_counter()
+    jax.block_until_ready(logits_of(model, images))
+    return (time.perf_counter() - begun) / len(images)
 
 
 def _described_defence(defence: Defence | None, folder: str | os.PathLike[str] | None) -> str | None:

@@ -83,18 +83,23 @@ def joined(work: Work, chunks: Sequence[Cell]) -> Cell:
 def curve_cell(work: Work, norm: str, epsilon: float, num_steps: int, told: Told) -> Cell:
     """Accuracy under PGD at one radius, or with a defence under the worst case over its six ways."""
     begun, examples = time.perf_counter(), work.examples.first(work.settings.checks.count)
-    key = jax.random.fold_in(work.key, _CURVE_KEY)
     if work.defence is not None:
+        key = jax.random.fold_in(work.key, _CURVE_KEY)
         how = Attack(norm, epsilon, num_steps, work.settings.attacks.num_queries)
         found = _attack(work, examples, key, how, told)
         return _cell(work, _with_mask_warnings(work, found), examples.labels, begun)
 
     def change(images: jax.Array, labels: jax.Array, rows: np.ndarray, number: int) -> jax.Array:
-        batch_key = jax.random.fold_in(key, number)
+        batch_key = curve_key(work, number)
         return pgd(work.model, images, labels, batch_key, epsilon=epsilon, norm=norm, num_steps=num_steps)
 
     correct, _, _ = ask(work, examples, change, work.layout.fitted(len(examples.labels)), told)
     return cell_of(correct, examples.labels, work.num_classes, seconds=time.perf_counter() - begun)
+
+
+def curve_key(work: Work, number: int) -> jax.Array:
+    """The key of a batch of an ε-curve without a defence: the same at every radius."""
+    return jax.random.fold_in(jax.random.fold_in(work.key, _CURVE_KEY), number)
 
 
 def doubling_cell(work: Work, norm: str, epsilon: float, robust: Callable[[], np.ndarray], told: Told) -> Cell:

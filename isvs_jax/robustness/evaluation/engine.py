@@ -130,10 +130,14 @@ def corruption_cell(work: Work, name: str, severity: int, told: Told) -> Cell:
         return _question(work, examples, lambda images, rows: images, told, read.source)
 
     def change(images: jax.Array, rows: np.ndarray) -> jax.Array:
-        options: dict[str, Any] = {"table": settings.table, "quantize": settings.quantize}
-        return corrupt(images, name, severity, work.key, indices=work.layout.put(rows), **options)
+        return corrupt(images, name, severity, work.key, indices=work.layout.put(rows), **corruption_options(work))
 
     return _question(work, work.examples, change, told, "regenerated")
+
+
+def corruption_options(work: Work) -> dict[str, Any]:
+    """How `corrupt` is called beside the image, the corruption and the key."""
+    return {"table": work.settings.corruptions.table, "quantize": work.settings.corruptions.quantize}
 
 
 def resolution_cell(work: Work, setting: Resolution, told: Told) -> Cell:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isvs_jax._checks import brief
+from isvs_jax._files import read_json
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
@@ -21,8 +22,9 @@ from isvs_jax.robustness.evaluation.cells import (
     ResolutionCell,
     rebuilt,
 )
+from isvs_jax.robustness.evaluation.examples import ShownExample
 from isvs_jax.robustness.evaluation.statistics import share_interval
-from isvs_jax.robustness.evaluation.store import REPORT, read_json
+from isvs_jax.robustness.evaluation.store import REPORT
 from isvs_jax.robustness.text import ball_name, grouped, norm_name, percent
 
 FORMAT = 4
@@ -55,6 +57,7 @@ class Report:
         warnings: Every sentence on why a figure may be wrong, each once with its place: those given, and those of the
             attacks, of the ε-curves and of twice the steps.
         class_names: The names of the classes; () where they are not known.
+        examples: A few of the images on which the model fails most, where the report was made in a folder.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Report:
     made: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    examples: tuple[ShownExample, ...] = ()
 
     def __post_init__(self) -> None:
         said = tuple(dict.fromkeys([*self.warnings, *self.attack_sentences()]))
