@@ -61,7 +61,8 @@ def smooth(
     piecewise constant, contours exactly sharp; its derivative holds the support fixed.
 
     Args:
-        image: x, float [..., H, W, C], usually in [0, 1].
+        image: x, float [..., H, W, C] in [0, 1]; noise and filters may leave it. Images on another scale s are
+            divided by it before and multiplied after: path(s·x; κs, t/s) = s·path(x; κ, t).
         time: t ≥ 0, a scalar or one per image (shape [...]).
         solver: The flow and its scheme.
         output: "dense" or "sparse".
@@ -76,7 +77,7 @@ def smooth(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, the time, the number of steps, the step size or the output is out of its range.
+        ValueError: A shape, a value, the time, the number of steps, the step size or the output is out of its range.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -115,7 +116,7 @@ def smooth_until(
     (`solver.default_step_size`), short ones, so that it stops soon after it has the fraction.
 
     Args:
-        image: x, float [..., H, W, C], usually in [0, 1].
+        image: x, float [..., H, W, C] in [0, 1], as in `smooth`.
         fraction: Wanted share of edges in the support, in [0, 1], a scalar or one per image (shape [...]). An edge of a
             coupled group counts once, not once a channel; an image of one pixel has no edges and stops at time 0.
         max_time: A path that has not reached the fraction stops here.
@@ -129,7 +130,7 @@ def smooth_until(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, a number or the output is out of its range.
+        ValueError: A shape, a value, a number or the output is out of its range.
 
     Example:
         >>> import jax

@@ -117,7 +117,7 @@ def test_it_has_a_gradient_and_maps_over_keys(images):
         ({"key": 0}, TypeError, "key must be one PRNG key"),
         ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, TypeError, "images must .*; got dtype uint8. Divide by 255"),
         ({"images": np.zeros((4, 4, 3), np.float32)}, ValueError, r"images must be \[B, H, W, C\]"),
-        ({"images": np.zeros((0, 4, 4, 3), np.float32)}, ValueError, r"B at least 1; got shape \(0, 4, 4, 3\)"),
+        ({"images": np.zeros((0, 4, 4, 3), np.float32)}, ValueError, r"one .* image; got shape \(0, 4, 4, 3\)"),
         ({"times": ()}, ValueError, r"times must be one or more positive numbers; got \(\)"),
         ({"times": 2.0}, ValueError, "times must be one or more positive numbers; got 2.0"),
         ({"times": (1.0, -1.0)}, ValueError, "each of times must be a finite time > 0; got -1"),

@@ -14,17 +14,19 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from isvs_jax.augment import View
 from isvs_jax.data import DataChoice
+from isvs_jax.robustness.certification import RADII
 from isvs_jax.robustness.defences import Defence, rounding_defence, smoothing_defence, total_variation_defence
 from isvs_jax.robustness.evaluation.protocol import Name, protocol
 from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks, Read
 from isvs_jax.robustness.official import load_cifar_c, load_imagenet_c, load_tfds
 
 PROG = "python -m isvs_jax.robustness"
-_DESCRIPTION = """Evaluate a model on corruptions, attacks and low resolution, or compare finished reports.
+_DESCRIPTION = """Evaluate a model on corruptions, attacks and low resolution, compare reports, or certify a model.
 
     python -m isvs_jax.robustness evaluate --quick --model my_package.my_model:load --data.spec tfds:cifar10 --out mine
     python -m isvs_jax.robustness evaluate --model my_package.my_model:logits --data.spec folder:photographs --out mine
-    python -m isvs_jax.robustness compare results/mine results/other --out results/both"""
+    python -m isvs_jax.robustness compare results/mine results/other --out results/both
+    python -m isvs_jax.robustness certify --model my_package.my_model:load --sigma 0.25 --defence dense:3 --out mine"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Evaluation:
         attacks: Which attacks, and how much they may spend. Radii may be fractions such as 8/255.
         checks: Which checks of the attacks are made.
         normaliser: The errors by which mCE divides: a report.json, a JSON table, or FILE.csv#ROW of RobustBench.
+        certified: Folders that certify has written, whose figures are shown in the report, in a table of their own.
         batch_size: The images on the devices at a time, a multiple of the devices; by default 128, or the next one.
         seed: The seed of the corruptions and the attacks.
         pictures: Whether to draw pictures.
@@ -94,6 +97,7 @@ class Evaluation:
     attacks: Attacks = field(default_factory=Attacks)
     checks: HardStopChecks = field(default_factory=HardStopChecks)
     normaliser: str | None = None
+    certified: tuple[Path, ...] = ()
     batch_size: int | None = None
     seed: int = 0
     pictures: bool = True
@@ -117,7 +121,54 @@ class Comparison:
     normaliser: str | None = None
 
 
-def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison:
+@dataclass(frozen=True)
+class Certification:
+    """Certify a model by randomized smoothing. Writes certified.md, certified.json, certificate.json and a picture.
+
+    The same command goes on where it was stopped.
+
+    Attributes:
+        out: The folder of the results, in which the draws are kept.
+        sigma: The standard deviation of the noise, on the scale of [0, 1].
+        model: The model, as for evaluate.
+        model_arguments: As for evaluate.
+        pytorch: The weights of a ResNet in place of a model.
+        name: The name of the model; by default that of the function and the data.
+        defence: What stands between noise and network: a view such as dense:3.2, blur:0.8 or rof:0.1.
+        kappa: The κ of the path.
+        data: The images. The test images are used.
+        count: How many of them, evenly spaced.
+        n0: How many draws choose the class of an image.
+        n: How many draws bound its probability.
+        alpha: The chance, for each image, that its radius is too large.
+        radii: The radii of the table, in L2 on the scale of [0, 1].
+        only_right: Whether the n draws are left out for images for which a wrong class was chosen.
+        batch_size: The noisy images on the devices at a time; by default 512, or the next multiple of the devices.
+        seed: The seed of the noise.
+        progress: Whether to show progress.
+    """
+
+    out: Path
+    sigma: float
+    model: str | None = None
+    model_arguments: tuple[str, ...] = ()
+    pytorch: StateDict = field(default_factory=StateDict)
+    name: str | None = None
+    defence: str | None = None
+    kappa: float = 1.0
+    data: DataChoice = field(default_factory=DataChoice)
+    count: int = 500
+    n0: int = 100
+    n: int = 10_000
+    alpha: float = 0.001
+    radii: tuple[float, ...] = RADII
+    only_right: bool = True
+    batch_size: int | None = None
+    seed: int = 0
+    progress: bool = True
+
+
+def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison | Certification:
     """What a command line describes.
 
     Example:
@@ -131,7 +182,10 @@ def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison:
     registry.primitive_rule(_fraction_rule)
     registry.primitive_rule(_reader_rule)
     evaluation = tyro.conf.subcommand("evaluate", default=_defaults(arguments))
-    commands: Any = Annotated[Evaluation, evaluation] | Annotated[Comparison, tyro.conf.subcommand("compare")]
+    comparison, certification = tyro.conf.subcommand("compare"), tyro.conf.subcommand("certify")
+    commands: Any = (
+        Annotated[Evaluation, evaluation] | Annotated[Comparison, comparison] | Annotated[Certification, certification]
+    )
     with registry:
         return tyro.cli(commands, args=arguments, prog=PROG, description=_DESCRIPTION)
 
