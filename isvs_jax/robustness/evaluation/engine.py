@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import check_integer
+from isvs_jax._checks import brief, check_integer
 from isvs_jax.data import as_float
 from isvs_jax.robustness._batches import Layout
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct
@@ -142,7 +142,7 @@ def corruption_cell(work: Work, name: str, severity: int, told: Told) -> Cell:
     settings = work.settings.corruptions
     if settings.read is not None:
         read = settings.read(name, severity)
-        _check_read(work, read, f"{name} {severity}")
+        check_read(read, f"{name} {severity}", work.examples, work.num_classes)
         # Kept in uint8: the images of ImageNet-C would fill the memory as floats.
         examples = Examples(read.images, read.labels.astype(np.int32))
         return _question(work, examples, lambda images, rows: images, told, read.source)
@@ -187,10 +187,17 @@ def _question(
     return cell_of(correct, examples.labels, work.num_classes, **found)
 
 
-def _check_read(work: Work, read: CorruptedImages, place: str) -> None:
-    """Refuse images and labels of files that are not of this model's test."""
+def check_read(read: CorruptedImages, place: str, examples: Examples, num_classes: int) -> None:
+    """Refuse what a loader returned that is not of this model's test.
+
+    Raises:
+        TypeError: It is no `CorruptedImages`.
+        ValueError: The images have another shape or dtype, or the labels are not one of the classes for each.
+    """
+    if not isinstance(read, CorruptedImages):
+        raise TypeError(f"corruptions.read must return CorruptedImages; got {brief(read)} for {place}.")
     images, labels = read.images, read.labels
-    shape, classes = work.examples.images.shape[1:], work.num_classes
+    shape, classes = examples.images.shape[1:], num_classes
     if images.dtype != np.uint8 or images.ndim != 4 or not len(images) or images.shape[1:] != shape:
         raise ValueError(
             f"corruptions.read must return uint8 images [N, H, W, C] of the clean images' shape {shape}; got "

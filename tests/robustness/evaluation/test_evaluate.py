@@ -278,7 +278,7 @@ def test_what_does_not_fit_is_refused_before_any_work(
         ({"resolutions": 2}, "resolutions must be a sequence of isvs_jax.robustness.Resolution; got 2"),
         ({"resolutions": (2, 4)}, "resolutions must be a sequence"),
         ({"name": ["x"]}, "name must be a text"),
-        ({"images": np.zeros((21, 8, 8, 3), np.uint8)}, r"images must be floats in \[0, 1\]; .* Divide by 255 first"),
+        ({"images": np.zeros((21, 8, 8, 3), np.uint8)}, r"images must be floats in \[0, 1\]; .* as_float scales"),
         ({"logits_fn": "tuple"}, "logits_fn must return one array .*; got tuple"),
         ({"logits_fn": "dict"}, "logits_fn must return one array .*; got dict"),
         ({"logits_fn": "object"}, "logits_fn must return one array .* Wrap it so that it returns the logits alone"),
