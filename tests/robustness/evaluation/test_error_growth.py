@@ -51,6 +51,7 @@ def test_a_network_that_is_too_sure_is_said_to_be(scale, sentences):
     )
     means = np.stack([grey, 1 - grey], axis=1).astype(np.float64)
     expected = entropy(softmax(scale * means, axis=1), axis=1).mean()
-    assert report.clean.entropy == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    # Logits of 1,000 in float32 are 6e-5 apart.
+    assert report.clean.entropy == pytest.approx(expected, abs=1e-4)
     assert sum("mean entropy" in text for text in report.warnings) == sentences
     assert certainty_warnings(None) == ()
