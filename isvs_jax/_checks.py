@@ -315,7 +315,7 @@ def as_batch(images: ArrayLike) -> jax.Array:
     """
     images = as_image(images, "images")
     if images.ndim != 4:
-        raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
+        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
     return images
 
 

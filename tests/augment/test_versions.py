@@ -100,7 +100,7 @@ def test_eight_devices_show_what_one_shows(strict: None, expected: np.ndarray) -
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"images": jnp.zeros((8, 8, 2))}, ValueError, r"images must be \[B, H, W, C\] with .*; got shape \(8, 8, 2\)"),
+        ({"images": jnp.zeros((8, 8, 2))}, ValueError, r"images must be \[B, H, W, C\]; got shape \(8, 8, 2\)"),
         ({"versions": jnp.zeros(8)}, TypeError, "versions must be integers; got dtype float32"),
         ({"versions": jnp.zeros(7, int)}, ValueError, r"versions must have shape \(8,\), one for each image; got .*7"),
         ({"views": ()}, ValueError, "views must hold at least one view; got none"),
