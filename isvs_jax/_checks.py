@@ -3,9 +3,11 @@
 Values are looked at where they can be seen; shapes and dtypes always. Checks take the name first, then the value.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -78,6 +80,17 @@ def check_names(name: str, values: object, choices: Iterable[str], *, least: int
     if not known or len(set(given)) != len(given) or len(given) < least:
         raise ValueError(f"{name} must be {what}; got {brief(given)}.")
     return given
+
+
+def check_path(name: str, value: object) -> Path:
+    """The value as a path.
+
+    Raises:
+        TypeError: It is neither text nor a path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path; got {brief(value)}.")
+    return Path(value)
 
 
 def check_integer(name: str, value: object, least: int = 1, most: int | None = None) -> int:
@@ -302,7 +315,7 @@ def as_batch(images: ArrayLike) -> jax.Array:
     """
     images = as_image(images, "images")
     if images.ndim != 4:
-        raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
+        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
     return images
 
 

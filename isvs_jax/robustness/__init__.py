@@ -58,8 +58,10 @@ from isvs_jax.robustness.evaluation import (
     quick,
     read_normaliser,
     read_report,
+    robustbench_entry,
     standard,
     step_reach,
+    write_robustbench_entry,
 )
 from isvs_jax.robustness.official import (
     CorruptedImages,
@@ -133,6 +135,7 @@ __all__ = [
     "read_certificate",
     "read_normaliser",
     "read_report",
+    "robustbench_entry",
     "rounding_defence",
     "smoothing_defence",
     "square",
@@ -140,4 +143,5 @@ __all__ = [
     "step_reach",
     "total_variation_defence",
     "view_defence",
+    "write_robustbench_entry",
 ]

@@ -19,6 +19,7 @@ try:
     from isvs_jax.training.run import ConfigurationChangedError, Run, claim, execute
     from isvs_jax.training.step import Batch, Metrics, TrainState, init_state, make_train_step, plain_batch
     from isvs_jax.training.trained import correct, evaluate, load_classifier
+    from isvs_jax.training.weight_arithmetic import Signature, cosines, interpolated, patched, signature
 except ModuleNotFoundError as error:
     __getattr__ = unavailable(error)
 
@@ -36,6 +37,7 @@ __all__ = [
     "OptimizerConfig",
     "Resources",
     "Run",
+    "Signature",
     "TerminatedError",
     "TrainConfig",
     "TrainState",
@@ -44,9 +46,11 @@ __all__ = [
     "augmix",
     "claim",
     "correct",
+    "cosines",
     "evaluate",
     "execute",
     "init_state",
+    "interpolated",
     "load_classifier",
     "make_loader",
     "make_loss",
@@ -55,8 +59,10 @@ __all__ = [
     "map_over_devices",
     "matched",
     "method_configs",
+    "patched",
     "plain_batch",
     "read_log",
     "show_views",
+    "signature",
     "train",
 ]

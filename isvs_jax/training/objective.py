@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from isvs_jax import SplitLBI
 from isvs_jax._checks import check_choice, check_integer, check_number
 from isvs_jax.augment._augmix import AugMixConfig, augmix
 from isvs_jax.training.inner_maximisation import Ascent, kullback_leibler, pgd_images, trades_images
@@ -85,13 +87,14 @@ class Objective:
         )
 
 
-def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
+def make_loss(objective: Objective, *, label_smoothing: float = 0.0, solver: SplitLBI = SplitLBI()) -> LossFn:
     """The loss of an objective.
 
     Args:
         objective: The choice of what to minimise (static).
         label_smoothing: The share of every target that is spread evenly over the classes, in [0, 1). The cross-entropy
             that PGD raises has none.
+        solver: The flow of the views that AugMix may show.
 
     Returns:
         A pure function loss(apply, params, batch_stats, images, labels, keys) → (loss, (logits, batch_stats)). The
@@ -115,13 +118,13 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
         (True, (2, 3))
     """
     check_number("label_smoothing", label_smoothing, "[0, 1)")
-    term = {
+    terms: dict[str, Callable[..., Loss]] = {
         "cross_entropy": _all_versions,
         "consistency": _consistency,
-        "augmix": _augmix,
+        "augmix": partial(_augmix, solver),
         "adversarial": _adversarial,
         "trades": _trades,
-    }[objective.name]
+    }
 
     def loss_fn(
         apply: Apply, params: Any, batch_stats: Any, images: jax.Array, labels: jax.Array, keys: jax.Array
@@ -132,7 +135,8 @@ def make_loss(objective: Objective, *, label_smoothing: float = 0.0) -> LossFn:
             targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
             return optax.softmax_cross_entropy(logits, targets).mean()
 
-        return term(objective, cross_entropy, _Network(apply, params, batch_stats), _Examples(images, labels, keys))
+        network = _Network(apply, params, batch_stats)
+        return terms[objective.name](objective, cross_entropy, network, _Examples(images, labels, keys))
 
     return loss_fn
 
@@ -185,12 +189,14 @@ def _consistency(objective: Objective, cross_entropy: CrossEntropy, network: _Ne
     return loss, (logits[:, 0], batch_stats)
 
 
-def _augmix(objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples) -> Loss:
+def _augmix(
+    solver: SplitLBI, objective: Objective, cross_entropy: CrossEntropy, network: _Network, examples: _Examples
+) -> Loss:
     image = examples.images[:, 0]
     both_keys = jnp.concatenate([jax.vmap(jax.random.fold_in, (0, None))(examples.keys, k) for k in (0, 1)])
     # Both versions of all images at once: AugMix takes long to compile.
-    mixed = augmix(both_keys, jnp.concatenate([image, image]), objective.augmix).reshape(2, *image.shape)
-    versions = jnp.stack([image, *mixed], axis=1)
+    mixed = augmix(both_keys, jnp.concatenate([image, image]), objective.augmix, solver=solver)
+    versions = jnp.stack([image, *mixed.reshape(2, *image.shape)], axis=1)
     return _consistency(objective, cross_entropy, network, examples._replace(images=versions))
 
 

@@ -134,7 +134,7 @@ def test_consistency_is_cross_entropy_and_jensen_shannon() -> None:
 def simple_augmix(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mixture with noise in the place of AugMix, which takes long to compile and has tests of its own."""
     module = importlib.import_module("isvs_jax.training.objective")
-    monkeypatch.setattr(module, "augmix", lambda keys, images, config: config.alpha * noisy(keys, images))
+    monkeypatch.setattr(module, "augmix", lambda keys, images, config, *, solver: config.alpha * noisy(keys, images))
 
 
 def noisy(keys: jax.Array, images: jax.Array) -> jax.Array:

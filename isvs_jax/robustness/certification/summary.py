@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from isvs_jax._checks import brief, check_number
 from isvs_jax._files import read_json
@@ -138,6 +137,9 @@ def certified_summary(
 
 
 def _wilson(successes: int, count: int) -> tuple[float, float]:
+    # Of SciPy this part alone takes long to import.
+    from scipy.stats import binomtest
+
     interval = binomtest(successes, count).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 

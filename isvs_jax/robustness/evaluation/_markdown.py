@@ -12,12 +12,13 @@ from isvs_jax.robustness.evaluation.comparison import Combined, setting_leaves
 from isvs_jax.robustness.evaluation.corruption_markdown import class_sections, corruption_sections, resolution_sections
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.protocol import left_out, protocol_name
-from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.report import Report, check_report
 from isvs_jax.robustness.text import NOTHING, capital, grouped, interval, listed, percent, radius, sides, table
 
 
 def markdown(report: Report, normaliser: Normaliser | None = None, pictures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole report as Markdown, accuracies in percent; the arguments are those of `write_report`."""
+    check_report(report)
     sections = [
         f"# Robustness of {report.name}",
         *sections_of(report, normaliser),

@@ -24,18 +24,11 @@ from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.model_source import find_model
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, read_normaliser
-from isvs_jax.robustness.evaluation.options import (
-    PROG,
-    Certification,
-    Comparison,
-    Evaluation,
-    bound_reader,
-    parse,
-    parse_defence,
-)
-from isvs_jax.robustness.evaluation.protocol import protocol
+from isvs_jax.robustness.evaluation.options import PROG, Certification, Comparison, Evaluation, parse
+from isvs_jax.robustness.evaluation.protocol import arguments_of
 from isvs_jax.robustness.evaluation.report import Report, read_report
 from isvs_jax.robustness.evaluation.settings import Resources
+from isvs_jax.robustness.evaluation.words import bound_reader, parse_defence
 from isvs_jax.robustness.text import norm_name
 
 _DOTS = 110
@@ -80,7 +73,7 @@ def _evaluate(chosen: Evaluation) -> str:
         name=chosen.name or f"{model.name}, {dataset.name}",
         preprocessing="; ".join([*before, *([within] if within else [])]),
         corruptions=replace(chosen.corruptions, read=read),
-        resolutions=protocol(chosen.protocol)["resolutions"] if chosen.resolutions else (),
+        resolutions=arguments_of(chosen.protocol)["resolutions"] if chosen.resolutions else (),
         attacks=chosen.attacks,
         checks=chosen.checks,
         defence=defence,

@@ -67,11 +67,19 @@ def chosen(
     entries = sequence("resolutions", resolutions, "isvs_jax.robustness.Resolution")
     if not all(isinstance(entry, tuple) and 1 <= len(entry) <= 4 for entry in entries):
         raise TypeError(f"resolutions must be a sequence of isvs_jax.robustness.Resolution; got {brief(entries)}.")
-    found = each_once("resolutions", [Resolution(*entry) for entry in entries], "Resolution")
+    found = each_once("resolutions", [_whole(Resolution(*entry)) for entry in entries], "Resolution")
     # A report says of how many images it is, not of how many it was asked to be.
     attacked = dataclasses.replace(attacked, count=min(attacked.count, count))
     checked = dataclasses.replace(checked, count=min(checked.count, count))
     return Settings(corrupted, found, attacked, checked)
+
+
+def _whole(setting: Resolution) -> Resolution:
+    """The setting with Python's own integers, which JSON takes; what is none is left to `check_fit`."""
+    numbers: dict[str, Any] = {
+        key: int(value) for key, value in setting._asdict().items() if isinstance(value, np.integer)
+    }
+    return setting._replace(**numbers)
 
 
 def check_fit(settings: Settings, shape: Sequence[int], num_classes: int, defended: bool) -> None:
@@ -104,4 +112,7 @@ def _check_resolution(setting: Resolution, shape: Sequence[int]) -> None:
         jax.eval_shape(changed, jax.ShapeDtypeStruct((1, *shape), np.float32))
     except (ValueError, TypeError) as error:
         size = f"images of {shape[0]}×{shape[1]} pixels"
-        raise ValueError(f"resolutions must be settings that {size} allow; got {tuple(setting)}: {error}") from error
+        raise ValueError(
+            f"resolutions must be settings that {size} allow; got {tuple(setting)}: {error} "
+            "resolutions=() and --no-resolutions leave them out."
+        ) from error
