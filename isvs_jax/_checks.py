@@ -315,8 +315,15 @@ def as_batch(images: ArrayLike) -> jax.Array:
     """
     images = as_image(images, "images")
     if images.ndim != 4:
-        raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
+        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
     return images
+
+
+def check_per_image(name: str, value: ArrayLike, leading: tuple[int, ...]) -> None:
+    """Raise a ValueError unless `value` is a scalar, or one for each image of a batch with these leading axes."""
+    shape = jnp.shape(value)
+    if shape not in ((), leading):
+        raise ValueError(f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape}.")
 
 
 def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:

@@ -203,7 +203,7 @@ def _mixed(inputs: Inputs, images: jax.Array, is_mixed: jax.Array, keys: jax.Arr
     weighted = partial(weighted, times=times) if times else weighted
     weighted = partial(weighted, sigmas=sigmas) if sigmas else weighted
 
-    def of_group(examples: jax.Array, _: jax.Array) -> jax.Array:
+    def of_group(examples: jax.Array) -> jax.Array:
         return weighted(keys[examples], images[examples])
 
     return in_groups([of_group], is_mixed, images, max(1, ceil(len(images) * (1 - inputs.raw_share))))
