@@ -319,6 +319,13 @@ def as_batch(images: ArrayLike) -> jax.Array:
     return images
 
 
+def check_per_image(name: str, value: ArrayLike, leading: tuple[int, ...]) -> None:
+    """Raise a ValueError unless `value` is a scalar, or one for each image of a batch with these leading axes."""
+    shape = jnp.shape(value)
+    if shape not in ((), leading):
+        raise ValueError(f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape}.")
+
+
 def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:
     """The dtype in which an image is computed: float64 where it came so, else float32."""
     return jnp.dtype(jnp.float64 if dtype == jnp.float64 else jnp.float32)

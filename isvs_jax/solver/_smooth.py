@@ -7,7 +7,16 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, brief_numbers, check_choice, compute_dtype, concrete
+from isvs_jax._checks import (
+    ArrayLike,
+    as_image,
+    as_numbers,
+    brief_numbers,
+    check_choice,
+    check_per_image,
+    compute_dtype,
+    concrete,
+)
 from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.euler import Euler
@@ -96,7 +105,7 @@ def smooth(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     time = as_numbers(time, "time")
-    _check_per_image("time", time, image.shape[:-3])
+    check_per_image("time", time, image.shape[:-3])
     integrator = choose_integrator(solver, image, time, num_steps, "time", max_time)
     return _smooth(image, time, solver, integrator, output=output)
 
@@ -142,7 +151,7 @@ def smooth_until(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     fraction, max_time = as_numbers(fraction, "fraction"), as_numbers(max_time, "max_time")
-    _check_per_image("fraction", fraction, image.shape[:-3])
+    check_per_image("fraction", fraction, image.shape[:-3])
     seen = concrete(fraction)
     if seen is not None and not ((seen >= 0) & (seen <= 1)).all():
         raise ValueError(f"fraction must be in [0, 1]; got {seen.tolist()}.")
@@ -150,12 +159,6 @@ def smooth_until(
         raise ValueError(f"max_time must be a scalar; got shape {jnp.shape(max_time)}.")
     integrator = choose_euler(solver, max_time, num_steps, "max_time")
     return _smooth_until(image, fraction, max_time, solver, integrator, output=output)
-
-
-def _check_per_image(name: str, value: ArrayLike, leading: tuple[int, ...]) -> None:
-    shape = jnp.shape(value)
-    if shape not in ((), leading):
-        raise ValueError(f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape}.")
 
 
 @partial(jax.jit, static_argnames="output")
@@ -167,7 +170,7 @@ def _smooth(
 
     def of_block(image: jax.Array, time: jax.Array, reached: jax.Array) -> jax.Array:
         planar = _path_source(image, output)
-        state = jax.tree.map(lambda leaf: leaf[0], integrator.states(solver.flow, planar, time[None]))
+        state = integrator.state(solver.flow, planar, time)
         return jnp.where(reached[..., None, None, None], _output(image, solver, state, output), jnp.nan)
 
     return map_blocks(of_block, image, time, integrator.reaches(solver.flow, time[None])[0])

@@ -14,6 +14,7 @@ try:
     from isvs_jax.training.log import read_log
     from isvs_jax.training.loop import train
     from isvs_jax.training.methods import matched, method_configs
+    from isvs_jax.training.noisy_draws import NoisyDraws
     from isvs_jax.training.objective import Objective, make_loss
     from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
     from isvs_jax.training.run import ConfigurationChangedError, Run, claim, execute
@@ -33,6 +34,7 @@ __all__ = [
     "Inputs",
     "Metrics",
     "ModelChoice",
+    "NoisyDraws",
     "Objective",
     "OptimizerConfig",
     "Resources",

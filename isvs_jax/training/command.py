@@ -61,6 +61,9 @@ def _first_line(name: str) -> str:
     views = " ".join(map(str, config.inputs.views))
     shown = " ".join(map(str, config.objective.augmix.views))
     parts = [f"inputs {config.inputs.way} {views}".strip(), f"objective {config.objective.name} {shown}".strip()]
+    if config.objective.name.startswith("gaussian"):
+        view = config.objective.noise.view
+        parts.append(f"noise of {config.objective.noise.sigma:g}" + (f", then {view}" if view else ""))
     if config.augmentation.noise:
         parts.append(f"Gaussian noise up to {config.augmentation.noise:g}")
     return "; ".join(parts)

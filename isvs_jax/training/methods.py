@@ -12,7 +12,8 @@ from isvs_jax.augment.views import View, show_views
 from isvs_jax.filters.matching import FilterKind, matched_strength
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.objective import Objective
+from isvs_jax.training.noisy_draws import NoisyDraws
+from isvs_jax.training.objective import Name, Objective
 
 PATH_VIEWS = (View(2.0), View(4.0), View(8.0))
 # The ends of the bands of "scale_mix".
@@ -24,6 +25,8 @@ _START: dict[FilterKind, tuple[float, ...]] = {
     "rof": (0.2, 0.1, 0.05),
 }
 _NOISE = 0.1
+# What noise of σ = 0.25 is smoothed to: t·σ = 0.8.
+_CERTIFIED = View(3.2)
 
 
 def method_configs() -> dict[str, TrainConfig]:
@@ -36,6 +39,8 @@ def method_configs() -> dict[str, TrainConfig]:
     - "scale_mix": in each step half of the batch has the bands of its path weighted at random; noise and contrast are
       parts of it. "scale_mix_blur": Gaussian bands in the place of these.
     - "augmix_path", "augmix_blur": AugMix, which can show an image along its path, or blurred, as one more operation.
+    - "gaussian", "gaussian_consistency": for certificates, noise of σ = 0.25 in every step, without and with the loss
+      of Jeong and Shin; "gaussian_path", "gaussian_consistency_path": the noisy images smoothed along their paths.
     - "augmix", "adversarial", "trades": the objectives of Hendrycks, Madry and Zhang et al.
     - "path_noise", "path_augmix", "path_adversarial", "path_trades": these and the path together.
 
@@ -67,6 +72,10 @@ def method_configs() -> dict[str, TrainConfig]:
         "augmix_blur": _make(objective=Objective("augmix", augmix=AugMixConfig(views=blurs))),
     }
     configs |= {name: _make(objective=objective) for name, objective in objectives.items()}
+    certified: tuple[Name, ...] = ("gaussian", "gaussian_consistency")
+    for name in certified:
+        configs[name] = _make(objective=Objective(name))
+        configs[f"{name}_path"] = _make(objective=Objective(name, noise=NoisyDraws(view=_CERTIFIED)))
     configs["path_noise"] = _make(path, augmentation=noisy)
     configs |= {f"path_{name}": _make(path, objective) for name, objective in objectives.items()}
     return configs
