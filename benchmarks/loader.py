@@ -13,14 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isvs_jax.augment.views import View
 from isvs_jax.data import Split
 from isvs_jax.training.batches import BatchIterator, make_loader
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.objective import Objective
-
-VIEWS = (View(2.0), View(4.0), View(8.0))
 
 
 def measure(name: str, loader: BatchIterator, batches: int) -> None:
@@ -52,26 +47,15 @@ def main() -> None:
     labels = np.zeros(args.count, np.int32)
     epochs = 2 + 2 * args.batches * args.batch_size // args.count
     raw = TrainConfig(epochs=epochs, batch_size=args.batch_size)
-    random = TrainConfig(epochs=epochs, batch_size=args.batch_size, inputs=Inputs("random", VIEWS))
-    several = TrainConfig(
-        epochs=epochs,
-        batch_size=args.batch_size,
-        inputs=Inputs("several", VIEWS, draws=3),
-        objective=Objective("consistency"),
-    )
     with tempfile.TemporaryDirectory() as folder:
         in_memory = Split(images, labels)
         on_disk = Split(mapped(Path(folder), "images", images), labels)
-        views = mapped(Path(folder), "views", np.full((len(VIEWS), *images.shape), 0.5, np.float16))
         for prefetch in (1, 2, 4):
             measure(f"raw, in memory, {prefetch} threads", make_loader(in_memory, raw, prefetch=prefetch), args.batches)
         for prefetch in (1, 2, 4):
             measure(f"raw, mapped, {prefetch} threads", make_loader(on_disk, raw, prefetch=prefetch), args.batches)
         for workers in (1, 2):
             measure(f"raw, mapped, {workers} processes", make_loader(on_disk, raw, workers=workers), args.batches)
-        measure("random, smoothed in the step, 2 threads", make_loader(in_memory, random), args.batches)
-        measure("random, mapped cache, 2 threads", make_loader(on_disk, random, views=views), args.batches)
-        measure("several (K = 3), mapped cache, 2 threads", make_loader(on_disk, several, views=views), args.batches)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from experiments.study import Study
 from isvs_jax.augment import View
 from isvs_jax.data import DataChoice, Dataset, load_data
 from isvs_jax.training import execute
-from isvs_jax.training.config import Resources, TrainConfig
+from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs
 from isvs_jax.training.optimizer import OptimizerConfig
@@ -113,7 +113,6 @@ def train_one(name: str, study: Study, seed: int) -> Path:
         model=study.model,
         train=replace(config, seed=seed),
         matched_to=PATH_VIEWS if filtered else (),
-        resources=Resources(smoothing="cache", cache_dir=str(study.root / "views")),
     )
     execute(run, dataset=_images(run.data, study.progress), progress=study.progress)
     return run.out

@@ -168,18 +168,27 @@ def check_key(key: ArrayLike) -> jax.Array:
     return key
 
 
-def check_keys(name: str, keys: object, count: int) -> None:
-    """Raise unless `keys` is an array of `count` PRNG keys, one for each example.
+def as_keys(key: ArrayLike, count: int) -> jax.Array:
+    """One PRNG key for a batch of `count` examples, shape [], or one for each of them, shape [count], as it was given.
 
     Raises:
         TypeError: They are no PRNG keys.
-        ValueError: They are more or fewer.
+        ValueError: They are neither one nor `count`.
     """
-    what = f"{count} PRNG keys, such as jax.random.split(key, {count})"
-    if not (isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)):
-        raise TypeError(f"{name} must be {what}; got {brief(keys)}.")
-    if keys.shape != (count,):
-        raise ValueError(f"{name} must be {what}; got shape {keys.shape}.")
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        return check_key(key)
+    if key.shape not in ((), (count,)):
+        raise ValueError(
+            f"key must be one PRNG key, as of jax.random.key(0), or {count} of them, one for each example, as of "
+            f"jax.random.split(key, {count}); got keys of shape {key.shape}."
+        )
+    return key
+
+
+def example_keys(key: ArrayLike, count: int) -> jax.Array:
+    """A PRNG key for each of `count` examples: those given, or as many split off the one given."""
+    keys = as_keys(key, count)
+    return keys if keys.shape else jax.random.split(keys, count)
 
 
 def as_image(image: ArrayLike, name: str = "image") -> jax.Array:
@@ -226,6 +235,19 @@ def as_numbers(value: ArrayLike, name: str) -> jax.Array | np.ndarray:
         return np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must hold real numbers; got {brief(value)}.") from None
+
+
+def as_batch(images: ArrayLike) -> jax.Array:
+    """`images` as an array [B, H, W, C] of a floating dtype, B at least 1.
+
+    Raises:
+        TypeError: The dtype is not a floating one.
+        ValueError: The shape is another.
+    """
+    images = as_image(images, "images")
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
+    return images
 
 
 def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:

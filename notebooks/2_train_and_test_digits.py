@@ -51,8 +51,8 @@ plotting.scale_space_strip(
 # %% [markdown]
 # ## Four trainings
 #
-# A way to use the path is an `Inputs`. `"random"` shows each example in each step raw with probability `raw_share`,
-# else in one of the views.
+# A way to use the path is an `Inputs`. `"random"` shows a share `raw_share` of each batch raw, and the rest in one of
+# the views each; the step follows no path but theirs.
 
 # %%
 views = (training.View(2.0),) if SMOKE else (training.View(2.0), training.View(4.0), training.View(4.0, "sparse"))
@@ -68,9 +68,7 @@ for name, (inputs, augmentation) in ways.items():
     config = training.TrainConfig(
         epochs=EPOCHS, batch_size=32 if SMOKE else 64, inputs=inputs, augmentation=augmentation
     )
-    # On one device, and the views made once beforehand: the cheaper way for so small a network on a CPU.
-    resources = training.Resources(devices=1, smoothing="cache")
-    state = training.train(model, digits.train, config, resources=resources, progress=False)
+    state = training.train(model, digits.train, config, resources=training.Resources(devices=1), progress=False)
     networks[name] = models.logits_fn(model, state.variables)
     accuracy = training.evaluate(networks[name], digits.test.images, digits.test.labels)
     print(f"{name:13} {int(state.step)} steps, {accuracy:.1%} of the clean test images")

@@ -80,7 +80,8 @@ print(path.dense.shape, path.dense.sharding.spec)
 #
 # `make_train_step` writes the step for one device; `map_over_devices` maps it. Each device takes its share of the
 # batch; gradients, metrics and batch statistics are averaged over the axis `training.AXIS`. What is random about an
-# example follows from its place in the batch, so that eight devices take the steps that one takes, to rounding.
+# example, the time of its path among it, follows from its place in the batch, so that eight devices take the steps that
+# one takes, to rounding.
 
 # %%
 views = (training.View(2.0),) if SMOKE else (training.View(2.0), training.View(4.0, "sparse"))
@@ -94,13 +95,11 @@ step = training.make_train_step(model, optimizer, config, axis_name=training.AXI
 
 
 def batches():
-    """The same batches whatever the devices: images, labels, the versions to show, and places."""
+    """The same batches whatever the devices."""
     rng = np.random.default_rng(0)
     for _ in range(STEPS):
         rows = rng.choice(len(digits.train), BATCH, replace=False)
-        shown = rng.integers(0, config.inputs.versions, (BATCH, 1), np.int32)
-        places = np.arange(BATCH, dtype=np.int32)
-        yield training.Batch(digits.train.images[rows][:, None], digits.train.labels[rows], shown, places)
+        yield training.plain_batch(digits.train.images[rows], digits.train.labels[rows])
 
 
 def run(devices):

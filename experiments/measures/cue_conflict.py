@@ -14,7 +14,7 @@ from experiments.measures.smoothing import shown
 from isvs_jax import SplitLBI
 from isvs_jax.augment import View
 from isvs_jax.models import LogitsFn
-from isvs_jax.training.cache import padded
+from isvs_jax.training.trained import padded
 
 _BATCH = 100
 

@@ -1,13 +1,13 @@
 """Half of a batch as it is, half along the path: the augmentation that this library is for."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
-import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, brief, check_choice, check_key, check_number
-from isvs_jax.augment.versions import draw_versions, show_in_groups
-from isvs_jax.augment.views import View
+from isvs_jax._checks import ArrayLike, as_batch, as_keys, check_choice, check_number
+from isvs_jax.augment.versions import draw_versions, show_in_groups, show_versions
+from isvs_jax.augment.views import View, check_strengths, with_numbers
 from isvs_jax.solver._smooth import OUTPUTS, Output
 from isvs_jax.solver.split_lbi import SplitLBI
 
@@ -23,13 +23,18 @@ def along_path(
 ) -> jax.Array:
     """Show each example of a batch as it is, or at one of the times of its inverse scale space path.
 
-    Of B examples round(raw_share·B) stay as they are, and each time is given to as many of the others as any other
-    time, to one example. Who gets what is drawn: these shares belong to the batch, so what becomes of an example
-    depends on the key and on the size of the batch. Only those that are shown smoothed are followed, grouped by their
-    times, so that none waits for a later time of another.
+    With one key the shares are exact: of B examples round(raw_share·B) stay as they are, and each time is given to as
+    many of the others as any other time, to one example. These shares belong to the batch, so what becomes of an
+    example depends on the key and on the size of the batch.
+
+    With a key for each example every example draws for itself, with probability raw_share to stay as it is, and depends
+    on its own key and pixels alone, however the batch is divided.
+
+    Only those that are shown smoothed are followed, in groups of one time, so that none waits for a later time of
+    another.
 
     Args:
-        key: A PRNG key; another one for every batch.
+        key: A PRNG key for the batch, or one for each example, [B]; others for every batch.
         images: float [B, H, W, C] in [0, 1].
         times: The times, positive numbers (static); a time that stands twice is drawn twice as often.
         raw_share: The share of examples that stay as they are, in [0, 1] (static).
@@ -55,19 +60,22 @@ def along_path(
         Zhou, Liu, Xu, Fu, Sun, "Robust network learning via inverse scale variational sparsification",
         arXiv 2409.18419.
     """
-    key, images, times = check_key(key), as_image(images, "images"), _checked_times(times)
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"images must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
+    images, times = as_batch(images), check_strengths("times", times, "time")
+    keys = as_keys(key, len(images))
     check_choice("output", output, OUTPUTS)
     check_number("raw_share", raw_share, "[0, 1]")
-    versions = draw_versions(key, len(images), len(times), raw_share)
+    return _along_path(keys, images, times, float(raw_share), with_numbers(solver), output)
+
+
+@partial(jax.jit, static_argnames=("times", "raw_share", "solver", "output"))
+def _along_path(
+    keys: jax.Array, images: jax.Array, times: tuple[float, ...], raw_share: float, solver: SplitLBI, output: Output
+) -> jax.Array:
+    count, views = len(images), tuple(View(time, output) for time in times)
+    versions = draw_versions(keys, count, len(times), raw_share)
+    # As many as a time is expected to have.
+    size = -(-(count - round(raw_share * count)) // len(times))
+    if keys.shape:
+        return show_versions(images, versions, views, solver, group_size=max(1, size // 2))
     # As many groups as times are enough, as the shares are exact.
-    size = -(-(len(images) - round(raw_share * len(images))) // len(times))
-    views = tuple(View(time, output) for time in times)
     return show_in_groups(images, versions, views, solver, size, len(times) if size else 0)
-
-
-def _checked_times(times: Sequence[float]) -> tuple[float, ...]:
-    if isinstance(times, str) or not isinstance(times, (Sequence, np.ndarray)) or not len(times):
-        raise ValueError(f"times must be one or more positive numbers; got {brief(times)}.")
-    return tuple(check_number("each of times", time, "(0, inf)", unit="time") for time in times)

@@ -6,12 +6,16 @@ by one bilinear sampling, of which one does nothing, so that a choice among nine
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import as_image, check_integer, check_keys, check_number
+from isvs_jax._checks import ArrayLike, as_batch, brief, check_integer, check_number, example_keys
+from isvs_jax.augment.groups import in_groups
+from isvs_jax.augment.views import View, show_views, with_numbers
+from isvs_jax.solver.split_lbi import SplitLBI
 
 TABLES = ("autocontrast", "equalize", "posterize", "solarize")
 MAPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
@@ -23,6 +27,8 @@ _TOP_LEVEL = 10
 _DEEPEST = 3
 # Levels are drawn from here to the severity.
 _LEAST_LEVEL = 0.1
+# A batch of which a part is smoothed is divided into so many groups.
+_GROUPS = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class AugMixConfig:
         depth: The number of operations in a chain, ≥ 1; -1 draws 1, 2 or 3 for each chain.
         alpha: The parameter > 0 of the Dirichlet distribution of the chains' weights and of the Beta distribution of
             the share that the chains have beside the image.
+        views: Smoothed images as one more operation, such as (View(2.0), View(4.0)) of the path or (View(1.0, "blur"),)
+            as its control; none by default.
 
     Raises:
         TypeError: `width` or `depth` is no integer, `severity` or `alpha` no number.
@@ -45,6 +53,7 @@ class AugMixConfig:
     width: int = 3
     depth: int = -1
     alpha: float = 1.0
+    views: tuple[View, ...] = ()
 
     def __post_init__(self) -> None:
         check_number("severity", self.severity, "[1, 10]")
@@ -52,9 +61,13 @@ class AugMixConfig:
         if self.depth != -1:
             check_integer("depth", self.depth)
         check_number("alpha", self.alpha, "(0, inf)")
+        if not (isinstance(self.views, tuple) and all(isinstance(view, View) for view in self.views)):
+            raise TypeError(f"views must be a tuple of View; got {brief(self.views)}.")
 
 
-def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConfig()) -> jax.Array:
+def augmix(
+    key: ArrayLike, images: ArrayLike, config: AugMixConfig = AugMixConfig(), *, solver: SplitLBI = SplitLBI()
+) -> jax.Array:
     """Mix every image with randomly augmented versions of it.
 
     The result is (1 − m)·x + m·Σᵢ wᵢ·chainᵢ(x), with w from Dirichlet(alpha, ..., alpha), m from Beta(alpha, alpha) and
@@ -62,23 +75,28 @@ def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConf
     None of them is one of the corruptions that robustness is measured with. The operations are those of Pillow, on
     images rounded to grey levels.
 
+    Views, where there are some, are one more operation, as likely as each of the others: it shows the image in one of
+    them, along its path or blurred. What is smoothed is the image itself, before the other operations of the chain and
+    once in a chain. Only examples with such a chain are smoothed, and each path is followed once.
+
     All is drawn for each example: an image's mixture depends on its own key and pixels alone, not on its batch.
 
     Args:
-        keys: A PRNG key for each example, [B].
+        key: A PRNG key for each example, [B], or one, of which they are split off.
         images: float [B, H, W, C] in [0, 1].
         config: The parameters (static).
+        solver: The flow of the views of the path; kappa and nu may not be traced.
 
     Returns:
         Images of the same shape and dtype, in [0, 1]. No gradient passes through the chains.
 
     Raises:
-        TypeError: `keys` holds no PRNG keys, or `images` is not of a floating dtype.
+        TypeError: `key` is no PRNG key, or `images` is not of a floating dtype.
         ValueError: The shapes do not fit.
 
     Example:
         >>> images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
-        >>> mixed = augmix(jax.random.split(jax.random.key(1), 2), images)
+        >>> mixed = augmix(jax.random.key(1), images)
         >>> mixed.shape, bool((mixed >= 0).all() & (mixed <= 1).all())
         ((2, 8, 8, 3), True)
 
@@ -86,24 +104,84 @@ def augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig = AugMixConf
         Hendrycks, Mu, Cubuk, Zoph, Gilmer, Lakshminarayanan, "AugMix: a simple data processing method to improve
         robustness and uncertainty", ICLR 2020.
     """
-    images = as_image(images, "images")
-    if images.ndim != 4:
-        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
-    check_keys("keys", keys, len(images))
-    return jax.vmap(partial(_mix, config=config))(keys, images)
+    images = as_batch(images)
+    keys = example_keys(key, len(images))
+    return _augmix(keys, images, config, with_numbers(solver))
 
 
-def _mix(key: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Array:
+@partial(jax.jit, static_argnames=("config", "solver"))
+def _augmix(keys: jax.Array, images: jax.Array, config: AugMixConfig, solver: SplitLBI) -> jax.Array:
+    drawn = jax.vmap(partial(_draw, config=config))(keys)
+    levels = _levels(images, drawn.starts, config, solver)
+    return jax.vmap(partial(_mix, config=config))(drawn, images, levels)
+
+
+class _Drawn(NamedTuple):
+    """What was drawn for each example.
+
+    Attributes:
+        weights: The weights of the chains, float32 [B, width].
+        share: The share of the chains, float32 [B].
+        numbers: Of each chain a number for its depth and three for each operation, float32 [B, width, 1 + 3 · longest].
+        starts: What each chain starts from, int32 [B, width]: 0 for the image, k for the k-th view.
+    """
+
+    weights: jax.Array
+    share: jax.Array
+    numbers: jax.Array
+    starts: jax.Array
+
+
+def _draw(key: jax.Array, config: AugMixConfig) -> _Drawn:
     weights_key, chains_key = jax.random.split(key)
     weights, share = _random_weights(weights_key, config)
     longest = _DEEPEST if config.depth == -1 else config.depth
     # Of each chain one number for its depth, and for each of its operations three. Drawn at once: compiles faster.
     numbers = jax.random.uniform(chains_key, (config.width, 1 + 3 * longest), jnp.float32)
-    grey_levels = jnp.floor(jnp.clip(jax.lax.stop_gradient(image).astype(jnp.float32), 0, 1) * 255 + 0.5)
-    chains = jax.vmap(partial(_chain, config=config), in_axes=(0, None))(numbers, grey_levels) / 255
-    mixed = jnp.einsum("i,ihwc->hwc", weights, chains, precision=jax.lax.Precision.HIGHEST)
+    return _Drawn(weights, share, numbers, jax.vmap(partial(_start, config=config))(numbers))
+
+
+def _start(numbers: jax.Array, config: AugMixConfig) -> jax.Array:
+    """The view that a chain starts from: that of its first operation that shows one."""
+    if not config.views:
+        return jnp.zeros((), jnp.int32)
+    operation, strength, _ = _steps(numbers, config)
+    shows = (operation == len(OPERATIONS)) & (jnp.arange(len(operation)) < _depth(numbers, config))
+    first = jnp.argmax(shows)
+    return jnp.where(shows[first], 1 + jnp.floor(len(config.views) * strength[first]).astype(jnp.int32), 0)
+
+
+def _steps(numbers: jax.Array, config: AugMixConfig) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of each operation of a chain its number, and a uniform number each for its strength and its side."""
+    choice, strength, side = numbers[1:].reshape(-1, 3).T
+    return jnp.floor((len(OPERATIONS) + bool(config.views)) * choice).astype(jnp.int32), strength, side
+
+
+def _depth(numbers: jax.Array, config: AugMixConfig) -> jax.Array | int:
+    return config.depth if config.depth != -1 else 1 + jnp.floor(_DEEPEST * numbers[0]).astype(jnp.int32)
+
+
+def _levels(images: jax.Array, starts: jax.Array, config: AugMixConfig, solver: SplitLBI) -> jax.Array:
+    """The grey levels that chains may start from, float32 [B, 1 + V, H, W, C]: of the image, and of its views."""
+    images = jax.lax.stop_gradient(images)
+    versions = jnp.broadcast_to(images[:, None], (len(images), 1 + len(config.views), *images.shape[1:]))
+
+    def viewed(examples: jax.Array, _: jax.Array) -> jax.Array:
+        views = show_views(images[examples], config.views, solver)
+        return jnp.concatenate([images[examples][:, None], jnp.moveaxis(views, 0, 1)], axis=1)
+
+    if config.views:
+        is_viewed = (starts > 0).any(1).astype(jnp.int32)
+        versions = in_groups([viewed], is_viewed, versions, -(-len(images) // _GROUPS))
+    return jnp.floor(jnp.clip(versions.astype(jnp.float32), 0, 1) * 255 + 0.5)
+
+
+def _mix(drawn: _Drawn, image: jax.Array, levels: jax.Array, config: AugMixConfig) -> jax.Array:
+    chain = jax.vmap(lambda numbers, start: _chain(numbers, levels[start], config))
+    chains = chain(drawn.numbers, drawn.starts) / 255
+    mixed = jnp.einsum("i,ihwc->hwc", drawn.weights, chains, precision=jax.lax.Precision.HIGHEST)
     # Convex up to rounding.
-    return jnp.clip((1 - share) * image + share * mixed, 0, 1).astype(image.dtype)
+    return jnp.clip((1 - drawn.share) * image + drawn.share * mixed, 0, 1).astype(image.dtype)
 
 
 def _random_weights(key: jax.Array, config: AugMixConfig) -> tuple[jax.Array, jax.Array]:
@@ -113,17 +191,18 @@ def _random_weights(key: jax.Array, config: AugMixConfig) -> tuple[jax.Array, ja
 
 
 def _chain(numbers: jax.Array, image: jax.Array, config: AugMixConfig) -> jax.Array:
-    depth = config.depth if config.depth != -1 else 1 + jnp.floor(_DEEPEST * numbers[0]).astype(jnp.int32)
+    operation, strength, side = _steps(numbers, config)
+    # A view is what the chain started from: nothing is left to do in its place.
+    index = jnp.arange(len(operation))
+    does = (index < _depth(numbers, config)) & (operation < len(OPERATIONS))
 
-    def step(image: jax.Array, numbers_and_index: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        (choice, strength, side), index = numbers_and_index
-        operation = jnp.floor(len(OPERATIONS) * choice).astype(jnp.int32)
+    def step(image: jax.Array, one: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        operation, strength, side, does = one
         level = _LEAST_LEVEL + (config.severity - _LEAST_LEVEL) * strength
         changed = apply_operation(image, operation, level, jnp.where(side < 0.5, -jnp.ones_like(side), 1))
-        return jnp.where(index < depth, changed, image), None
+        return jnp.where(does, changed, image), None
 
-    steps = numbers[1:].reshape(-1, 3)
-    return jax.lax.scan(step, image, (steps, jnp.arange(len(steps))))[0]
+    return jax.lax.scan(step, image, (operation, strength, side, does))[0]
 
 
 def apply_operation(image: jax.Array, operation: jax.Array, level: jax.Array, sign: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import as_image, check_integer, check_keys, check_number
+from isvs_jax._checks import as_image, check_integer, check_number, example_keys
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Augmentation:
         check_number("noise", self.noise, "[0, inf)", unit="standard deviation")
 
 
-def augment(keys: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
+def augment(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
     """Shift, mirror, lower the contrast of, and add noise to the images of a batch.
 
     All is drawn for each example: what becomes of it depends on its own key and images alone, so how a batch is divided
@@ -47,7 +47,7 @@ def augment(keys: jax.Array, images: jax.Array, augmentation: Augmentation) -> j
     a camera does.
 
     Args:
-        keys: A PRNG key for each example, [B].
+        key: A PRNG key for each example, [B], or one, of which they are split off.
         images: float [B, H, W, C] in [0, 1], or [B, K, H, W, C] with K versions of each example.
         augmentation: What is done (static).
 
@@ -55,20 +55,19 @@ def augment(keys: jax.Array, images: jax.Array, augmentation: Augmentation) -> j
         Images of the same shape and dtype.
 
     Raises:
-        TypeError: `keys` holds no PRNG keys, or `images` is not of a floating dtype.
+        TypeError: `key` is no PRNG key, or `images` is not of a floating dtype.
         ValueError: The shapes do not fit.
 
     Example:
         >>> images = jnp.full((4, 8, 8, 1), 0.5)
-        >>> keys = jax.random.split(jax.random.key(0), 4)
-        >>> bool((augment(keys, images, Augmentation(crop=2, flip=True)) == 0.5).all())
+        >>> bool((augment(jax.random.key(0), images, Augmentation(crop=2, flip=True)) == 0.5).all())
         True
     """
     images = as_image(images, "images")
     if images.ndim not in (4, 5):
         raise ValueError(f"images must be [B, H, W, C] or [B, K, H, W, C]; got shape {images.shape}.")
-    check_keys("keys", keys, len(images))
     versions = images if images.ndim == 5 else images[:, None]
+    keys = example_keys(key, len(images))
     return jax.vmap(partial(_augment_example, augmentation=augmentation))(keys, versions).reshape(images.shape)
 
 

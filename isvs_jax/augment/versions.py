@@ -4,12 +4,14 @@ Version 0 of an image is the image itself, version k the k-th of some views.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, check_integer, check_key, check_number
+from isvs_jax._checks import ArrayLike, as_batch, as_keys, check_integer, check_number
+from isvs_jax.augment.groups import Branch, in_groups
 from isvs_jax.augment.views import View
 from isvs_jax.filters.matching import FILTERS
 from isvs_jax.solver._smooth import smooth
@@ -21,13 +23,15 @@ Shown = Callable[[jax.Array, jax.Array], jax.Array]
 def draw_versions(key: jax.Array, count: int, num_views: int, raw_share: float = 0.5) -> jax.Array:
     """Draw who of a batch is shown as it is, and who in which view.
 
-    Of B examples round(raw_share·B) are shown as they are, and each view is given to as many of the others as any other
-    view, to one example. These shares belong to the batch: what an example gets depends on the key, on its place and on
-    the size of the batch. Where a batch is divided among devices, each draws for the whole of it from one key and takes
-    what belongs to its own examples, so that the number of devices changes nothing.
+    With one key the shares are exact: of B examples round(raw_share·B) are shown as they are, and each view is given to
+    as many of the others as any other view, to one example. What an example gets then depends on the key, on its place
+    and on the size of the batch. Where a batch is divided among devices, each draws for the whole of it from one key
+    and takes what belongs to its own examples, so that the number of devices changes nothing.
+
+    With a key for each example the shares are probabilities, and what an example gets depends on its own key alone.
 
     Args:
-        key: A PRNG key; another one for every batch.
+        key: A PRNG key for the batch, or one for each example, [B]; others for every batch.
         count: The number B of examples in the batch (static).
         num_views: The number V of views, at least 1 (static).
         raw_share: The share of examples that stay as they are, in [0, 1] (static).
@@ -44,13 +48,22 @@ def draw_versions(key: jax.Array, count: int, num_views: int, raw_share: float =
         >>> jnp.bincount(versions, length=3).tolist()
         [4, 2, 2]
     """
-    views_key, order_key = jax.random.split(check_key(key))
-    check_integer("count", count)
+    keys = as_keys(key, check_integer("count", count))
     check_integer("num_views", num_views)
-    num_raw = round(check_number("raw_share", raw_share, "[0, 1]") * count)
+    check_number("raw_share", raw_share, "[0, 1]")
+    if keys.shape:
+        return jax.vmap(partial(_draw_one, num_views=num_views, raw_share=raw_share))(keys)
+    num_raw = round(raw_share * count)
+    views_key, order_key = jax.random.split(keys)
     # The first views of a random order get an example more, so none is favoured from batch to batch.
     views = 1 + jax.random.permutation(views_key, num_views)[np.arange(count - num_raw) % num_views]
     return jax.random.permutation(order_key, jnp.pad(views.astype(jnp.int32), (num_raw, 0)))
+
+
+def _draw_one(key: jax.Array, num_views: int, raw_share: float) -> jax.Array:
+    raw_key, view_key = jax.random.split(key)
+    view = jax.random.randint(view_key, (), 1, 1 + num_views, jnp.int32)
+    return jnp.where(jax.random.bernoulli(raw_key, raw_share), 0, view)
 
 
 def show_versions(
@@ -87,9 +100,7 @@ def show_versions(
         >>> (shown == images).all((1, 2, 3)).tolist()
         [True, False, True]
     """
-    images, versions = as_image(images, "images"), jnp.asarray(versions)
-    if images.ndim != 4:
-        raise ValueError(f"images must be [B, H, W, C]; got shape {images.shape}.")
+    images, versions = as_batch(images), jnp.asarray(versions)
     if not jnp.issubdtype(versions.dtype, jnp.integer):
         raise TypeError(f"versions must be integers; got dtype {versions.dtype}.")
     if versions.shape != images.shape[:1]:
@@ -108,40 +119,19 @@ def show_in_groups(
     images: jax.Array, versions: jax.Array, views: tuple[View, ...], solver: SplitLBI, size: int, groups: int
 ) -> jax.Array:
     """`show_versions` in a number of groups that is known to be enough."""
-    if not images.size or not groups:
-        return images
-    version, examples, filled = _groups(versions, len(views), size, groups)
     branches, branch_of = _branches(views, solver)
     strengths = jnp.asarray([0.0, *(view.strength for view in views)], jnp.float32)
 
-    def one(group: tuple[jax.Array, jax.Array]) -> jax.Array:
-        version, examples = group
-        return jax.lax.switch(jnp.asarray(branch_of)[version], branches, images[examples], strengths[version])
+    def of_group(branch: Shown) -> Branch[jax.Array]:
+        return lambda examples, version: branch(images[examples], strengths[version])
 
-    shown = jax.lax.map(one, (version, examples))
-    return images.at[jnp.where(filled, examples, len(images))].set(shown, mode="drop")
-
-
-def _groups(versions: jax.Array, num_views: int, size: int, groups: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The groups: the version of each [G], its examples [G, size], and which of these count, bool [G, size].
-
-    The last group of a view is filled up with an example of its own; version 0 stands for groups that nobody needs.
-    """
-    order = jnp.argsort(versions)
-    numbers = jnp.bincount(versions, length=1 + num_views)
-    ends, needed = jnp.cumsum(numbers), -(-numbers[1:] // size)
-    group, last = jnp.arange(groups), jnp.cumsum(needed)
-    is_used = group < last[-1]
-    version = jnp.where(is_used, 1 + jnp.searchsorted(last, group, side="right"), 0)
-    within = group - (last - needed)[version - 1]
-    begin = jnp.where(is_used, (ends - numbers)[version] + size * within, 0)
-    places = begin[:, None] + jnp.arange(size)[None]
-    filled = is_used[:, None] & (places < ends[version][:, None])
-    return version, order[jnp.where(filled, places, begin[:, None])], filled
+    return in_groups(
+        [of_group(branch) for branch in branches], versions, images, size, branch_of=branch_of, groups=groups
+    )
 
 
-def _branches(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], np.ndarray]:
-    """What can be done to a group, and which of it makes each version: all times of the path share one program."""
+def _branches(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], list[int]]:
+    """What can be done to a group, and which of it makes each view: all times of the path share one program."""
 
     def on_path(kind: str) -> Shown:
         latest = max(view.strength for view in views if view.kind == kind)
@@ -150,10 +140,9 @@ def _branches(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], n
     def filtered(view: View) -> Shown:
         return lambda images, _: FILTERS[view.kind](images, view.strength)
 
-    programs: dict[str, Shown] = {"raw": lambda images, _: images}
     names = [view.kind if view.is_path else str(view) for view in views]
-    for name, view in zip(names, views, strict=True):
-        if name not in programs:
-            programs[name] = on_path(view.kind) if view.is_path else filtered(view)
-    numbers = {name: number for number, name in enumerate(programs)}
-    return list(programs.values()), np.array([0, *(numbers[name] for name in names)])
+    programs = {
+        name: on_path(view.kind) if view.is_path else filtered(view) for name, view in zip(names, views, strict=True)
+    }
+    places = {name: place for place, name in enumerate(programs)}
+    return list(programs.values()), [places[name] for name in names]

@@ -1,13 +1,16 @@
 """Views: the smoothed versions that an image can be shown in, of the path or of a filter it is compared with."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from isvs_jax import SplitLBI, piecewise_constant, scale_space
-from isvs_jax._checks import as_image, check_choice, check_number
+from isvs_jax._checks import ArrayLike, as_image, brief, check_choice, check_number, check_scalar
 from isvs_jax.filters.matching import FILTERS
 
 Kind = Literal["dense", "sparse", "blur", "lowpass", "rof"]
@@ -76,6 +79,39 @@ class View:
     def __str__(self) -> str:
         short = f"{self.strength:g}"
         return f"{self.kind}:{short if float(short) == self.strength else repr(float(self.strength))}"
+
+
+def check_strengths(name: str, strengths: Sequence[float], unit: str) -> tuple[float, ...]:
+    """Times or widths as floats: one or more positive numbers.
+
+    Raises:
+        TypeError: One of them is no number.
+        ValueError: There are none, or one is not positive and finite.
+    """
+    if isinstance(strengths, str) or not isinstance(strengths, (Sequence, np.ndarray)) or not len(strengths):
+        raise ValueError(f"{name} must be one or more positive numbers; got {brief(strengths)}.")
+    return tuple(check_number(f"each of {name}", strength, "(0, inf)", unit=unit) for strength in strengths)
+
+
+def with_numbers(solver: SplitLBI) -> SplitLBI:
+    """The solver with Python numbers in place of arrays, so that it can be a static argument.
+
+    Raises:
+        TypeError: `solver` is no `SplitLBI`, or one of its numbers is traced.
+    """
+    if not isinstance(solver, SplitLBI):
+        raise TypeError(f"solver must be an isvs_jax.SplitLBI; got {brief(solver)}.")
+    step_size = None if solver.step_size is None else _seen("step_size", solver.step_size)
+    return dataclasses.replace(
+        solver, kappa=_seen("kappa", solver.kappa), nu=_seen("nu", solver.nu), step_size=step_size
+    )
+
+
+def _seen(name: str, value: ArrayLike) -> float:
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(f"{name} must be a number that can be seen; got a traced value.")
+    check_scalar(name, value)
+    return float(value)
 
 
 def show_views(images: jax.Array, views: tuple[View, ...], solver: SplitLBI = SplitLBI()) -> jax.Array:

@@ -5,12 +5,14 @@ made, outside of pyplot, so that nothing stays open.
 """
 
 from isvs_jax.plotting.axes import COLOURS
+from isvs_jax.plotting.certified import certified_accuracy
 from isvs_jax.plotting.curves import accuracy_by_severity, denoising_curves
 from isvs_jax.plotting.paths import entry_times, scale_space_strip, support_size
 
 __all__ = [
     "COLOURS",
     "accuracy_by_severity",
+    "certified_accuracy",
     "denoising_curves",
     "entry_times",
     "scale_space_strip",

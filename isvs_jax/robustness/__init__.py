@@ -13,13 +13,30 @@ from isvs_jax.robustness.attacks import (
     pgd,
     square,
 )
+from isvs_jax.robustness.certification import (
+    Certificate,
+    certified_summary,
+    certify,
+    choose_smoothing,
+    matched_filters,
+    mixed,
+    predict,
+    read_certificate,
+)
 from isvs_jax.robustness.corruptions import (
     CATEGORIES,
     CORRUPTIONS,
     VALIDATION_CORRUPTIONS,
     corrupt,
 )
-from isvs_jax.robustness.defences import Defence, defended, rounding_defence, smoothing_defence, total_variation_defence
+from isvs_jax.robustness.defences import (
+    Defence,
+    defended,
+    rounding_defence,
+    smoothing_defence,
+    total_variation_defence,
+    view_defence,
+)
 from isvs_jax.robustness.evaluation import (
     Attacks,
     Corruptions,
@@ -38,8 +55,10 @@ from isvs_jax.robustness.evaluation import (
     hard_stop,
     markdown,
     normaliser_of,
+    quick,
     read_normaliser,
     read_report,
+    standard,
     step_reach,
 )
 from isvs_jax.robustness.official import (
@@ -66,6 +85,7 @@ __all__ = [
     "WAYS",
     "Attacks",
     "AutoAttackResult",
+    "Certificate",
     "CorruptedImages",
     "Corruptions",
     "Defence",
@@ -81,7 +101,10 @@ __all__ = [
     "attack_defence",
     "autoattack",
     "autoattack_report",
+    "certified_summary",
+    "certify",
     "chance_corrected",
+    "choose_smoothing",
     "combine",
     "corrupt",
     "curve_warnings",
@@ -101,13 +124,20 @@ __all__ = [
     "load_tfds",
     "low_resolution",
     "markdown",
+    "matched_filters",
+    "mixed",
     "normaliser_of",
     "pgd",
+    "predict",
+    "quick",
+    "read_certificate",
     "read_normaliser",
     "read_report",
     "rounding_defence",
     "smoothing_defence",
     "square",
+    "standard",
     "step_reach",
     "total_variation_defence",
+    "view_defence",
 ]

@@ -15,7 +15,9 @@ import numpy as np
 from jax.tree_util import Partial
 
 from isvs_jax._checks import brief, check_integer, check_number
+from isvs_jax.augment.views import View
 from isvs_jax.filters import rof
+from isvs_jax.filters.matching import FILTERS
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.solver._smooth import Output, smooth
 from isvs_jax.solver.split_lbi import SplitLBI
@@ -62,6 +64,36 @@ def smoothing_defence(time: float, solver: SplitLBI = SplitLBI(), output: Output
         f"{solver.scheme}, step_size = {solver.step_size}"
     )
     return Defence(forward, _beginning_of_the_path(solver), description)
+
+
+def view_defence(view: View, solver: SplitLBI = SplitLBI()) -> Defence:
+    """One view of an image as a defence: of the path, or of a filter that the path is compared with.
+
+    Args:
+        view: The view, such as `View.parse("blur:0.8")`.
+        solver: The path, for views of it.
+
+    Returns:
+        A `Defence`; the low-pass part of a linear filter is itself, and that of "rof" is (I + DᵀD)⁻¹x.
+
+    Raises:
+        TypeError: It is no view.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> view_defence(View.parse("blur:0.8")).forward(jnp.full((1, 4, 4, 3), 0.5)).shape
+        (1, 4, 4, 3)
+    """
+    if not isinstance(view, View):
+        raise TypeError(f"view must be a View, such as View.parse('blur:0.8'); got {brief(view)}.")
+    if view.kind == "dense" or view.kind == "sparse":
+        return smoothing_defence(view.strength, solver, view.kind)
+
+    def forward(images: jax.Array) -> jax.Array:
+        return FILTERS[view.kind](images, view.strength)
+
+    low_pass = _beginning_of_the_path(SplitLBI(nu=1.0)) if view.kind == "rof" else forward
+    return Defence(forward, low_pass, f"filter, {view}")
 
 
 def rounding_defence(levels: int = 8) -> Defence:

@@ -1,6 +1,7 @@
 """Loaders of the corrupted images that others published: CIFAR-10-C, CIFAR-100-C, ImageNet-C and those of TFDS.
 
-Nothing is downloaded here. The error about a missing file says what to fetch and where to put it.
+Nothing is downloaded here. The error about a missing file says what to fetch and where to put it. Files are called
+official where their checksums are the published ones, and unverified where they are not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from isvs_jax._checks import check_choice, check_integer
+from isvs_jax._extras import optional
 from isvs_jax.data.image_files import read_image
+from isvs_jax.robustness._published import ARCHIVES, COUNTS, check_balanced, published_set
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES
 
 CIFAR_C_URLS = {
@@ -20,6 +23,7 @@ CIFAR_C_URLS = {
     "CIFAR-100-C": "https://zenodo.org/records/3555552",
 }
 IMAGENET_C_URL = "https://zenodo.org/records/2235448"
+_IMAGENET_CLASSES = 1000
 IMAGENET_C_ARCHIVES = ("noise", "blur", "weather", "digital", "extra")
 # TFDS has names of its own for two of CIFAR-10-C's corruptions.
 _TFDS_CIFAR_NAMES = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
@@ -32,17 +36,20 @@ class CorruptedImages(NamedTuple):
     Attributes:
         images: uint8 [N, H, W, 3]; divide them by 255 for the images that models take.
         labels: int64 [N].
-        source: "official" for the files of the benchmark's authors; "tfds" for imagenet2012_corrupted, which TFDS makes
-            anew from the ImageNet validation images and stores as JPEG, so that results on it and on ImageNet-C are two
-            different things.
+        source: "official" for files whose checksums are those of the benchmark's authors; "tfds" for what TFDS
+            prepared, which compares archives with their checksums itself (imagenet2012_corrupted it makes anew from the
+            ImageNet validation images and stores as JPEG, so that results on it and on ImageNet-C are two different
+            things); "unverified" for everything else.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    source: str = "official"
+    source: str = "unverified"
 
 
-def load_cifar_c(folder: str | os.PathLike[str], name: str, severity: int) -> CorruptedImages:
+def load_cifar_c(
+    folder: str | os.PathLike[str], name: str, severity: int, *, start: int = 0, count: int | None = None
+) -> CorruptedImages:
     """Read one corruption and severity of a CIFAR-10-C or CIFAR-100-C folder.
 
     Each file NAME.npy holds the images of the five severities one after another, and labels.npy their labels, the same
@@ -52,14 +59,18 @@ def load_cifar_c(folder: str | os.PathLike[str], name: str, severity: int) -> Co
         folder: The folder of the .npy files.
         name: A name of CORRUPTIONS or VALIDATION_CORRUPTIONS.
         severity: An integer from 1 to 5.
+        start: The position of the first image.
+        count: How many images are read; None reads all that follow.
 
     Returns:
-        The images (10,000 of 32×32×3 in the published files) and labels, with the source "official".
+        The images (10,000 of 32×32×3 in the published files) and labels, with the source "official" where the MD5 of
+        both files are the published ones, and "unverified" otherwise.
 
     Raises:
         FileNotFoundError: A file is missing.
-        TypeError: The severity is no integer.
-        ValueError: The name or the severity is unknown, or a file is not of this format.
+        TypeError: The severity, the start or the count is no integer.
+        ValueError: The name or the severity is unknown, a file is cut or not of this format, the labels of the
+            severities differ, or the start or the count leaves no image.
 
     References:
         Hendrycks and Dietterich, CIFAR-10-C and CIFAR-100-C, https://zenodo.org/records/2535967 and
@@ -67,14 +78,13 @@ def load_cifar_c(folder: str | os.PathLike[str], name: str, severity: int) -> Co
     """
     _check(name, severity)
     folder = Path(folder)
-    fetch = " or ".join(f"{title}.tar from {url}" for title, url in CIFAR_C_URLS.items())
+    fetch = " or ".join(f"{title}.tar from {url} (MD5 {ARCHIVES[title]})" for title, url in CIFAR_C_URLS.items())
     for file in (folder / f"{name}.npy", folder / "labels.npy"):
         if not file.is_file():
             raise FileNotFoundError(
                 f"{file} is missing: fetch {fetch}, unpack it, and give the folder that has {name}.npy and labels.npy."
             )
-    images = np.load(folder / f"{name}.npy", mmap_mode="r")
-    labels = np.load(folder / "labels.npy")
+    images, labels = _array(folder / f"{name}.npy"), _array(folder / "labels.npy")
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         raise ValueError(f"{name}.npy must hold uint8 [N, H, W, 3]; got dtype {images.dtype} and shape {images.shape}.")
     if len(images) % NUM_SEVERITIES or labels.shape != images.shape[:1]:
@@ -82,9 +92,24 @@ def load_cifar_c(folder: str | os.PathLike[str], name: str, severity: int) -> Co
             f"{name}.npy and labels.npy must hold {NUM_SEVERITIES} times as many images and labels as one severity;"
             f" got {len(images)} images and labels of shape {labels.shape}."
         )
-    count = len(images) // NUM_SEVERITIES
-    part = slice((severity - 1) * count, severity * count)
-    return CorruptedImages(np.array(images[part]), labels[part].astype(np.int64))
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{folder / 'labels.npy'} must hold integers; got dtype {labels.dtype}.")
+    each = len(images) // NUM_SEVERITIES
+    if (labels.reshape(NUM_SEVERITIES, each) != labels[:each]).any():
+        raise ValueError(f"{folder / 'labels.npy'} must hold the same labels for each severity; got others.")
+    part = _checked_part(start, count, each)
+    begin = (severity - 1) * each
+    source = "official" if published_set(folder, name) is not None else "unverified"
+    rows = slice(begin + part.start, begin + (each if part.stop is None else min(part.stop, each)))
+    return CorruptedImages(np.array(images[rows]), labels[rows].astype(np.int64), source)
+
+
+def _array(file: Path) -> np.ndarray:
+    """The array of an .npy file, mapped and not read."""
+    try:
+        return np.load(file, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{file} must be a whole .npy file of numbers; got an error of NumPy: {error}.") from error
 
 
 def list_imagenet_c(
@@ -106,7 +131,8 @@ def list_imagenet_c(
     Raises:
         FileNotFoundError: The folder of the corruption is missing.
         TypeError: The severity is no integer.
-        ValueError: The name or the severity is unknown, or there are more or fewer class folders.
+        ValueError: The name or the severity is unknown, there are more or fewer class folders, or with 1,000 of them
+            other than 50 images in each.
     """
     _check(name, severity)
     places = [Path(folder) / name, *(Path(folder) / archive / name for archive in IMAGENET_C_ARCHIVES)]
@@ -127,7 +153,10 @@ def list_imagenet_c(
     images = sorted((pair for pair in files if _is_image(pair[0])), key=lambda pair: pair[0].name)
     if not images:
         raise FileNotFoundError(f"{found[0]} holds no JPEG or PNG file: unpack the archive again.")
-    return [file for file, _ in images], np.array([label for _, label in images], np.int64)
+    labels = np.array([label for _, label in images], np.int64)
+    if num_classes == _IMAGENET_CLASSES:
+        check_balanced(str(found[0]), labels, num_classes, COUNTS["ImageNet-C"])
+    return [file for file, _ in images], labels
 
 
 def load_imagenet_c(
@@ -152,7 +181,8 @@ def load_imagenet_c(
         num_classes: The number of class folders, as in `list_imagenet_c`.
 
     Returns:
-        The images (224×224×3 in the published files) and labels, with the source "official".
+        The images (224×224×3 in the published files) and labels, with the source "unverified": no checksums of the
+        files within the archives are published. With 1,000 classes there must be 50,000 images, 50 of each.
 
     Raises:
         FileNotFoundError: The folder of the corruption is missing.
@@ -191,8 +221,8 @@ def load_tfds(
         count: How many images are read; None reads all that follow.
 
     Returns:
-        The images and labels, with the source "official" for cifar10_corrupted, which wraps the files of the authors,
-        and "tfds" for imagenet2012_corrupted, which does not.
+        The images and labels, with the source "tfds", or "unverified" where the prepared set has not the 10,000 images
+        32×32×3 of cifar10_corrupted or the 50,000 of imagenet2012_corrupted.
 
     Raises:
         FileNotFoundError: The data set is not prepared, or not as array_record.
@@ -211,7 +241,7 @@ def load_tfds(
             f" tfds.builder({config!r}, data_dir=..., file_format='array_record').download_and_prepare(), and put the"
             f" folder {dataset} into {place}."
         )
-    import tensorflow_datasets as tfds
+    tfds = optional("tensorflow_datasets")
 
     records = tfds.data_source(config, split=_TFDS_SPLITS[dataset], data_dir=place, download=False)
     part = _checked_part(start, count, len(records))
@@ -219,8 +249,14 @@ def load_tfds(
     return CorruptedImages(
         np.stack([example["image"] for example in examples]),
         np.array([example["label"] for example in examples], np.int64),
-        "official" if dataset == "cifar10_corrupted" else "tfds",
+        _tfds_source(dataset, len(records), np.shape(examples[0]["image"])),
     )
+
+
+def _tfds_source(dataset: str, count: int, shape: tuple[int, ...]) -> str:
+    expected = {"cifar10_corrupted": "CIFAR-10-C", "imagenet2012_corrupted": "ImageNet-C"}[dataset]
+    whole = count == COUNTS[expected] and (expected != "CIFAR-10-C" or shape == (32, 32, 3))
+    return "tfds" if whole else "unverified"
 
 
 def _is_image(file: Path) -> bool:

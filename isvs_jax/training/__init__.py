@@ -6,8 +6,7 @@ try:
     from isvs_jax.augment._augmix import AugMixConfig, augmix
     from isvs_jax.augment.basic import Augmentation, augment
     from isvs_jax.augment.views import View, show_views
-    from isvs_jax.training.batches import HostBatch, make_loader
-    from isvs_jax.training.cache import cached_views, smoothed_views
+    from isvs_jax.training.batches import make_loader
     from isvs_jax.training.checkpoint import TerminatedError
     from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
     from isvs_jax.training.devices import AXIS, Distributed, map_over_devices
@@ -30,7 +29,6 @@ __all__ = [
     "Batch",
     "ConfigurationChangedError",
     "Distributed",
-    "HostBatch",
     "Inputs",
     "Metrics",
     "ModelChoice",
@@ -44,7 +42,6 @@ __all__ = [
     "View",
     "augment",
     "augmix",
-    "cached_views",
     "claim",
     "correct",
     "evaluate",
@@ -61,6 +58,5 @@ __all__ = [
     "plain_batch",
     "read_log",
     "show_views",
-    "smoothed_views",
     "train",
 ]

@@ -1,8 +1,8 @@
 """Batches of a whole run, put together on the host ahead of the step that needs them.
 
-Batch s of a run is a function of (seed, s): which examples it holds, in which versions, and where each stands in it.
-Every process of a run works that out for the whole batch and reads the rows that are its own, so that any number of
-processes sees one and the same sequence of batches.
+Batch s of a run is a function of (seed, s): which examples it holds, and where each stands in it. Every process of a
+run works that out for the whole batch and reads the rows that are its own, so that any number of processes sees one and
+the same sequence of batches.
 """
 
 import mmap
@@ -14,36 +14,18 @@ import numpy as np
 from absl import flags
 
 from isvs_jax._checks import check_integer
-from isvs_jax.data import Split, as_float
+from isvs_jax.data import Split
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import Inputs, choose
+from isvs_jax.training.step import Batch
 
-# The two streams drawn from the seed of a run: their tags keep them apart.
-_ORDER, _VERSIONS = 1, 2
-
-
-class HostBatch(NamedTuple):
-    """The rows of a batch that belong to one process, b of them; arrays of NumPy.
-
-    Attributes:
-        images: [b, K, H, W, C], each example in its K versions, where they come from a cache of views; otherwise
-            [b, 1, H, W, C], the images themselves. The dtype is uint8, float16 or float32.
-        labels: int32 [b], the classes.
-        versions: int32 [b, K], the versions chosen: 0 the image itself, k the k-th view.
-        positions: int32 [b], the places of the rows in the batch of all processes.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    versions: np.ndarray
-    positions: np.ndarray
+# The stream that orders are drawn from, apart from any other of the seed of a run.
+_ORDER = 1
 
 
 def make_loader(
     split: Split,
     config: TrainConfig,
     *,
-    views: np.ndarray | None = None,
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
@@ -56,9 +38,7 @@ def make_loader(
 
     Args:
         split: The images that are trained on, in memory or mapped from a file.
-        config: The configuration of the run, of which the epochs, batch size, seed and inputs are used.
-        views: The views of all images, [V, N, H, W, C] in the order of `config.inputs.views`, from which the versions
-            are taken. None leaves it to the step to smooth the images.
+        config: The configuration of the run, of which the epochs, batch size and seed are used.
         start_step: The first step that is wanted.
         process_index: The number of this process, from 0.
         process_count: The number of processes that share a batch; its rows are dealt to them in blocks.
@@ -69,10 +49,11 @@ def make_loader(
             there are any).
 
     Returns:
-        An iterator of `HostBatch`, which Grain's checkpoint handlers can save and restore.
+        An iterator of `Batch` with arrays of NumPy, the rows of this process; Grain's checkpoint handlers can save and
+        restore it.
 
     Raises:
-        ValueError: The batch cannot be shared evenly, the views are not those of the run, or a number is out of range.
+        ValueError: The batch cannot be shared evenly, or a number is out of range.
 
     Example:
         >>> split = Split(np.zeros((10, 4, 4, 1), np.uint8), np.arange(10, dtype=np.int32))
@@ -90,15 +71,12 @@ def make_loader(
         raise ValueError(
             f"batch_size must be a multiple of {process_count}, the number of processes; got {config.batch_size}."
         )
-    expected = (len(config.inputs.views), *split.images.shape)
-    if views is not None and views.shape != expected:
-        raise ValueError(f"views must have shape {expected} for these inputs and images; got shape {views.shape}.")
     rows = config.batch_size // process_count
-    source = _Batches(split, config, views, slice(process_index * rows, (process_index + 1) * rows))
+    source = _Batches(split, config, slice(process_index * rows, (process_index + 1) * rows))
     return BatchIterator(source, total, start_step, workers, prefetch)
 
 
-class BatchIterator(grain.DatasetIterator[HostBatch]):
+class BatchIterator(grain.DatasetIterator[Batch]):
     """The batches of a run from some step on, read ahead by Grain.
 
     Its state is the step to come and nothing else, so that it can be taken up with other numbers of workers, of batches
@@ -114,7 +92,7 @@ class BatchIterator(grain.DatasetIterator[HostBatch]):
         self._prefetch = prefetch
         self._go_to(start_step)
 
-    def __next__(self) -> HostBatch:
+    def __next__(self) -> Batch:
         batch = next(self._ahead)
         self._step += 1
         return batch
@@ -162,26 +140,20 @@ class BatchIterator(grain.DatasetIterator[HostBatch]):
 class _Batches:
     """Batch s of a run as a function of s; what is kept from call to call only saves work."""
 
-    def __init__(self, split: Split, config: TrainConfig, views: np.ndarray | None, rows: slice) -> None:
+    def __init__(self, split: Split, config: TrainConfig, rows: slice) -> None:
         self._images = split.images
         self._labels = split.labels
-        self._views = views if config.inputs.views else None
-        self._inputs: Inputs = config.inputs
         self._size = config.batch_size
         self._seed = config.seed
-        self._epochs = config.epochs
         self._rows = rows
         self._orders: dict[int, np.ndarray] = {}
 
-    def __call__(self, step: int) -> HostBatch:
+    def __call__(self, step: int) -> Batch:
         step = int(step)
-        per_epoch = len(self._labels) // self._size
-        epoch, index = divmod(step, per_epoch)
-        rng = np.random.default_rng([self._seed, _VERSIONS, step])
-        versions = choose(self._inputs, rng, self._size, step / (per_epoch * self._epochs))[self._rows]
+        epoch, index = divmod(step, len(self._labels) // self._size)
         chosen = self._order(epoch)[index * self._size : (index + 1) * self._size][self._rows]
         positions = np.arange(self._rows.start, self._rows.stop, dtype=np.int32)
-        return HostBatch(self._shown(chosen, versions), self._labels[chosen], versions, positions)
+        return Batch(np.asarray(self._images[chosen]), self._labels[chosen], positions)
 
     def _order(self, epoch: int) -> np.ndarray:
         """The order of the images in an epoch; those of two epochs are kept, as threads read across the border."""
@@ -192,16 +164,6 @@ class _Batches:
             self._orders = kept
         return kept[epoch]
 
-    def _shown(self, chosen: np.ndarray, versions: np.ndarray) -> np.ndarray:
-        if self._views is None:
-            return np.asarray(self._images[chosen])[:, None]
-        shown = np.empty((*versions.shape, *self._images.shape[1:]), self._views.dtype)
-        raw = versions == 0
-        which = np.broadcast_to(chosen[:, None], versions.shape)
-        shown[raw] = _converted(np.asarray(self._images[which[raw]]), shown.dtype)
-        shown[~raw] = self._views[versions[~raw] - 1, which[~raw]]
-        return shown
-
     def __getstate__(self) -> dict[str, Any]:
         # For worker processes: mapped arrays go as the names of their files, which the worker maps again.
         state = dict(self.__dict__, _orders={})
@@ -210,13 +172,6 @@ class _Batches:
     def __setstate__(self, state: dict[str, Any]) -> None:
         opened = {name: value.open() if isinstance(value, _MappedFile) else value for name, value in state.items()}
         self.__dict__.update(opened)
-
-
-def _converted(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Images as floats in [0, 1] of a dtype; bytes by a table, which takes a third of the time of half precision."""
-    if images.dtype != np.uint8:
-        return images.astype(dtype)
-    return np.take(as_float(np.arange(256, dtype=np.uint8)).astype(dtype), images)
 
 
 class _MappedFile(NamedTuple):

@@ -10,7 +10,6 @@ from isvs_jax.training.objective import Objective
 from isvs_jax.training.optimizer import OptimizerConfig
 
 Mapping = Literal["shard_map", "pmap"]
-Smoothing = Literal["auto", "step", "cache"]
 
 # NumPy's generators and JAX's keys both take seeds of 32 bits.
 _LARGEST_SEED = 2**32 - 1
@@ -105,15 +104,11 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Resources:
-    """Where and how a run is done; its outcome depends on none of it but `smoothing`, but for rounding.
+    """Where and how a run is done; its outcome depends on none of it, but for rounding.
 
     Attributes:
         mapping: How the step is mapped over the devices: by `jax.shard_map` on a mesh, or by `jax.pmap`.
         devices: The number of devices of each process to use; None uses all.
-        smoothing: Where views are computed: "step" on the accelerator inside every step; "cache" once beforehand, in
-            half precision; "auto" is the cache on CPUs and where there is a `cache_dir`, else the step. A cache rounds
-            images to a sixteenth of a grey level: where the views are made belongs to the configuration of a run.
-        cache_dir: The folder where smoothed sets are kept for later runs; None keeps them in memory.
         workers: 0 gathers batches in threads; a larger number gathers them in as many processes.
         prefetch: The number of batches gathered ahead.
         checkpoint_steps: The number of steps between checkpoints; None saves after every epoch. There is always one at
@@ -128,8 +123,6 @@ class Resources:
 
     mapping: Mapping = "shard_map"
     devices: int | None = None
-    smoothing: Smoothing = "auto"
-    cache_dir: str | None = None
     workers: int = 0
     prefetch: int = 4
     checkpoint_steps: int | None = None
@@ -138,7 +131,6 @@ class Resources:
 
     def __post_init__(self) -> None:
         check_choice("mapping", self.mapping, get_args(Mapping))
-        check_choice("smoothing", self.smoothing, get_args(Smoothing))
         check_integer("workers", self.workers, 0)
         for name in ("prefetch", "keep", "log_steps"):
             check_integer(name, getattr(self, name))

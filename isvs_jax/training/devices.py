@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from isvs_jax._checks import check_choice
@@ -141,6 +142,11 @@ def chosen_devices(per_process: int | None) -> list[jax.Device]:
     for device in jax.devices():
         by_process.setdefault(device.process_index, []).append(device)
     return [device for group in by_process.values() for device in group[:per_process]]
+
+
+def agreed(answer: bool) -> bool:
+    """The answer of process 0: each process has its own view of the disk, and all do the same."""
+    return bool(multihost_utils.broadcast_one_to_all(np.asarray(answer))) if jax.process_count() > 1 else answer
 
 
 def check_divides(batch_size: int, devices: int, accumulate: int) -> None:

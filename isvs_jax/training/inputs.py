@@ -1,12 +1,15 @@
 """Ways to use smoothed images in training: which versions of an example the network sees at a step."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal, get_args
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 
 from isvs_jax import SplitLBI
 from isvs_jax._checks import check_choice, check_integer, check_number
+from isvs_jax.augment.versions import draw_versions, show_versions
 from isvs_jax.augment.views import View
 from isvs_jax.solver.shrinkage import Penalty
 
@@ -28,8 +31,8 @@ class Inputs:
 
     - "raw": the image itself, always.
     - "fixed": the one view, always.
-    - "random": for each example and step, the image itself with probability `raw_share`, else one of the views, each
-      as likely as the others.
+    - "random": in each step a share `raw_share` of the batch is shown as it is, and the rest is dealt evenly to the
+      views, who gets what being drawn (`isvs_jax.augment.draw_versions`).
     - "coarse_to_fine": the run is divided into equal stages; each shows one view, in the order given, and the last one
       the image itself.
     - "several": for each example and step, the image itself and `draws` − 1 different views, each set of them and each
@@ -38,7 +41,7 @@ class Inputs:
     Attributes:
         way: One of the five ways.
         views: The smoothed versions in use: none for "raw", one for "fixed", one or more otherwise.
-        raw_share: The probability of the image itself for "random", in [0, 1].
+        raw_share: The share of the image itself for "random", in [0, 1].
         solver_kappa: The value of kappa in the flow.
         solver_nu: The value of nu in the flow.
         solver_penalty: The edges that enter together: "color", "anisotropic" or "isotropic".
@@ -109,40 +112,54 @@ def _listed(views: tuple[View, ...]) -> str:
     return " ".join(map(str, views)) or "none"
 
 
-def choose(inputs: Inputs, rng: np.random.Generator, batch_size: int, progress: float) -> np.ndarray:
+def choose(inputs: Inputs, key: jax.Array, count: int, step: jax.Array | int, num_steps: int | None) -> jax.Array:
     """Choose the versions in which each example of a batch is shown: 0 the image itself, k the k-th view.
 
-    This is done on the host, where the choice decides which arrays are read.
-
     Args:
-        inputs: The way to use smoothed images.
-        rng: The generator that the draws come from.
-        batch_size: The number B of examples.
-        progress: The share of the run that is done, in [0, 1).
+        inputs: The way to use smoothed images (static).
+        key: The key that the draws come from, another one for every step.
+        count: The number B of examples in the batch of all devices (static).
+        step: The number of steps done.
+        num_steps: The number of steps of the run (static), where the way asks for it.
 
     Returns:
         int32 [B, K], K = `inputs.draws`.
 
     Example:
         >>> inputs = Inputs("coarse_to_fine", (View(2.0), View(8.0)))
-        >>> rng = np.random.default_rng(0)
-        >>> [int(choose(inputs, rng, 1, progress)[0, 0]) for progress in (0.1, 0.5, 0.9)]
+        >>> [int(choose(inputs, jax.random.key(0), 1, step, num_steps=30)[0, 0]) for step in (0, 10, 29)]
         [1, 2, 0]
     """
-    count = len(inputs.views)
+    views = len(inputs.views)
+    if inputs.way == "random":
+        return draw_versions(key, count, views, inputs.raw_share)[:, None]
     if inputs.way == "several":
         # The first views in an order drawn anew for each example: a set of them without one twice.
-        ranks = rng.random((batch_size, count)).argsort(axis=1)[:, : inputs.draws - 1]
-        return np.pad(ranks.astype(np.int32) + 1, [(0, 0), (1, 0)])
-    if inputs.way == "random":
-        raw = rng.random(batch_size) < inputs.raw_share
-        view = rng.integers(1, count + 1, batch_size, np.int32)
-        return np.where(raw, np.int32(0), view)[:, None]
-    version = 0
-    if inputs.way == "fixed":
-        version = 1
-    elif inputs.way == "coarse_to_fine":
+        orders = jnp.argsort(jax.random.uniform(key, (count, views)), axis=1)[:, : inputs.draws - 1]
+        return jnp.pad(1 + orders.astype(jnp.int32), ((0, 0), (1, 0)))
+    version = jnp.int32(1 if inputs.way == "fixed" else 0)
+    if inputs.way == "coarse_to_fine":
         # As many equal stages as there are versions: the views in their order, and in the last stage the image itself.
-        stage = min(int(progress * (count + 1)), count)
-        version = (stage + 1) % (count + 1)
-    return np.full((batch_size, 1), version, np.int32)
+        version = (1 + jnp.minimum(step * (views + 1) // (num_steps or 1), views)) % (views + 1)
+    return jnp.full((count, 1), version, jnp.int32)
+
+
+def show(inputs: Inputs, images: jax.Array, versions: jax.Array) -> jax.Array:
+    """Show examples in the versions chosen for them; other versions are not computed.
+
+    Args:
+        inputs: The way to use smoothed images (static).
+        images: float [B, H, W, C] in [0, 1].
+        versions: int32 [B, K], as of `choose`.
+
+    Returns:
+        Images [B, K, H, W, C].
+    """
+    if not inputs.views:
+        return images[:, None]
+    count, draws = versions.shape
+    smoothed = {"random": count * (1 - inputs.raw_share), "several": count * (draws - 1)}.get(inputs.way)
+    size = count if smoothed is None else max(1, ceil(smoothed / len(inputs.views)))
+    repeated = jnp.repeat(images, draws, axis=0)
+    shown = show_versions(repeated, versions.reshape(-1), inputs.views, inputs.solver, group_size=size)
+    return shown.reshape(count, draws, *images.shape[1:])

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import numpy as np
 
 from isvs_jax._files import only_one
 from isvs_jax.data import Split
 from isvs_jax.models import Variables, logits_fn
 from isvs_jax.training.batches import BatchIterator, make_loader
-from isvs_jax.training.cache import place_of_views, ready_views
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints, Kept, TerminatedError, TerminationNotice
 from isvs_jax.training.config import Mapping, Resources, TrainConfig
 from isvs_jax.training.devices import AXIS, Mapped, check_divides, chosen_devices, map_over_devices
@@ -37,7 +35,6 @@ def train(
     resources: Resources = Resources(),
     label: str = "training",
     progress: bool = True,
-    say: Callable[[str], None] | None = None,
 ) -> TrainState:
     """Train a model on a split, on all devices of all processes.
 
@@ -53,10 +50,9 @@ def train(
         variables: The parameters and batch statistics to start from; by default they are drawn from the seed.
         run_dir: The folder where checkpoints, log.jsonl and the log for TensorBoard are kept, and from where the run
             goes on. It belongs to one (model, split, config, variables), which the caller sees to. None keeps nothing.
-        resources: The devices, the loader, the cache, and how often to save.
+        resources: The devices, the loader, and how often to save.
         label: The name on the progress bar.
         progress: Whether to show progress bars.
-        say: A function that takes lines of text; None says nothing.
 
     Returns:
         The state after the last step, on one device.
@@ -66,7 +62,7 @@ def train(
         TerminatedError: SIGTERM came; the state was saved.
         ValueError: A batch takes more images than there are, the devices do not divide it, or labels are outside of the
             classes.
-        OSError: There is no room for a checkpoint or a cache, or another process trains in the folder.
+        OSError: There is no room for a checkpoint, or another process trains in the folder.
 
     Example:
         >>> from isvs_jax import data, models
@@ -78,7 +74,6 @@ def train(
     check_trainable(model, split, config, validation=validation, resources=resources)
     folder = None if run_dir is None else Path(run_dir)
     shows = progress and jax.process_index() == 0
-    step = functools.partial(_mapped_step, model, config, config.num_steps(len(split)), resources)
     first = functools.partial(_first_state, model, split, config, variables)
     validate = None if validation is None else functools.partial(_validate, model, validation)
     with contextlib.ExitStack() as stack:
@@ -87,22 +82,15 @@ def train(
             stack.enter_context(only_run(folder))
             kept_in = folder / CHECKPOINT_DIR
             checkpoints = stack.enter_context(Checkpoints(kept_in, resources.keep, tested=validation is not None))
-        mapped = step(chosen_before=True)
+        devices = tuple(chosen_devices(resources.devices))
+        mapped = _compiled_step(model, config, config.num_steps(len(split)), devices, resources.mapping)
         # A checkpoint is read back onto the devices on which a new state would be.
         state = mapped.place_state(first())
         kept = checkpoints.restore(state) if checkpoints else None
         state = kept.state if kept else state
         done = int(jax.device_get(state.step))
         if done < config.num_steps(len(split)):
-            views = None
-            place = place_of_views(config.inputs, resources)
-            if place and say:
-                say(f"{label}: views from the {place}")
-            if place == "step":
-                mapped = step(chosen_before=False)
-            elif place == "cache":
-                views = ready_views(split, config.inputs, resources, progress=shows)
-            batches = stack.enter_context(contextlib.closing(_loader(split, config, resources, views)))
+            batches = stack.enter_context(contextlib.closing(_loader(split, config, resources)))
             if kept:
                 batches.set_state(kept.iterator)
             log = stack.enter_context(_log(folder, split, config, done, label, progress=shows))
@@ -225,25 +213,16 @@ def _compiled_step(
     num_steps: int,
     devices: tuple[jax.Device, ...],
     mapping: Mapping,
-    chosen_before: bool,
 ) -> Mapped:
     optimizer = make_optimizer(config.optimizer, num_steps)
-    step = make_train_step(model, optimizer, config, axis_name=AXIS, chosen_before=chosen_before)
+    step = make_train_step(model, optimizer, config, axis_name=AXIS, num_steps=num_steps)
     return map_over_devices(step, list(devices), mapping)
 
 
-def _mapped_step(
-    model: nn.Module, config: TrainConfig, num_steps: int, resources: Resources, *, chosen_before: bool
-) -> Mapped:
-    devices = tuple(chosen_devices(resources.devices))
-    return _compiled_step(model, config, num_steps, devices, resources.mapping, chosen_before)
-
-
-def _loader(split: Split, config: TrainConfig, resources: Resources, views: np.ndarray | None) -> BatchIterator:
+def _loader(split: Split, config: TrainConfig, resources: Resources) -> BatchIterator:
     return make_loader(
         split,
         config,
-        views=views,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         workers=resources.workers,

@@ -19,9 +19,8 @@ from isvs_jax._files import read_json, write_json
 from isvs_jax.augment.views import View
 from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
-from isvs_jax.training.cache import agreed, place_of_views
 from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
-from isvs_jax.training.devices import Distributed, chosen_devices
+from isvs_jax.training.devices import Distributed, agreed, chosen_devices
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import LOCK_FILE, check_trainable, only_run, train
 from isvs_jax.training.methods import matched
@@ -30,8 +29,8 @@ from isvs_jax.training.trained import CONFIG_FILE, build_model, check_labels, ev
 
 ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
-# Where config.json notes where the views of a run are made.
-_VIEWS_FROM = "views_from"
+# How config.json notes that the versions come from the key of a step, which they did not before 0.2.0.
+_DRAWN = {"versions": "drawn in the step"}
 # The number of images on which the energies of filters are matched.
 _MATCHING = 256
 
@@ -48,7 +47,7 @@ class Run:
         train: All else that the outcome depends on.
         matched_to: Views of the path, one for each filter among the views of the run: each filter gets the strength at
             which it takes away as much energy as the view of the path.
-        resources: The devices, the loader, the cache and the checkpoints.
+        resources: The devices, the loader and the checkpoints.
         distributed: The processes, where several machines train together.
     """
 
@@ -111,7 +110,6 @@ def execute(
         resources=run.resources,
         label="/".join(run.out.parts[-2:]),
         progress=progress,
-        say=say if first else None,
     )
     seconds = read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1)
     return _result(run.out, model, state, dataset.test, seconds)
@@ -134,7 +132,6 @@ def _fingerprint(
 ) -> dict[str, Any]:
     """All that the outcome depends on: what data and weights are, but not where they lie."""
     started = {} if weights is None else {"weights_sha256": environment.parameters_hash(jax.device_get(weights))}
-    place = place_of_views(config.inputs, run.resources)
     return {
         "data": {
             "name": dataset.name,
@@ -148,7 +145,7 @@ def _fingerprint(
         },
         "model": {"name": run.model.name, "dtype": run.model.dtype} | started,
         "train": dataclasses.asdict(config),
-    } | ({} if place is None else {_VIEWS_FROM: place})
+    } | (_DRAWN if config.inputs.views else {})
 
 
 def _hash(array: np.ndarray) -> str:
@@ -230,9 +227,6 @@ def claim(folder: str | os.PathLike[str], config: dict[str, Any], *, write: bool
     wanted = json.loads(json.dumps(config, default=_plain))
     if file.exists():
         kept = read_json(file)
-        if _VIEWS_FROM not in kept:
-            # Version 0.1.0 did not note it.
-            wanted.pop(_VIEWS_FROM, None)
         changes = difference(kept, wanted)
         if changes:
             raise ConfigurationChangedError(

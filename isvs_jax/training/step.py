@@ -8,43 +8,42 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from isvs_jax._checks import brief
 from isvs_jax.augment.basic import augment
-from isvs_jax.augment.views import show_views
 from isvs_jax.models import Variables, init
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import Inputs
+from isvs_jax.training.inputs import choose, show
 from isvs_jax.training.objective import Apply, make_loss
+
+Array = jax.Array | np.ndarray
 
 
 class Batch(NamedTuple):
-    """The examples of a step, or a device's share of them.
+    """The examples of a step, or a part of them: of a process (arrays of NumPy), of a device.
 
     Attributes:
-        images: [B, K, H, W, C], uint8 in 0..255 or floats in [0, 1]: the K versions in which an example is shown, or
-            with K = 1 the image itself, of which the step makes the versions.
-        labels: int32 [B], the classes.
-        versions: int32 [B, K], the versions chosen: 0 the image itself, k the k-th view.
-        positions: int32 [B], the row of each example in the batch of all devices. What is random about an example
-            follows from its position, so that it does not depend on how many devices there are.
+        images: [B, H, W, C], uint8 in 0..255 or floats in [0, 1], as they are: the step makes the versions.
+        labels: int [B], the classes.
+        positions: int [B], the row of each example in the batch of all devices. What is random about an example follows
+            from the key and from its position, so that it does not depend on how many devices there are.
     """
 
-    images: jax.Array
-    labels: jax.Array
-    versions: jax.Array
-    positions: jax.Array
+    images: Array
+    labels: Array
+    positions: Array
 
 
-def plain_batch(images: jax.Array, labels: jax.Array) -> Batch:
-    """A batch of images [B, H, W, C] that are shown as they are.
+def plain_batch(images: Array, labels: Array) -> Batch:
+    """A whole batch of images [B, H, W, C] and labels [B].
 
     Example:
-        >>> plain_batch(jnp.zeros((2, 8, 8, 1)), jnp.array([0, 1])).images.shape
-        (2, 1, 8, 8, 1)
+        >>> plain_batch(jnp.zeros((2, 8, 8, 1)), jnp.array([0, 1])).positions.tolist()
+        [0, 1]
     """
-    size = len(labels)
-    return Batch(images[:, None], labels, jnp.zeros((size, 1), jnp.int32), jnp.arange(size, dtype=jnp.int32))
+    return Batch(images, labels, jnp.arange(len(labels), dtype=jnp.int32))
 
 
 @flax.struct.dataclass
@@ -130,12 +129,13 @@ class Metrics(NamedTuple):
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 
-class _Keys(NamedTuple):
-    """The keys of a step: one for each example in augmentation and objective, one for the dropout of a device."""
+class _Rows(NamedTuple):
+    """The examples of a device and what was drawn for each: versions [B, K], keys of augmentation and objective."""
 
-    augment: jax.Array
-    objective: jax.Array
-    dropout: jax.Array
+    batch: Batch
+    versions: jax.Array
+    augment_keys: jax.Array
+    objective_keys: jax.Array
 
 
 def make_train_step(
@@ -144,9 +144,11 @@ def make_train_step(
     config: TrainConfig = TrainConfig(),
     *,
     axis_name: str | None = None,
-    chosen_before: bool = False,
+    num_steps: int | None = None,
 ) -> TrainStep:
     """The step of a run: versions, augmentation, objective, its gradient, an update.
+
+    The path is followed inside, only for those who are shown smoothed: a batch holds images as they are.
 
     It is written for one device. Mapped over an axis (`jax.shard_map`, `jax.pmap`), each device takes its share of the
     batch, gradients and metrics are averaged over `axis_name`, and so are the batch statistics of models that have an
@@ -157,10 +159,14 @@ def make_train_step(
         optimizer: An optimizer of Optax.
         config: The run; its inputs, augmentation, objective, ema_decay and accumulate are used here.
         axis_name: The axis that the step is mapped over; None where it is not mapped.
-        chosen_before: Whether the images of a batch come in the versions chosen for them; else the step makes these.
+        num_steps: The number of steps of the run, which its way "coarse_to_fine" divides into stages.
 
     Returns:
-        A pure function (state, batch, key) → (state, metrics), to be jitted by its caller.
+        A pure function (state, batch, key) → (state, metrics), to be jitted by its caller. It raises a TypeError or a
+        ValueError, as it is traced, for a batch that does not fit.
+
+    Raises:
+        ValueError: `num_steps` is None where the way of the inputs is "coarse_to_fine".
 
     Example:
         >>> from isvs_jax.models import CNN
@@ -172,24 +178,35 @@ def make_train_step(
         >>> int(state.step)
         1
     """
+    if config.inputs.way == "coarse_to_fine" and num_steps is None:
+        raise ValueError("num_steps must be given for way 'coarse_to_fine', whose stages divide the run; got None.")
     module = model.clone(axis_name=axis_name) if hasattr(model, "axis_name") else model
     loss_fn = make_loss(config.objective, label_smoothing=config.optimizer.label_smoothing)
 
-    def part(state: TrainState, batch_stats: Any, batch: Batch, keys: _Keys) -> tuple[Any, Any, Metrics]:
+    def part(state: TrainState, batch_stats: Any, rows: _Rows, dropout_key: jax.Array) -> tuple[Any, Any, Metrics]:
         """Gradient, batch statistics and metrics of a part of a device's share."""
-        images = augment(keys.augment, shown(batch, config.inputs, chosen_before=chosen_before), config.augmentation)
-        apply = _apply(module, keys.dropout)
+        versions = show(config.inputs, _as_float(rows.batch.images), rows.versions)
+        images = augment(rows.augment_keys, versions, config.augmentation)
+        labels, apply = rows.batch.labels, _apply(module, dropout_key)
 
         def loss(params: Any) -> tuple[jax.Array, Any]:
-            return loss_fn(apply, params, batch_stats, images, batch.labels, keys.objective)
+            return loss_fn(apply, params, batch_stats, images, labels, rows.objective_keys)
 
         (value, (logits, updated)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-        accuracy = jnp.mean(jnp.argmax(logits, -1) == batch.labels, dtype=jnp.float32)
+        accuracy = jnp.mean(jnp.argmax(logits, -1) == labels, dtype=jnp.float32)
         return grads, updated, Metrics(value, accuracy, jnp.zeros(()))
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        keys = _split(key, batch.positions, axis_name)
-        grads, batch_stats, metrics = _accumulated(part, state, batch, keys, config.accumulate)
+        _check_batch(batch, config.accumulate)
+        versions_key, augment_key, objective_key, dropout_key = jax.random.split(key, 4)
+        count, for_each = len(batch.labels), jax.vmap(jax.random.fold_in, (None, 0))
+        if axis_name is not None:
+            count *= jax.lax.axis_size(axis_name)
+            dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
+        # Drawn for the whole batch on every device, which then takes what belongs to its own examples.
+        versions = choose(config.inputs, versions_key, count, state.step, num_steps)[batch.positions]
+        own = _Rows(batch, versions, *(for_each(key, batch.positions) for key in (augment_key, objective_key)))
+        grads, batch_stats, metrics = _accumulated(part, state, own, dropout_key, config.accumulate)
         if axis_name is not None:
             grads, batch_stats, metrics = jax.lax.pmean((grads, batch_stats, metrics), axis_name)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -203,22 +220,30 @@ def make_train_step(
     return train_step
 
 
-def shown(batch: Batch, inputs: Inputs, *, chosen_before: bool) -> jax.Array:
-    """The examples of a batch in the versions chosen for them, float32 [B, K, H, W, C] in [0, 1].
+def _check_batch(batch: Batch, parts: int) -> None:
+    """Raise a sentence for a batch that cannot be what the step takes; by shapes and dtypes, as values are traced."""
+    if not isinstance(batch, Batch):
+        raise TypeError(f"batch must be a Batch, such as plain_batch(images, labels); got {brief(batch)}.")
+    images, *numbers = map(jnp.asarray, batch)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images of a batch must be [B, H, W, C] with B at least 1; got shape {images.shape}.")
+    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(f"images of a batch must be uint8, or floats in [0, 1]; got dtype {images.dtype}.")
+    for name, values in zip(("labels", "positions"), numbers, strict=True):
+        if values.shape != images.shape[:1] or not jnp.issubdtype(values.dtype, jnp.integer):
+            raise ValueError(
+                f"{name} of a batch must be integers of shape {images.shape[:1]}, one for each image; got dtype "
+                f"{values.dtype}, shape {values.shape}."
+            )
+    if len(images) % parts:
+        raise ValueError(
+            f"images of a batch must be a multiple of accumulate={parts}, a device's share of them; got {len(images)}."
+        )
 
-    Args:
-        batch: The examples.
-        inputs: The way to use smoothed images.
-        chosen_before: Whether the images of the batch are these versions already.
-    """
-    images = batch.images.astype(jnp.float32)
-    if batch.images.dtype == jnp.uint8:
-        images = images / 255
-    if chosen_before or not inputs.views:
-        return images
-    raw = images[:, 0]
-    versions = jnp.concatenate([raw[None], show_views(raw, inputs.views, inputs.solver)])
-    return versions[batch.versions, jnp.arange(len(raw))[:, None]]
+
+def _as_float(images: Array) -> jax.Array:
+    floats = jnp.asarray(images, jnp.float32)
+    return floats / 255 if images.dtype == jnp.uint8 else floats
 
 
 def _apply(module: nn.Module, dropout_key: jax.Array) -> Apply:
@@ -231,35 +256,21 @@ def _apply(module: nn.Module, dropout_key: jax.Array) -> Apply:
     return apply
 
 
-def _split(key: jax.Array, positions: jax.Array, axis_name: str | None) -> _Keys:
-    augment_key, objective_key, dropout_key = jax.random.split(key, 3)
-    if axis_name is not None:
-        dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
-    for_each = jax.vmap(jax.random.fold_in, (None, 0))
-    return _Keys(for_each(augment_key, positions), for_each(objective_key, positions), dropout_key)
-
-
 def _accumulated(
-    part: Callable[[TrainState, Any, Batch, _Keys], tuple[Any, Any, Metrics]],
+    part: Callable[[TrainState, Any, _Rows, jax.Array], tuple[Any, Any, Metrics]],
     state: TrainState,
-    batch: Batch,
-    keys: _Keys,
+    rows: _Rows,
+    dropout_key: jax.Array,
     count: int,
 ) -> tuple[Any, Any, Metrics]:
     """The mean gradient and metrics over `count` equal parts; the batch statistics go from one part to the next."""
     if count == 1:
-        return part(state, state.batch_stats, batch, keys)
+        return part(state, state.batch_stats, rows, dropout_key)
+    parts = jax.tree.map(lambda leaf: leaf.reshape(count, len(leaf) // count, *leaf.shape[1:]), rows)
 
-    def divided(leaf: jax.Array) -> jax.Array:
-        return leaf.reshape(count, len(leaf) // count, *leaf.shape[1:])
-
-    parts = jax.tree.map(divided, (batch, keys.augment, keys.objective))
-
-    def one(carry: Any, item: Any) -> tuple[Any, None]:
+    def one(carry: Any, rows: _Rows) -> tuple[Any, None]:
         total, batch_stats, index = carry
-        rows, augment_keys, objective_keys = item
-        own = _Keys(augment_keys, objective_keys, jax.random.fold_in(keys.dropout, index))
-        grads, batch_stats, metrics = part(state, batch_stats, rows, own)
+        grads, batch_stats, metrics = part(state, batch_stats, rows, jax.random.fold_in(dropout_key, index))
         total = jax.tree.map(jnp.add, total, (grads, metrics))
         return (total, batch_stats, index + 1), None
 

@@ -17,7 +17,6 @@ from isvs_jax.augment.views import View, show_views
 from isvs_jax.data import as_float
 from isvs_jax.models import LogitsFn, Variables, import_resnet, init, read_state_dict
 from isvs_jax.models.pytorch import ResidualNetwork
-from isvs_jax.training.cache import padded
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints
 from isvs_jax.training.config import ModelChoice
 from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
@@ -199,6 +198,12 @@ def correct(
         batch = as_float(images[start : start + batch_size])
         found.append(np.asarray(_predicted(function, padded(batch, batch_size)))[: len(batch)])
     return np.concatenate(found) == labels
+
+
+def padded(batch: np.ndarray, batch_size: int) -> np.ndarray:
+    """A batch filled up with zeros to `batch_size`, so that the last one compiles nothing anew."""
+    missing = batch_size - len(batch)
+    return np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))
 
 
 def evaluate(

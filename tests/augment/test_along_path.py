@@ -1,14 +1,17 @@
 """Half raw, half along the path: exact shares, the images of `smooth`, one program."""
 
+import importlib
 from collections import Counter
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, PartitionSpec
 
 import isvs_jax
-from isvs_jax.augment import along_path
+from isvs_jax.augment import along_path, draw_versions
 
 TIMES = (2.0, 4.0, 8.0)
 SOLVER = isvs_jax.SplitLBI(kappa=2.0)
@@ -63,6 +66,31 @@ def test_who_gets_what_is_drawn_and_no_example_or_time_is_favoured(images, versi
     assert np.abs(per_example - 6 / 13).max() < 5 * np.sqrt(6 / 13 * 7 / 13 / 200)
     favoured = Counter(np.argmax([(found == k).sum(1) for k in (1, 2, 3)], axis=0).tolist())
     assert min(favoured.values()) > 200 / 3 - 4.5 * np.sqrt(200 * 2 / 9)
+
+
+def test_with_a_key_for_each_example_it_draws_for_itself(strict, images, versions):
+    keys = jax.random.split(jax.random.key(5), 13)
+    views = np.asarray(along_path(keys, images, times=TIMES, solver=SOLVER))
+    chosen = np.asarray(draw_versions(keys, 13, len(TIMES)))
+    np.testing.assert_array_equal(shown(views, versions), chosen)
+    order = np.random.default_rng(0).permutation(13)
+    np.testing.assert_allclose(
+        along_path(keys[order], images[order], times=TIMES, solver=SOLVER), views[order], atol=1e-6
+    )
+    mesh = jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4])
+    spec = PartitionSpec("batch")
+    share = jax.shard_map(partial(along_path, times=TIMES, solver=SOLVER), mesh=mesh, in_specs=spec, out_specs=spec)
+    np.testing.assert_allclose(jax.jit(share)(keys[:12], images[:12]), views[:12], atol=1e-6)
+    many = np.bincount(draw_versions(jax.random.split(jax.random.key(6), 2000), 2000, 3, 0.4), minlength=4) / 2000
+    np.testing.assert_allclose(many, [0.4, 0.2, 0.2, 0.2], atol=4.5 * np.sqrt(0.24 / 2000))
+
+
+def test_a_second_key_compiles_nothing_outside_of_jit_either(images):
+    module = importlib.import_module("isvs_jax.augment._along_path")
+    along_path(jax.random.key(0), images, times=TIMES, solver=SOLVER)
+    compiled = module._along_path._cache_size()
+    along_path(jax.random.key(1), images, times=list(TIMES), solver=isvs_jax.SplitLBI(kappa=jnp.float32(2)))
+    assert module._along_path._cache_size() == compiled
 
 
 def test_one_bad_example_spoils_no_other(images):

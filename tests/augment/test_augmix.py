@@ -8,7 +8,8 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 from scipy import stats
 
-from isvs_jax.augment import AugMixConfig
+from isvs_jax import SplitLBI
+from isvs_jax.augment import AugMixConfig, View, show_views
 from isvs_jax.augment import augmix as eager
 from isvs_jax.augment._augmix import OPERATIONS
 
@@ -25,6 +26,8 @@ def test_an_image_depends_on_its_own_key_and_pixels_alone() -> None:
     np.testing.assert_array_equal(others, jnp.broadcast_to(together[0], others.shape))
     other_keys = augmix(jnp.roll(KEYS, 1), IMAGES, AugMixConfig())
     assert (np.asarray(other_keys) != together).any((1, 2, 3)).all()
+    one_key = jax.random.key(9)
+    np.testing.assert_array_equal(augmix(one_key, IMAGES), augmix(jax.random.split(one_key, 8), IMAGES))
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec("batch")
     divided = jax.jit(jax.shard_map(eager, mesh=mesh, in_specs=spec, out_specs=spec))(KEYS, IMAGES)
@@ -109,9 +112,57 @@ def test_what_does_not_fit_is_refused(arguments: dict, named: str) -> None:
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(TypeError, match=r"width must be an integer of at least 1; got 2\.0"):
         AugMixConfig(width=2.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"images must be \[B, H, W, C\]; got shape \(8, 8, 3\)"):
+    with pytest.raises(TypeError, match=r"views must be a tuple of View; got 'dense:4'"):
+        AugMixConfig(views="dense:4")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"images must be \[B, H, W, C\] with B at least 1; got shape \(8, 8, 3\)"):
         eager(KEYS, IMAGES[0])
-    with pytest.raises(ValueError, match=r"keys must be 8 PRNG keys, .*; got shape \(7,\)"):
+    with pytest.raises(ValueError, match=r"key must be one PRNG key, .* or 8 of them, .*; got keys of shape \(7,\)"):
         eager(KEYS[:7], IMAGES)
-    with pytest.raises(TypeError, match=r"keys must be 8 PRNG keys, such as jax.random.split\(key, 8\); got 0\."):
+    with pytest.raises(TypeError, match=r"key must be one PRNG key, as of jax.random.key\(0\); got 0\."):
         eager(0, IMAGES)
+
+
+VIEWS = (View(0.5), View(1.0), View(0.8, "blur"))
+
+
+def test_views_are_one_more_operation_and_what_they_smooth_is_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an operation that subtracts 1, and a mixture that is the chains alone, what they started from is seen."""
+    module = importlib.import_module("isvs_jax.augment._augmix")
+    monkeypatch.setattr(module, "apply_operation", lambda image, operation, level, sign: image - 1)
+    config = AugMixConfig(width=1, depth=2, views=VIEWS)
+    images = jnp.tile(0.25 + 0.5 * IMAGES[:1], (64, 1, 1, 1))
+    keys = jax.random.split(jax.random.key(5), 64)
+    chain_keys = jax.vmap(jax.random.split)(keys)[:, 1]
+    numbers = np.asarray(jax.vmap(lambda key: jax.random.uniform(key, (1, 7)))(chain_keys))[:, 0]
+    operations, strength = np.floor(10 * numbers[:, [1, 4]]).astype(int), numbers[:, [2, 5]]
+    shows = operations == 9
+    assert 3 < shows.any(1).sum() < 30
+    first = np.take_along_axis(strength, shows.argmax(1)[:, None], 1)[:, 0]
+    starts = np.where(shows.any(1), 1 + np.floor(3 * first), 0).astype(int)
+    assert set(starts) == {0, 1, 2, 3}
+    solver = SplitLBI(kappa=1.0)
+    versions = np.concatenate([images[:1], show_views(images[:1], VIEWS, solver)[:, 0]])
+    levels = np.floor(versions * 255 + 0.5)[starts] - (~shows).sum(1)[:, None, None, None]
+    drawn = jax.vmap(lambda key: module._draw(key, config))(keys)
+    share = np.asarray(drawn.share)[:, None, None, None]
+    mixed = module._augmix.__wrapped__(keys, images, config, solver)
+    np.testing.assert_allclose(mixed, (1 - share) * images + share * levels / 255, atol=2e-3)
+    near = np.abs(mixed - ((1 - share) * images + share * levels / 255))
+    assert near.mean() < 1e-5  # a grey level more or less only where a pixel lies between two
+
+
+def test_only_examples_whose_chains_show_a_view_are_smoothed(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("isvs_jax.augment._augmix")
+    smoothed: list[int] = []
+
+    def counting(images: jax.Array, views: object, solver: object) -> jax.Array:
+        jax.debug.callback(lambda: smoothed.append(len(images)))
+        return images[None]
+
+    monkeypatch.setattr(module, "show_views", counting)
+    config, images = AugMixConfig(views=VIEWS[:1]), jnp.zeros((64, 2, 2, 1))
+    for starts, groups in ((0, 0), (1, 1), (8, 1), (9, 2), (64, 8)):
+        jax.block_until_ready(module._levels(images, (jnp.arange(64) < starts)[:, None].astype(int), config, None))
+        jax.effects_barrier()
+        assert smoothed == [8] * groups
+        smoothed.clear()

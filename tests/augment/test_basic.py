@@ -27,6 +27,7 @@ def test_compiled_eager_and_without_versions_agree() -> None:
     moved = Augmentation(crop=2)
     together = augment(KEYS, ramp(), moved)
     np.testing.assert_array_equal(eager(KEYS, ramp(), moved), together)
+    np.testing.assert_array_equal(augment(jax.random.key(0), ramp(), moved), together)
     np.testing.assert_array_equal(augment(KEYS, ramp()[:, 0], moved), together[:, 0])
 
 
@@ -104,5 +105,5 @@ def test_bad_values_are_refused() -> None:
         Augmentation(noise=float("nan"))
     with pytest.raises(ValueError, match=r"images must be \[B, H, W, C\] or \[B, K, H, W, C\]; got shape \(8, 8, 1\)"):
         augment(KEYS[:2], jnp.zeros((8, 8, 1)), Augmentation())
-    with pytest.raises(ValueError, match=r"keys must be 2 PRNG keys, .*; got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"key must be one PRNG key, .* or 2 of them, .*; got keys of shape \(3,\)"):
         augment(KEYS[:3], jnp.zeros((2, 1, 8, 8, 1)), Augmentation())

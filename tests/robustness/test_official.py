@@ -1,5 +1,6 @@
 """The loaders, on small files in the published formats."""
 
+import hashlib
 import importlib.util
 import io
 import warnings
@@ -7,7 +8,15 @@ import warnings
 import numpy as np
 import pytest
 
-from isvs_jax.robustness import CORRUPTIONS, list_imagenet_c, load_cifar_c, load_imagenet_c, load_tfds
+from isvs_jax.robustness import (
+    CORRUPTIONS,
+    VALIDATION_CORRUPTIONS,
+    _published,
+    list_imagenet_c,
+    load_cifar_c,
+    load_imagenet_c,
+    load_tfds,
+)
 
 
 @pytest.fixture
@@ -24,19 +33,56 @@ def test_cifar_c(tmp_path, rng):
         loaded = load_cifar_c(tmp_path, "fog", severity)
         np.testing.assert_array_equal(loaded.images, images[4 * severity - 4 : 4 * severity])
         assert loaded.labels.tolist() == [3, 8, 8, 0]
-        assert loaded.source == "official"
+        assert loaded.source == "unverified"
+    part = load_cifar_c(tmp_path, "fog", 2, start=1, count=2)
+    np.testing.assert_array_equal(part.images, images[5:7])
+    assert part.labels.tolist() == [8, 8]
+    assert len(load_cifar_c(tmp_path, "fog", 1, start=3, count=9).images) == 1
     with pytest.raises(FileNotFoundError, match=r"snow.npy is missing: fetch CIFAR-10-C.tar from https://zenodo"):
         load_cifar_c(tmp_path, "snow", 1)
     with pytest.raises(ValueError, match="severity must be an integer from 1 to 5; got 6"):
         load_cifar_c(tmp_path, "fog", 6)
     with pytest.raises(ValueError, match="name must be one of 'gaussian_noise'"):
         load_cifar_c(tmp_path, "mist", 1)
+    np.save(tmp_path / "labels.npy", np.arange(20) % 10)
+    with pytest.raises(ValueError, match=r"labels.npy must hold the same labels for each severity"):
+        load_cifar_c(tmp_path, "fog", 1)
     np.save(tmp_path / "labels.npy", labels[:-1])
     with pytest.raises(ValueError, match="5 times as many images and labels"):
         load_cifar_c(tmp_path, "fog", 1)
     np.save(tmp_path / "fog.npy", images / 255)
     with pytest.raises(ValueError, match="uint8"):
         load_cifar_c(tmp_path, "fog", 1)
+    (tmp_path / "fog.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(ValueError, match=r"fog.npy must be a whole .npy file"):
+        load_cifar_c(tmp_path, "fog", 1)
+
+
+def test_only_what_has_the_published_checksums_is_official(tmp_path, rng, monkeypatch):
+    images = {name: rng.integers(0, 256, (5 * 4, 32, 32, 3)).astype(np.uint8) for name in ("fog", "snow")}
+    for name, array in images.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    np.save(tmp_path / "labels.npy", np.tile(np.arange(4), 5))
+    sums = {
+        name: hashlib.md5((tmp_path / f"{name}.npy").read_bytes()).hexdigest() for name in ("fog", "snow", "labels")
+    }
+    other = {"labels": "0" * 32, "fog": sums["fog"]}
+    monkeypatch.setattr(_published, "FILES", {"CIFAR-10-C": other, "CIFAR-100-C": sums})
+    assert load_cifar_c(tmp_path, "fog", 1).source == "official"
+    # Another byte, and the images of one set with the labels of the other, are not.
+    images["fog"][7, 3, 3, 0] ^= 1
+    np.save(tmp_path / "fog.npy", images["fog"])
+    assert load_cifar_c(tmp_path, "fog", 1).source == "unverified"
+    assert load_cifar_c(tmp_path, "snow", 1).source == "official"
+    monkeypatch.setattr(_published, "FILES", {"CIFAR-10-C": {"labels": sums["labels"]}, "CIFAR-100-C": other})
+    assert load_cifar_c(tmp_path, "snow", 1).source == "unverified"
+
+
+def test_the_checksums_are_of_all_corruptions():
+    for files in _published.FILES.values():
+        assert set(files) == {*CORRUPTIONS, *VALIDATION_CORRUPTIONS, "labels"}
+        assert len(set(files.values())) == 20
+        assert all(len(bytes.fromhex(text)) == 16 for text in files.values())
 
 
 @pytest.mark.parametrize("inside", ["", "blur"])
@@ -53,7 +99,7 @@ def test_imagenet_c(inside, tmp_path, rng):
     assert loaded.images.shape == (4, 224, 224, 3)
     assert loaded.labels.tolist() == [1, 0, 0, 1]
     np.testing.assert_array_equal(loaded.images[:, 0, 0, 0], [40, 80, 120, 160])
-    assert loaded.source == "official"
+    assert loaded.source == "unverified"
     part = load_imagenet_c(tmp_path, "zoom_blur", 3, start=1, count=2, num_classes=2)
     np.testing.assert_array_equal(part.images, loaded.images[1:3])
     np.testing.assert_array_equal(part.labels, [0, 0])
@@ -67,6 +113,15 @@ def test_imagenet_c(inside, tmp_path, rng):
     picture.new("RGB", (200, 224)).save(tmp_path / inside / "zoom_blur" / "3" / "n01" / "a.JPEG")
     with pytest.raises(ValueError, match="must have one size"):
         load_imagenet_c(tmp_path, "zoom_blur", 3, num_classes=2)
+
+
+def test_imagenet_c_must_have_fifty_images_of_each_class(tmp_path):
+    for number in range(1000):
+        folder = tmp_path / "fog" / "1" / f"n{number:08d}"
+        folder.mkdir(parents=True)
+        (folder / f"ILSVRC2012_val_{number:08d}.JPEG").touch()
+    with pytest.raises(ValueError, match="50,000 images, 50 of each of 1000 classes; got 1,000 of 1000 classes"):
+        list_imagenet_c(tmp_path, "fog", 1)
 
 
 def test_tfds(tmp_path, rng):
@@ -107,7 +162,8 @@ def test_tfds(tmp_path, rng):
     order = loaded.labels  # TFDS shuffles when it writes
     assert sorted(order) == list(range(6))
     np.testing.assert_array_equal(loaded.images, images[order])
-    assert loaded.source == "official"
+    # Of the 10,000 images that the published set has, six are here.
+    assert loaded.source == "unverified"
     np.testing.assert_array_equal(part.images, loaded.images[4:])
 
 

@@ -8,14 +8,11 @@ import grain
 import numpy as np
 import pytest
 
-from isvs_jax.augment.views import View
 from isvs_jax.data import Split
-from isvs_jax.training.batches import BatchIterator, HostBatch, make_loader
+from isvs_jax.training.batches import BatchIterator, make_loader
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.objective import Objective
+from isvs_jax.training.step import Batch
 
-VIEWS = (View(1.0), View(2.0), View(4.0, "sparse"))
 NUMBER = 22
 
 
@@ -26,27 +23,18 @@ def numbered(dtype: type = np.uint8) -> Split:
     return Split(np.tile(pixels[:, None, None, None], (1, 2, 3, 1)), numbers.astype(np.int32))
 
 
-def cached() -> np.ndarray:
-    """View k of image n is k + n / 64 in every pixel."""
-    values = np.arange(1, 4)[:, None] + np.arange(NUMBER) / 64
-    return np.tile(values[..., None, None, None], (1, 1, 2, 3, 1)).astype(np.float16)
-
-
 def configured(**changes: object) -> TrainConfig:
-    several = changes.get("inputs", Inputs()).way == "several"  # type: ignore[attr-defined]
-    objective = Objective("consistency" if several else "cross_entropy")
-    chosen = {"epochs": 3, "batch_size": 4, "seed": 7, "objective": objective, **changes}
-    return TrainConfig(**chosen)  # type: ignore[arg-type]
+    return TrainConfig(**{"epochs": 3, "batch_size": 4, "seed": 7, **changes})  # type: ignore[arg-type]
 
 
-def collected(loader: BatchIterator) -> list[HostBatch]:
+def collected(loader: BatchIterator) -> list[Batch]:
     found = list(loader)
     loader.close()
     return found
 
 
-def assert_same(one: HostBatch, two: HostBatch) -> None:
-    for name, left, right in zip(HostBatch._fields, one, two, strict=True):
+def assert_same(one: Batch, two: Batch) -> None:
+    for name, left, right in zip(Batch._fields, one, two, strict=True):
         assert left.dtype == right.dtype, name
         np.testing.assert_array_equal(left, right, err_msg=name)
 
@@ -66,73 +54,36 @@ def test_the_images_themselves() -> None:
         split = numbered(dtype)
         for batch in collected(make_loader(split, configured())):
             assert batch.images.dtype == dtype
-            assert batch.images.shape == (4, 1, 2, 3, 1)
-            assert batch.labels.dtype == batch.versions.dtype == batch.positions.dtype == np.int32
-            np.testing.assert_array_equal(batch.images[:, 0], split.images[batch.labels])
-            np.testing.assert_array_equal(batch.versions, np.zeros((4, 1)))
+            assert batch.images.shape == (4, 2, 3, 1)
+            assert batch.labels.dtype == batch.positions.dtype == np.int32
+            np.testing.assert_array_equal(batch.images, split.images[batch.labels])
             np.testing.assert_array_equal(batch.positions, range(4))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("inputs", [Inputs("random", VIEWS), Inputs("several", VIEWS, draws=3)])
-def test_versions_are_taken_from_the_cache(inputs: Inputs, dtype: type) -> None:
-    split, views = numbered(dtype), cached()
-    seen = set()
-    for batch in collected(make_loader(split, configured(inputs=inputs), views=views)):
-        assert batch.images.dtype == np.float16
-        assert batch.images.shape == (4, inputs.draws, 2, 3, 1)
-        for row in range(4):
-            for shown, version in zip(batch.images[row], batch.versions[row], strict=True):
-                number = batch.labels[row]
-                raw = np.float32(number) / np.float32(255)
-                expected = views[version - 1, number] if version else np.full((2, 3, 1), raw.astype(np.float16))
-                np.testing.assert_array_equal(shown, expected)
-                seen.add(int(version))
-    assert seen == {0, 1, 2, 3}
-
-
-def test_without_a_cache_the_versions_are_told_and_the_images_are_raw() -> None:
-    config = configured(inputs=Inputs("several", VIEWS, draws=2))
-    from_cache = collected(make_loader(numbered(), config, views=cached()))
-    for raw, shown in zip(collected(make_loader(numbered(), config)), from_cache, strict=True):
-        assert raw.images.shape == (4, 1, 2, 3, 1)
-        assert raw.images.dtype == np.uint8
-        np.testing.assert_array_equal(raw.versions, shown.versions)
-        np.testing.assert_array_equal(raw.labels, shown.labels)
-
-
-def test_coarse_to_fine_follows_the_whole_run() -> None:
-    config = configured(epochs=4, inputs=Inputs("coarse_to_fine", VIEWS))
-    versions = [batch.versions[0, 0] for batch in collected(make_loader(numbered(), config))]
-    assert versions == [1] * 5 + [2] * 5 + [3] * 5 + [0] * 5
-
-
-@pytest.mark.parametrize("views", [None, cached()])
 @pytest.mark.parametrize("count", [2, 4])
-def test_any_number_of_processes_sees_the_same_batches(count: int, views: np.ndarray | None) -> None:
-    config = configured(inputs=Inputs("random", VIEWS))
-    whole = collected(make_loader(numbered(), config, views=views))
+def test_any_number_of_processes_sees_the_same_batches(count: int) -> None:
+    config = configured()
+    whole = collected(make_loader(numbered(), config))
     parts = [
-        collected(make_loader(numbered(), config, views=views, process_index=index, process_count=count))
-        for index in range(count)
+        collected(make_loader(numbered(), config, process_index=index, process_count=count)) for index in range(count)
     ]
     for batch, *shards in zip(whole, *parts, strict=True):
         assert all(len(shard.labels) == 4 // count for shard in shards)
         # Put together by their positions, whatever the order in which the processes are asked.
         rows = [np.concatenate(field) for field in zip(*shards[::-1], strict=True)]
         order = np.argsort(rows[-1])
-        assert_same(HostBatch(*(field[order] for field in rows)), batch)
+        assert_same(Batch(*(field[order] for field in rows)), batch)
 
 
 def test_a_batch_is_a_function_of_seed_and_step() -> None:
-    config = configured(inputs=Inputs("random", VIEWS))
+    config = configured()
     whole = collected(make_loader(numbered(), config))
     for start in (0, 4, 5, 14, 15):
         rest = collected(make_loader(numbered(), config, start_step=start, prefetch=3))
         assert len(rest) == 15 - start
         for one, two in zip(whole[start:], rest, strict=True):
             assert_same(one, two)
-    other = collected(make_loader(numbered(), configured(seed=8, inputs=config.inputs)))
+    other = collected(make_loader(numbered(), configured(seed=8)))
     assert any((one.labels != two.labels).any() for one, two in zip(whole, other, strict=True))
     # Neighbouring seeds share no order, not even of different epochs.
     orders = [{tuple(batch.labels) for batch in run} for run in (whole, other)]
@@ -197,10 +148,10 @@ def test_mapped_arrays_travel_by_the_names_of_their_files(tmp_path: Path) -> Non
 
 
 def test_worker_processes_give_the_same_batches(tmp_path: Path) -> None:
-    split, views = numbered(), mapped(tmp_path, cached())
-    config = configured(inputs=Inputs("random", VIEWS))
-    expected = collected(make_loader(split, config, views=views))
-    with_workers = make_loader(split, config, views=views, workers=2, start_step=9)
+    split = Split(mapped(tmp_path, numbered().images), numbered().labels)
+    config = configured()
+    expected = collected(make_loader(split, config))
+    with_workers = make_loader(split, config, workers=2, start_step=9)
     for batch in expected[9:12]:
         assert_same(next(with_workers), batch)
     assert with_workers.get_state() == {"next_step": 12}
@@ -239,10 +190,6 @@ def test_threads_end_with_the_iterator(end: str) -> None:
         ({"start_step": -1}, "start_step must be an integer from 0 to 15; got -1"),
         ({"workers": -1}, "workers must be an integer of at least 0; got -1"),
         ({"prefetch": 0}, "prefetch must be an integer of at least 1; got 0"),
-        (
-            {"views": np.zeros((2, NUMBER, 2, 3, 1), np.float16)},
-            r"views must have shape \(0, 22, 2, 3, 1\) .* got shape \(2, 22, 2, 3, 1\)",
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(options: dict, named: str) -> None:

@@ -1,54 +1,67 @@
+import jax
 import numpy as np
 import pytest
 
-from isvs_jax.augment.views import View
-from isvs_jax.training.inputs import Inputs, choose
+from isvs_jax.augment import View, along_path, show_views
+from isvs_jax.training.inputs import Inputs, choose, show
 
-VIEWS = (View(1.0), View(2.0), View(4.0, "sparse"))
-
-
-def shares(inputs: Inputs, progress: float = 0.5, count: int = 40_000) -> np.ndarray:
-    versions = choose(inputs, np.random.default_rng(0), count, progress)
-    assert versions.dtype == np.int32
-    assert versions.shape == (count, 1)
-    return np.bincount(versions[:, 0], minlength=inputs.versions) / count
+VIEWS = (View(4.0), View(8.0), View(8.0, "sparse"))
 
 
-def test_raw_and_fixed() -> None:
-    np.testing.assert_array_equal(shares(Inputs()), [1])
-    np.testing.assert_array_equal(shares(Inputs("fixed", VIEWS[:1])), [0, 1])
+RANDOM, SEVERAL = Inputs("random", VIEWS), Inputs("several", VIEWS, solver_kappa=1.0, draws=3)
+IMAGES = jax.random.uniform(jax.random.key(0), (8, 6, 5, 2))
 
 
-@pytest.mark.parametrize("raw_share", [0.0, 0.25, 0.5, 1.0])
-def test_random_keeps_the_shares(raw_share: float) -> None:
-    expected = [raw_share, *[(1 - raw_share) / 3] * 3]
-    # Five standard deviations of a share among 40,000 draws.
-    np.testing.assert_allclose(shares(Inputs("random", VIEWS, raw_share)), expected, atol=5 * 0.5 / 200)
+def stages(inputs: Inputs, num_steps: int) -> list[int]:
+    found = [np.unique(choose(inputs, jax.random.key(0), 5, step, num_steps)).tolist() for step in range(num_steps)]
+    assert all(len(versions) == 1 for versions in found)
+    return [versions[0] for versions in found]
 
 
-def test_coarse_to_fine_goes_through_the_views_in_order_and_ends_raw() -> None:
-    inputs = Inputs("coarse_to_fine", VIEWS)
-    seen = [int(np.argmax(shares(inputs, progress, 10))) for progress in np.arange(0, 1, 0.05)]
-    assert seen == [1] * 5 + [2] * 5 + [3] * 5 + [0] * 5
+def test_ways_that_draw_nothing() -> None:
+    assert stages(Inputs(), 2) == [0, 0]
+    assert stages(Inputs("fixed", VIEWS[:1]), 2) == [1, 1]
+    assert stages(Inputs("coarse_to_fine", VIEWS), 20) == [1] * 5 + [2] * 5 + [3] * 5 + [0] * 5
 
 
 @pytest.mark.parametrize("draws", [2, 3, 4])
 def test_several_shows_the_image_and_distinct_views_alike_often(draws: int) -> None:
-    versions = choose(Inputs("several", VIEWS, draws=draws), np.random.default_rng(0), 40_000, 0.5)
+    versions = np.asarray(choose(Inputs("several", VIEWS, draws=draws), jax.random.key(0), 40_000, 0, None))
     assert versions.dtype == np.int32
     assert versions.shape == (40_000, draws)
     assert (versions[:, 0] == 0).all()
     assert (np.diff(np.sort(versions, axis=1), axis=1) > 0).all()
     for column in versions[:, 1:].T:
         share = np.bincount(column, minlength=4) / 40_000
+        # Five standard deviations of a share among 40,000 draws.
         np.testing.assert_allclose(share, [0, 1 / 3, 1 / 3, 1 / 3], atol=5 * 0.5 / 200)
 
 
-@pytest.mark.parametrize("inputs", [Inputs("random", VIEWS), Inputs("several", VIEWS, draws=2)])
-def test_the_generator_decides(inputs: Inputs) -> None:
-    one, again, two = (choose(inputs, np.random.default_rng(seed), 100, 0.0) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
-    assert (one != two).any()
+def test_the_key_decides() -> None:
+    for inputs in (RANDOM, SEVERAL):
+        one, again, two = (choose(inputs, jax.random.key(seed), 100, 0, None) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(one, again)
+        assert (one != two).any()
+
+
+def test_the_way_random_is_along_path() -> None:
+    """The trainer shows what anybody's loop shows with the same key."""
+    inputs = Inputs("random", (View(4.0), View(8.0)), raw_share=0.25, solver_kappa=1.0)
+    key = jax.random.key(3)
+    shown = show(inputs, IMAGES, choose(inputs, key, 8, 0, None))
+    expected = along_path(key, IMAGES, times=(4.0, 8.0), raw_share=0.25, solver=inputs.solver)
+    np.testing.assert_allclose(shown[:, 0], expected, atol=1e-6)
+
+
+def test_examples_are_shown_in_the_versions_chosen() -> None:
+    versions = choose(SEVERAL, jax.random.key(1), 8, 0, None)
+    shown = np.asarray(show(SEVERAL, IMAGES, versions))
+    assert shown.shape == (8, 3, 6, 5, 2)
+    every = np.concatenate([IMAGES[None], show_views(IMAGES, VIEWS, SEVERAL.solver)])
+    assert np.abs(np.diff(every, axis=0)).max((1, 2, 3, 4)).min() > 0.02
+    np.testing.assert_allclose(shown, every[np.asarray(versions), np.arange(8)[:, None]], atol=5e-6)
+    np.testing.assert_array_equal(shown[:, 0], IMAGES)
+    np.testing.assert_array_equal(show(Inputs(), IMAGES, np.zeros((8, 1), int)), IMAGES[:, None])
 
 
 def test_coarse_to_fine_takes_each_kind_from_coarse_to_fine() -> None:
@@ -60,8 +73,8 @@ def test_coarse_to_fine_takes_each_kind_from_coarse_to_fine() -> None:
     ("arguments", "named"),
     [
         (("other",), "way must be one of 'raw', 'fixed', .*; got 'other'"),
-        (("raw", VIEWS), "views must be empty for way 'raw'; got dense:1 dense:2 sparse:4"),
-        (("fixed", VIEWS), "views must hold one view for way 'fixed'; got dense:1 dense:2 sparse:4"),
+        (("raw", VIEWS), "views must be empty for way 'raw'; got dense:4 dense:8 sparse:8"),
+        (("fixed", VIEWS), "views must hold one view for way 'fixed'; got dense:4 dense:8 sparse:8"),
         (("fixed",), "views must hold one view for way 'fixed'; got none"),
         (("random",), "views must hold one view or more for way 'random'; got none"),
         (("several",), "views must hold one view or more for way 'several'; got none"),
@@ -91,5 +104,5 @@ def test_draws_that_do_not_fit_are_refused() -> None:
     for draws in (1, 5):
         with pytest.raises(ValueError, match=rf"draws must be an integer from 2 to 4; got {draws}"):
             Inputs("several", VIEWS, draws=draws)
-    with pytest.raises(ValueError, match="views must differ for way 'several'; got dense:1 dense:1"):
+    with pytest.raises(ValueError, match="views must differ for way 'several'; got dense:4 dense:4"):
         Inputs("several", VIEWS[:1] * 2, draws=2)

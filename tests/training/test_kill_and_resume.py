@@ -15,9 +15,7 @@ import jax
 import numpy as np
 import pytest
 
-from isvs_jax.augment.views import View
-from isvs_jax.data import Split
-from isvs_jax.training import Inputs, TrainState, cache, cached_views, execute, init_state, make_optimizer, read_log
+from isvs_jax.training import TrainState, execute, init_state, make_optimizer, read_log
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints
 from isvs_jax.training.command import main, parse
 from tests.training.networks import Minute
@@ -29,7 +27,7 @@ RUN = [
     *("--train.epochs", "3", "--train.batch-size", "16", "--train.ema-decay", "0.9"),
     *("--train.inputs.views", "dense:0.5", "--train.augmentation.crop", "1", "--train.augmentation.noise", "0.05"),
     *("--train.optimizer.name", "sgd", "--train.optimizer.learning-rate", "0.05"),
-    *("--resources.smoothing", "cache", "--resources.checkpoint-steps", "4", "--resources.log-steps", "4"),
+    *("--resources.checkpoint-steps", "4", "--resources.log-steps", "4"),
 ]
 ONE = ["--resources.devices", "1"]
 
@@ -173,47 +171,3 @@ def test_two_processes_of_two_devices_end_with_the_parameters_of_one(whole: Path
     assert [session["processes"] for session in sessions] == [2]
     for one, two in zip(*(jax.tree.leaves(state_in(folder).variables) for folder in (whole, out)), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
-
-
-SMOOTHING = """
-import os, signal, sys
-import numpy as np
-from isvs_jax.data import Split, growing
-from isvs_jax.training import Inputs, View, cache
-
-growing.INTERVAL = 0.0
-smoothed = cache.smoothed_batches
-
-def killing(*arguments, **options):
-    for number, found in enumerate(smoothed(*arguments, **options)):
-        if number == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield found
-
-cache.smoothed_batches = killing
-split = Split(np.load(sys.argv[1]), np.arange(9, dtype=np.int32))
-shown = Inputs("fixed", (View(0.8, "blur"),))
-cache.cached_views(split, shown, sys.argv[2], batch_size=2, progress=False)
-"""
-
-
-def test_views_of_a_killed_process_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (9, 8, 6, 3), np.uint8)
-    split, inputs = Split(images, np.arange(9, dtype=np.int32)), Inputs("fixed", (View(0.8, "blur"),))
-    np.save(tmp_path / "images.npy", split.images)
-    whole = cached_views(split, inputs, tmp_path / "whole", batch_size=2, progress=False)
-    command = [sys.executable, "-c", SMOOTHING, str(tmp_path / "images.npy"), str(tmp_path / "parts")]
-    done = subprocess.run(
-        command, cwd=Path(__file__).parents[2], env={**os.environ, "JAX_PLATFORMS": "cpu"}, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
-    starts, smoothed = [], cache.smoothed_batches
-
-    def noting(*arguments: object, start: int, **options: object):  # type: ignore[no-untyped-def]
-        starts.append(start)
-        return smoothed(*arguments, start=start, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(cache, "smoothed_batches", noting)
-    found = cached_views(split, inputs, tmp_path / "parts", batch_size=2, progress=False)
-    np.testing.assert_array_equal(found, whole)
-    assert starts == [4]

@@ -46,7 +46,7 @@ def test_methods_take_a_few_steps(name: str, tmp_path: Path) -> None:
     if run.matched_to:
         inputs = run.train.inputs
     train = dataclasses.replace(run.train, epochs=1, batch_size=32, inputs=inputs, objective=objective)
-    resources = Resources(devices=1, smoothing="cache")
+    resources = Resources(devices=1)
     run = dataclasses.replace(
         run, train=train, resources=resources, matched_to=tuple(View(v.strength / 8) for v in run.matched_to)
     )
@@ -62,9 +62,8 @@ def test_the_step_of_every_other_method_fits_together(name: str) -> None:
     config, model = method_configs()[name], Minute()
     optimizer = make_optimizer(config.optimizer, 10)
     state = jax.eval_shape(lambda: init_state(model, optimizer, (8, 8, 1), seed=0))
-    images = jnp.zeros((4, config.inputs.draws, 8, 8, 1), jnp.float16)
-    batch = plain_batch(images[:, 0], jnp.zeros(4, jnp.int32))._replace(images=images)
-    step = make_train_step(model, optimizer, config, chosen_before=True)
+    batch = plain_batch(jnp.zeros((4, 8, 8, 1)), jnp.zeros(4, jnp.int32))
+    step = make_train_step(model, optimizer, config)
     moved, metrics = jax.eval_shape(step, state, batch, jax.random.key(0))
     assert jax.tree.map(lambda leaf: leaf.shape, moved) == jax.tree.map(lambda leaf: leaf.shape, state)
     assert metrics.loss.shape == ()

@@ -22,7 +22,7 @@ from isvs_jax.training import (
     load_classifier,
 )
 from isvs_jax.training.command import main, parse
-from isvs_jax.training.run import _resolved
+from isvs_jax.training.run import _fingerprint, _resolved
 from tests.training.networks import build_minute
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "100", "--data.limit-test", "50", "--resources.devices", "1"]
@@ -41,7 +41,6 @@ def test_a_run_leaves_all_that_it_was_made_with(trained: Path) -> None:
     assert names == {"config.json", "environment.json", "log.jsonl", "result.json", "checkpoints", "tensorboard"}
     config = json.loads((trained / "config.json").read_text())
     assert config["train"]["epochs"] == 2
-    assert "views_from" not in config
     assert config["data"]["image_shape"] == [8, 8, 1]
     sessions = json.loads((trained / "environment.json").read_text())
     assert len(sessions) == 1
@@ -205,11 +204,12 @@ def test_the_configuration_of_an_older_run_is_read(trained: Path, tmp_path: Path
         np.testing.assert_array_equal(load_classifier(older, view)(images), load_classifier(trained, view)(images))
 
 
-def test_where_the_views_are_made_belongs_to_a_run(tmp_path: Path) -> None:
-    """Another place is refused; a run of before it was noted goes on."""
-    noted = {"train": {"epochs": 1}, "views_from": "cache"}
-    claim(tmp_path / "run", noted)
-    with pytest.raises(ConfigurationChangedError, match="views_from: cache there, step asked for"):
-        claim(tmp_path / "run", noted | {"views_from": "step"})
-    claim(tmp_path / "older", {"train": {"epochs": 1}})
-    assert claim(tmp_path / "older", noted)
+def test_a_run_whose_versions_were_drawn_otherwise_is_refused(tmp_path: Path) -> None:
+    """A folder of 0.1.0 that was left in the middle does not go on with other draws."""
+    run = parse(["path", *SMALL, *SHORT, "--out", str(tmp_path / "older")])
+    dataset = load_data(run.data, progress=False)
+    older = _fingerprint(run, _resolved(run, dataset), dataset, None)
+    del older["versions"]
+    claim(run.out, older | {"views_from": "cache"})
+    with pytest.raises(ConfigurationChangedError, match="versions: nothing there, drawn in the step asked for"):
+        execute(run, dataset=dataset, progress=False)

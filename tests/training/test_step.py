@@ -1,7 +1,9 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from isvs_jax import smooth
 from isvs_jax.training import (
@@ -15,7 +17,6 @@ from isvs_jax.training import (
     make_train_step,
     plain_batch,
 )
-from isvs_jax.training.step import shown
 from tests.training.networks import Minute
 
 MODEL = Minute()
@@ -62,23 +63,74 @@ def test_the_average_follows_the_parameters() -> None:
     assert one.last_variables["params"] is one.params
 
 
-def test_examples_are_shown_in_the_versions_chosen() -> None:
-    inputs = Inputs("several", (View(1.0), View(2.0)), draws=2)
-    images = np.asarray(jax.random.uniform(jax.random.key(0), (3, 8, 8, 3)))
-    versions = np.array([[0, 1], [0, 2], [0, 1]], np.int32)
-    batch = Batch(images[:, None], np.zeros(3, np.int32), versions, np.arange(3))  # type: ignore[arg-type]
-    found = shown(batch, inputs, chosen_before=False)
-    assert found.shape == (3, 2, 8, 8, 3)
-    np.testing.assert_array_equal(found[:, 0], images)
-    for row, time in enumerate((1.0, 2.0, 1.0)):
-        np.testing.assert_allclose(found[row, 1], smooth(images[row], time), atol=1e-5)
-    ready = batch._replace(images=found)
-    np.testing.assert_array_equal(shown(ready, inputs, chosen_before=True), found)
+class Seeing(nn.Module):
+    """A network whose logits show which images it was given."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        jax.debug.callback(SEEN.append, images, ordered=True)
+        return nn.Dense(10)(images.mean((1, 2)))
 
 
-def test_bytes_are_divided_by_255() -> None:
-    batch = plain_batch(np.full((1, 2, 2, 1), 51, np.uint8), np.zeros(1, np.int32))  # type: ignore[arg-type]
-    np.testing.assert_allclose(shown(batch, Inputs(), chosen_before=False), 0.2, rtol=1e-6)
+SEEN: list[np.ndarray] = []
+
+
+def test_the_step_shows_the_path_to_anybody_and_compiles_once() -> None:
+    """A plain batch of bytes, and a configuration with the path: half of it is followed inside."""
+    model, optimizer = Seeing(), optax.sgd(0.1)
+    config = TrainConfig(inputs=Inputs("random", (View(4.0), View(8.0)), solver_kappa=1.0))
+    state = init_state(model, optimizer, (8, 8, 1), seed=0)
+    jax.effects_barrier()
+    step = jax.jit(make_train_step(model, optimizer, config))
+    pixels = jax.random.randint(jax.random.key(0), (8, 8, 8, 1), 0, 256).astype(jnp.uint8)
+    images = pixels / jnp.float32(255)
+    every = np.stack([images, *(smooth(images, time, config.inputs.solver) for time in (4.0, 8.0))])
+    SEEN.clear()
+    for number in (1, 2):
+        step(state, plain_batch(pixels, jnp.arange(8)), jax.random.key(number))
+    jax.effects_barrier()
+    assert step._cache_size() == 1
+    assert len(SEEN) == 2
+    chosen = [np.abs(every - seen).max((2, 3, 4)).argmin(0) for seen in SEEN]
+    for seen, versions in zip(SEEN, chosen, strict=True):
+        np.testing.assert_allclose(seen, every[versions, np.arange(8)], atol=5e-6)
+        assert np.bincount(versions).tolist() == [4, 2, 2]
+    assert (chosen[0] != chosen[1]).any()
+
+
+BATCH = plain_batch(jnp.zeros((4, 8, 8, 1)), jnp.arange(4))
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "sentence"),
+    [
+        (tuple(BATCH), TypeError, r"batch must be a Batch, such as plain_batch\(images, labels\); got"),
+        (
+            BATCH._replace(images=jnp.zeros((4, 1, 8, 8, 1))),
+            ValueError,
+            r"images of a batch must be \[B, H, W, C\] .*; got shape \(4, 1, 8, 8, 1\)",
+        ),
+        (
+            BATCH._replace(images=jnp.zeros((4, 8, 8, 1), int)),
+            TypeError,
+            "images of a batch must be .*; got dtype int32",
+        ),
+        (BATCH._replace(labels=jnp.zeros(4)), ValueError, "labels of a batch must be integers .*; got dtype float32"),
+        (BATCH._replace(positions=jnp.arange(3)), ValueError, r"positions of a batch must .*; got .* shape \(3,\)"),
+        (plain_batch(BATCH.images[:3], BATCH.labels[:3]), ValueError, "must be a multiple of accumulate=2, .*; got 3"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(batch: Batch, error: type, sentence: str) -> None:
+    step = make_train_step(MODEL, optax.sgd(0.1), TrainConfig(accumulate=2))
+    state = jax.eval_shape(lambda: init_state(MODEL, optax.sgd(0.1), (8, 8, 1), seed=0))
+    with pytest.raises(error, match=sentence):
+        jax.eval_shape(step, state, batch, jax.random.key(0))
+
+
+def test_stages_of_a_run_need_its_length() -> None:
+    config = TrainConfig(inputs=Inputs("coarse_to_fine", (View(1.0),)))
+    with pytest.raises(ValueError, match=r"num_steps must be given for way 'coarse_to_fine', .*; got None"):
+        make_train_step(MODEL, optax.sgd(0.1), config)
 
 
 def test_large_gradients_are_clipped() -> None:

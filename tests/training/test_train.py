@@ -20,7 +20,6 @@ from isvs_jax.training import (
     read_log,
     train,
 )
-from isvs_jax.training.cache import place_of_views
 from isvs_jax.training.checkpoint import CHECKPOINT_DIR, Checkpoints
 from isvs_jax.training.log import LOG_FILE, RunLog
 from tests.training.networks import Minute
@@ -34,7 +33,7 @@ CONFIG = TrainConfig(
     optimizer=OptimizerConfig(learning_rate=1e-2),
     ema_decay=0.9,
 )
-ONE = Resources(devices=1, smoothing="cache", checkpoint_steps=5, log_steps=4)
+ONE = Resources(devices=1, checkpoint_steps=5, log_steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -77,29 +76,6 @@ def test_the_loss_falls_it_learns_and_the_best_is_kept(digits: data.Dataset, tmp
     assert best is not None
     assert tested[best // 6 - 1] == max(tested)
     assert list((tmp_path / "tensorboard").glob("events*"))
-
-
-def test_views_in_the_step_are_those_of_the_cache(digits: data.Dataset) -> None:
-    config = dataclasses.replace(CONFIG, epochs=1, optimizer=OptimizerConfig("sgd", learning_rate=1e-2))
-    two_steps = data.take(digits.train, np.arange(64))
-    states = [
-        train(MODEL, two_steps, config, resources=Resources(devices=2, smoothing=place), progress=False)
-        for place in ("step", "cache")
-    ]
-    # The cache holds half precision: pixels to 2⁻¹², relative.
-    for in_step, in_cache in zip(*(jax.tree.leaves(state.params) for state in states), strict=True):
-        np.testing.assert_allclose(in_step, in_cache, atol=3e-4)
-
-
-def test_where_views_are_made_is_said_and_no_clock_decides_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs, folder = Inputs("fixed", (View(1.0, "blur"),)), Resources(cache_dir="views")
-    assert place_of_views(Inputs(), Resources()) is None
-    assert place_of_views(inputs, Resources()) == "cache"
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert place_of_views(inputs, Resources()) == "step"
-    assert place_of_views(inputs, folder) == "cache"
-    assert place_of_views(inputs, Resources(smoothing="cache")) == "cache"
-    assert place_of_views(inputs, dataclasses.replace(folder, smoothing="step")) == "step"
 
 
 def test_pmap_trains_as_shard_map_does_and_nothing_compiles_after_the_first_step(
@@ -169,7 +145,6 @@ def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path: Path) -> None:
     ("field", "value", "wanted"),
     [
         ("mapping", "jit", "one of 'shard_map', 'pmap'"),
-        ("smoothing", "disk", "one of 'auto', 'step', 'cache'"),
         ("workers", -1, "an integer of at least 0"),
         ("devices", 0, "an integer of at least 1"),
         ("keep", 0, "an integer of at least 1"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,21 @@ from isvs_jax.robustness._inputs import check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
-from isvs_jax.robustness.evaluation._markdown import write_report
+from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.engine import Examples, Work, on_devices
+from isvs_jax.robustness.evaluation.examples import ShownExample, worst_examples
+from isvs_jax.robustness.evaluation.fit import check_fit, chosen
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.schedule import make_missing
 from isvs_jax.robustness.evaluation.settings import (
     Attacks,
     Corruptions,
     HardStopChecks,
     Read,
     Resources,
-    check_fit,
-    chosen,
 )
-from isvs_jax.robustness.evaluation.store import Store, make_missing
+from isvs_jax.robustness.evaluation.store import Store
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
 _PROBED = 8
@@ -46,12 +48,14 @@ def evaluate(
     *,
     name: str,
     preprocessing: str = "",
+    count: int | None = None,
     corruptions: Corruptions | None = Corruptions(),
     resolutions: Sequence[Resolution] = RESOLUTIONS,
     attacks: Attacks | None = Attacks(),
     checks: HardStopChecks | None = HardStopChecks(),
     defence: Defence | None = None,
     num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
     parameters: Any = None,
     normaliser: Normaliser | None = None,
     resources: Resources = Resources(),
@@ -72,6 +76,7 @@ def evaluate(
         key: A PRNG key; no figure depends on the order in which the cells are made.
         name: The name of the model.
         preprocessing: What the model does to images in [0, 1] before its first layer, in words.
+        count: How many of the images are tested: the first ones; None for all.
         corruptions: Which corruptions, and how they are made; None for none.
         resolutions: Settings of `low_resolution`; () for none. The image must be divisible by the factors.
         attacks: Which attacks, within which radii, and how much they may spend; None for none.
@@ -79,6 +84,7 @@ def evaluate(
         defence: What stands before the network; then robust accuracies are the worst case over the six ways of
             `attack_defence`, and so are curve and doubling.
         num_classes: K, to be checked against the logits.
+        class_names: The names of the K classes; None calls them by their numbers.
         parameters: The pytree of the model's arrays, for its hash.
         normaliser: The network whose errors mCE divides by; without it the report says why mCE is missing.
         resources: The batch size and the devices.
@@ -105,7 +111,7 @@ def evaluate(
         (1.0, 0.625)
     """
     images, key = _checked_images(images), check_key(key)
-    examples = Examples(images, np.asarray(check_labels(labels, len(images))))
+    examples = Examples(images, np.asarray(check_labels(labels, len(images)))).first(count)
     settings = chosen(corruptions, resolutions, attacks, checks, len(examples.labels))
     _check_kinds(logits_fn, name, defence, normaliser, resources)
     layout = resources.layout().fitted(len(examples.labels))
@@ -115,8 +121,9 @@ def evaluate(
     rows, _ = next(layout.batches(len(examples.labels)))
     probe = _probe(model, layout.put(examples.images[rows]), examples.labels, num_classes)
     check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
+    names = _checked_names(class_names, probe.shape[1])
     described = {"name": name, "preprocessing": preprocessing, "settings": settings.as_dict()}
-    made = {
+    made: dict[str, Any] = {
         "corrupted": _told_apart(settings.corruptions.read, folder),
         "defence": _described_defence(defence, folder),
         "key": _key_numbers(key),
@@ -126,8 +133,13 @@ def evaluate(
     }
     store = Store(folder, described | made, probe[:_PROBED], environment.session(tuple(layout.mesh.devices.flat)))
     work = Work(network, defence, model, examples, key, layout, settings, probe.shape[1])
-    make_missing(plan.tasks(work, store), store, progress)
-    report = plan.assemble(work, store, name, preprocessing, made | {"sessions": store.sessions})
+    seconds = _seconds_a_forward(model, layout.put(examples.images[rows])) if progress else 0.0
+    make_missing(plan.tasks(work, store), store, progress, seconds)
+    shown: tuple[ShownExample, ...] = ()
+    if folder is not None:
+        shown = store.examples(lambda: worst_examples(work, plan.corruption_table(work, store)))
+    made = made | {"sessions": store.sessions, "images_given": len(images)}
+    report = plan.assemble(work, store, name, preprocessing, made, names, shown)
     if folder is not None:
         write_report(report, Path(folder), normaliser)
     return report
@@ -160,6 +172,16 @@ def _checked_images(images: np.ndarray | jax.Array) -> np.ndarray:
     return images.astype(np.float32, copy=False)
 
 
+def _checked_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
+    """The names of the classes; () where there are none."""
+    if names is None:
+        return ()
+    found = () if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
+    if len(found) != num_classes or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"class_names must be the names of the {num_classes} classes; got {brief(names)}.")
+    return tuple(map(str, found))
+
+
 def _key_numbers(key: jax.Array) -> list[int]:
     return [int(number) for number in np.asarray(jax.random.key_data(key)).ravel()]
 
@@ -188,6 +210,13 @@ def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: 
         raise ValueError(f"num_classes must be the number of logits, {classes}; got {num_classes}.")
     check_labels(labels, len(labels), classes)
     return logits
+
+
+def _seconds_a_forward(model: LogitsFn, images: jax.Array) -> float:
+    """The time of a forward pass of one image, in a batch that was compiled before."""
+    begun = time.perf_counter()
+    jax.block_until_ready(logits_of(model, images))
+    return (time.perf_counter() - begun) / len(images)
 
 
 def _described_defence(defence: Defence | None, folder: str | os.PathLike[str] | None) -> str | None:

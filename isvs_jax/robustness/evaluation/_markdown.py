@@ -2,63 +2,65 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from isvs_jax._files import write_atomically
-from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
-from isvs_jax.robustness.evaluation._summary import (
-    SHOWN_BESIDE,
-    Statistic,
-    calibration,
-    corruption_means,
-    relative_errors,
-    resolution_means,
-)
+from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.attack_markdown import attack_sections
 from isvs_jax.robustness.evaluation.comparison import Combined, setting_leaves
+from isvs_jax.robustness.evaluation.corruption_markdown import class_sections, corruption_sections, resolution_sections
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
+from isvs_jax.robustness.evaluation.protocol import left_out, protocol_name
 from isvs_jax.robustness.evaluation.report import Report
-from isvs_jax.robustness.evaluation.statistics import CALIBRATION_BINS, wilson
-from isvs_jax.robustness.evaluation.store import REPORT
-from isvs_jax.robustness.resolution import chance_corrected
-from isvs_jax.robustness.text import NOTHING, capital, grouped, interval, percent, radius, sides, table
-
-MARKDOWN = "report.md"
-
-
-def write_report(
-    report: Report, folder: Path, normaliser: Normaliser | None = None, pictures: Sequence[tuple[str, str]] = ()
-) -> None:
-    """Write report.json and report.md.
-
-    Args:
-        report: The report.
-        folder: The folder, made where it is not there.
-        normaliser: The network whose errors mCE divides by.
-        pictures: Titles and files of the pictures that the Markdown is to show.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / REPORT, json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
-    write_atomically(folder / MARKDOWN, markdown(report, normaliser, pictures))
+from isvs_jax.robustness.text import NOTHING, capital, grouped, interval, listed, percent, radius, sides, table
 
 
 def markdown(report: Report, normaliser: Normaliser | None = None, pictures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole report as Markdown, accuracies in percent; the arguments are those of `write_report`."""
     sections = [
         f"# Robustness of {report.name}",
-        *_corruption_sections(report, normaliser),
-        *attack_sections(report),
-        *_resolution_sections(report),
+        *sections_of(report, normaliser),
         *[f"![{title}]({file})" for title, file in pictures],
-        "## How it was made",
-        _provenance(report),
+        *provenance_sections(report),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def sections_of(report: Report, normaliser: Normaliser | None) -> list[str]:
+    """What was found, as headings, paragraphs and tables of Markdown."""
+    clean = f"{percent(report.clean.accuracy)} ({interval(report.clean.interval)})"
+    return [
+        f"Accuracy in %; clean: {clean}, {report.count} images {sides(report.image_shape)}.",
+        _protocol(report),
+        *[f"**Warning**: {sentence}" for sentence in report.other_warnings()],
+        *corruption_sections(report, normaliser),
+        *attack_sections(report),
+        *resolution_sections(report),
+        *class_sections(report),
+    ]
+
+
+def provenance_sections(report: Report) -> list[str]:
+    """How the report was made."""
+    return ["## How it was made", _provenance(report)]
+
+
+def summary_table(report: Report, normaliser: Normaliser | None = None) -> str:
+    """The figures of a report with their intervals and how many warnings they have, as a table for a terminal."""
+    rows = []
+    for figure in summary(report, normaliser):
+        digits = f"{100 * figure.value:.2f}" if "ECE" in figure.label else percent(figure.value)
+        rows.append([figure.label, digits, interval(figure.interval), str(len(figure.warnings) or NOTHING)])
+    return table([report.name, "in %", "95% interval", "warnings"], rows)
+
+
+def _protocol(report: Report) -> str:
+    name = protocol_name(report.settings, report.count)
+    missing = left_out(report.settings, report.count, report.made.get("images_given"))
+    said = f"Protocol: **{name or 'chosen by hand'}**."
+    if name == "quick":
+        said += " A quick look: its attacks are weak, so that a robust accuracy is far too high rather than too low."
+    return said + (f" Less than the standard protocol: {listed(missing)}." if missing else "")
 
 
 def combined_markdown(combined: Combined) -> str:
@@ -78,120 +80,6 @@ def combined_markdown(combined: Combined) -> str:
         "\n".join(f"- {capital(remark)}" for remark in combined.remarks),
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def _resolution_sections(report: Report) -> list[str]:
-    if not report.resolutions:
-        return ["## Low resolution", "Low resolution was not evaluated."]
-    rows = []
-    for entry in report.resolutions:
-        over_chance = float(chance_corrected(entry.cell.accuracy, report.num_classes))
-        jpeg = "no" if entry.jpeg_quality is None else f"quality {entry.jpeg_quality}"
-        label = f"{entry.factor}×, {entry.down} down, {entry.up} up"
-        rows.append([label, jpeg, percent(entry.cell.accuracy), interval(entry.cell.interval), percent(over_chance)])
-    means = resolution_means(report)
-    return [
-        "## Low resolution",
-        table(["factor and interpolations", "JPEG", "accuracy in %", "95% interval", "over chance in %"], rows),
-        f"Over chance: (a − 1/K)/(1 − 1/K) with K = {report.num_classes} classes, 0 for guessing and 100 for perfect.",
-        capital(
-            "; ".join(f"{figure.label}: {percent(figure.value)}% ({interval(figure.interval)})" for figure in means)
-        )
-        + ".",
-    ]
-
-
-def _corruption_sections(report: Report, normaliser: Normaliser | None) -> list[str]:
-    """The table, the means, relative errors, calibration, and warnings."""
-    clean = f"{percent(report.clean.accuracy)} ({interval(report.clean.interval)})"
-    if not report.corruptions:
-        text = f"Clean accuracy: {clean}% of {report.count} images."
-        return [text, "Corruptions were not evaluated.", *_ece(report), *_warnings(report)]
-    counts = sorted({cell.count for row in report.corruptions.values() for cell in row.values()})
-    which = (
-        f"The {len(CORRUPTIONS)} corruptions of the benchmark at five severities"
-        if report.is_complete
-        else f"{len(report.corruptions)} corruptions at severities {', '.join(map(str, report.severities))}: not the "
-        "benchmark's 15 × 5, with whose means these must not be compared"
-    )
-    made = {"regenerated": "corrupted here by `isvs_jax.robustness.corrupt`, not the published files"}.get(
-        report.source, f"read from files (source: {report.source})"
-    )
-    severities = [str(severity) for severity in report.severities]
-    rows = [
-        [f"{name} ({CATEGORIES[name]})"]
-        + [percent(row[severity].accuracy) if severity in row else NOTHING for severity in report.severities]
-        + [percent(report.mean_accuracy([name]))]
-        for name, row in report.corruptions.items()
-    ]
-    rows.append(
-        ["**mean**"]
-        + [
-            percent(float(np.mean([row[s].accuracy for row in report.corruptions.values() if s in row])))
-            for s in report.severities
-        ]
-        + [f"**{percent(report.mean_accuracy(list(report.corruptions)))}**"]
-    )
-    widest = [wilson(count // 2, count) for count in counts]
-    reach = ", ".join(
-        f"{50 * (high - low):.1f} points on {count} images" for count, (low, high) in zip(counts, widest, strict=True)
-    )
-    return [
-        f"Accuracy in %; clean: {clean}, {report.count} images {sides(report.image_shape)}.",
-        "## Corruptions",
-        f"{which}. Source: **{report.source}**, {made}.",
-        table(["corruption", *severities, "mean"], rows),
-        f"A cell's 95% interval (Wilson, over examples) reaches at most {reach} to either side.",
-        *_means(report),
-        *_errors(report, normaliser),
-        *_ece(report),
-        *_warnings(report),
-    ]
-
-
-def _warnings(report: Report) -> list[str]:
-    return [f"**Warning**: {sentence}" for sentence in report.warnings]
-
-
-def _means(report: Report) -> list[str]:
-    figures = corruption_means(report)
-    beside = {figure.label: figure for figure in figures if figure.label in SHOWN_BESIDE}
-    shown = [percent(beside[name].value) if name in beside else NOTHING for name in SHOWN_BESIDE]
-    rows = [
-        [figure.label, percent(figure.value), interval(figure.interval), *shown]
-        for figure in figures
-        if figure.label not in SHOWN_BESIDE
-    ]
-    return [
-        "## Means",
-        table(["mean over", "accuracy in %", "95% interval", *SHOWN_BESIDE], rows),
-        "Intervals are over examples (the same images are in every cell). Fog and contrast, which smoothing and "
-        "adversarial training usually lose, stand beside every mean.",
-    ]
-
-
-def _errors(report: Report, normaliser: Normaliser | None) -> list[str]:
-    figures, why = relative_errors(report, normaliser)
-    shown = "; ".join(f"{figure.label}: **{100 * figure.value:.1f}%**{_ends(figure)}" for figure in figures)
-    sentences = [f"{shown}."] if figures else []
-    if figures and normaliser is not None:
-        sentences.append(f"Normalised by the errors of {normaliser.name}, taken as exact; intervals are over examples.")
-        if not report.is_complete:
-            sentences.append("Over the corruptions of this table only.")
-    text = " ".join([*sentences, *why])
-    return [capital(text)] if text else []
-
-
-def _ece(report: Report) -> list[str]:
-    figures = calibration(report)
-    if not figures:
-        return []
-    text = "; ".join(f"{figure.label}: {100 * figure.value:.2f}%" for figure in figures)
-    return [f"Expected calibration error ({CALIBRATION_BINS} bins of equal width): {text}."]
-
-
-def _ends(figure: Statistic) -> str:
-    return "" if figure.interval is None else f" ({interval(figure.interval)})"
 
 
 def _provenance(report: Report) -> str:

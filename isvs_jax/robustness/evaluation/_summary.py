@@ -14,6 +14,7 @@ from isvs_jax.robustness.evaluation.statistics import (
     mean_corruption_error,
     mean_interval,
     relative_corruption_error,
+    share_interval,
 )
 from isvs_jax.robustness.resolution import chance_corrected
 from isvs_jax.robustness.text import ball_name, listed
@@ -159,10 +160,9 @@ def resolution_means(report: Report) -> tuple[Statistic, ...]:
     if not report.resolutions:
         return ()
     shares = np.mean([entry.cell.mask for entry in report.resolutions], axis=0)
-    value, ends = float(shares.mean()), mean_interval(shares) if len(shares) > 1 else None
-    over_chance = [float(chance_corrected(share, report.num_classes)) for share in (value, *(ends or ()))]
-    corrected = (over_chance[1], over_chance[2]) if ends else None
+    value, ends = float(shares.mean()), share_interval(shares, len(report.resolutions))
+    corrected, low, high = (float(chance_corrected(share, report.num_classes)) for share in (value, *ends))
     return (
         Statistic("low resolution, mean", value, ends),
-        Statistic("low resolution, chance-corrected", over_chance[0], corrected, is_share=False),
+        Statistic("low resolution, chance-corrected", corrected, (low, high), is_share=False),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isvs_jax.robustness.evaluation.cells import AttackResult, DoublingCheck, EpsilonCurve, StepReach
+from isvs_jax.robustness.evaluation.cells import AttackResult, Cell, DoublingCheck, EpsilonCurve, StepReach
+from isvs_jax.robustness.evaluation.classes import figures_of
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.text import (
     NOTHING,
@@ -95,7 +96,7 @@ def _not_checked(report: Report) -> list[str]:
 
 def _curve(curve: EpsilonCurve) -> list[str]:
     rows = [
-        [radius(epsilon), percent(cell.accuracy), interval(cell.interval)]
+        [radius(epsilon), percent(cell.accuracy), interval(cell.interval), _worst_class(cell)]
         for epsilon, cell in zip(curve.epsilons, curve.cells, strict=True)
     ]
     label = f"ε-curve, {norm_name(curve.norm)}"
@@ -106,10 +107,15 @@ def _curve(curve: EpsilonCurve) -> list[str]:
         f"### {label}",
         f"{capital(curve.attack)}, {curve.num_steps} steps, on the first {curve.cells[0].count} images. At "
         f"{radius(curve.full_radius)} every image can be turned into plain grey, so that no model can hold.",
-        table(["ε", "accuracy in %", "95% interval"], rows),
+        table(["ε", "accuracy in %", "95% interval", "worst class in %"], rows),
         *verdict,
         _reaches(curve.reaches),
     ]
+
+
+def _worst_class(cell: Cell) -> str:
+    figures = figures_of("", [cell])
+    return NOTHING if figures is None else percent(figures.classes[figures.worst] or 0.0)
 
 
 def _doublings(doublings: Sequence[DoublingCheck]) -> list[str]:

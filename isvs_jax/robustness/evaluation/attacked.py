@@ -13,7 +13,7 @@ from isvs_jax.robustness._batches import filled
 from isvs_jax.robustness.adaptive import DefenceResult, attack_defence, masking_warnings
 from isvs_jax.robustness.attacks import AutoAttackResult, autoattack_report, pgd
 from isvs_jax.robustness.attacks._ensemble import square_warning
-from isvs_jax.robustness.evaluation.cells import Cell, packed, unpacked
+from isvs_jax.robustness.evaluation.cells import Cell, cell_of, packed, unpacked
 from isvs_jax.robustness.evaluation.engine import Examples, Told, Work, ask
 from isvs_jax.robustness.evaluation.hard_stop_rule import NUM_DRAWS
 
@@ -55,7 +55,7 @@ def attack_cell(work: Work, norm: str, epsilon: float, chunk: int, told: Told) -
     examples = Examples(work.examples.images[rows], work.examples.labels[rows])
     key = jax.random.fold_in(jax.random.fold_in(work.key, _ATTACK_KEY), chunk)
     how = Attack(norm, epsilon, settings.num_steps, settings.num_queries)
-    return _cell(_attack(work, examples, key, how, told), begun)
+    return _cell(work, _attack(work, examples, key, how, told), examples.labels, begun)
 
 
 def joined(work: Work, chunks: Sequence[Cell]) -> Cell:
@@ -69,9 +69,11 @@ def joined(work: Work, chunks: Sequence[Cell]) -> Cell:
     masks = {
         name: np.concatenate([unpacked(cell.masks[name], cell.count) for cell in chunks]) for name in chunks[0].masks
     }
-    return Cell(
-        packed(np.concatenate([cell.mask for cell in chunks])),
-        first,
+    robust = np.concatenate([cell.mask for cell in chunks])
+    return cell_of(
+        robust,
+        work.examples.labels[:first],
+        work.num_classes,
         seconds=sum(cell.seconds for cell in chunks),
         warnings=(*said, *mask_warnings(work, masks)),
         masks={name: packed(mask) for name, mask in masks.items()},
@@ -80,19 +82,24 @@ def joined(work: Work, chunks: Sequence[Cell]) -> Cell:
 
 def curve_cell(work: Work, norm: str, epsilon: float, num_steps: int, told: Told) -> Cell:
     """Accuracy under PGD at one radius, or with a defence under the worst case over its six ways."""
-    begun, examples = time.perf_counter(), work.first(work.settings.checks.count)
-    key = jax.random.fold_in(work.key, _CURVE_KEY)
+    begun, examples = time.perf_counter(), work.examples.first(work.settings.checks.count)
     if work.defence is not None:
+        key = jax.random.fold_in(work.key, _CURVE_KEY)
         how = Attack(norm, epsilon, num_steps, work.settings.attacks.num_queries)
         found = _attack(work, examples, key, how, told)
-        return _cell(_with_mask_warnings(work, found), begun)
+        return _cell(work, _with_mask_warnings(work, found), examples.labels, begun)
 
     def change(images: jax.Array, labels: jax.Array, rows: np.ndarray, number: int) -> jax.Array:
-        batch_key = jax.random.fold_in(key, number)
+        batch_key = curve_key(work, number)
         return pgd(work.model, images, labels, batch_key, epsilon=epsilon, norm=norm, num_steps=num_steps)
 
     correct, _, _ = ask(work, examples, change, work.layout.fitted(len(examples.labels)), told)
-    return Cell(packed(correct), len(correct), seconds=time.perf_counter() - begun)
+    return cell_of(correct, examples.labels, work.num_classes, seconds=time.perf_counter() - begun)
+
+
+def curve_key(work: Work, number: int) -> jax.Array:
+    """The key of a batch of an ε-curve without a defence: the same at every radius."""
+    return jax.random.fold_in(jax.random.fold_in(work.key, _CURVE_KEY), number)
 
 
 def doubling_cell(work: Work, norm: str, epsilon: float, robust: Callable[[], np.ndarray], told: Told) -> Cell:
@@ -111,8 +118,9 @@ def doubling_cell(work: Work, norm: str, epsilon: float, robust: Callable[[], np
     """
     settings, begun, held = work.settings.attacks, time.perf_counter(), robust()
     left, count = np.flatnonzero(held), len(held)
+    first = work.examples.labels[:count]
     if not left.size:
-        return Cell(packed(held), count, seconds=time.perf_counter() - begun)
+        return cell_of(held, first, work.num_classes, seconds=time.perf_counter() - begun)
     # However many held, the attack is one of the shape of all, so that the second radius compiles nothing. What fills
     # it up has a label that the model does not give: attacks leave alone what is wrong already.
     size = work.layout.whole_size(count)
@@ -124,7 +132,7 @@ def doubling_cell(work: Work, norm: str, epsilon: float, robust: Callable[[], np
     found = _attack(work, Examples(work.examples.images[rows], labels), key, how, told)
     masks = {name: _scattered(mask[:real], left, count) for name, mask in found.masks.items()}
     found = Found(masks, _scattered(found.robust[:real], left, count), found.warnings)
-    return _cell(_with_mask_warnings(work, found), begun)
+    return _cell(work, _with_mask_warnings(work, found), first, begun)
 
 
 def mask_warnings(work: Work, masks: dict[str, np.ndarray]) -> list[str]:
@@ -190,10 +198,15 @@ def _with_mask_warnings(work: Work, found: Found) -> Found:
     return found._replace(warnings=(*found.warnings, *mask_warnings(work, found.masks)))
 
 
-def _cell(found: Found, begun: float) -> Cell:
-    masks = {name: packed(mask) for name, mask in found.masks.items()}
-    seconds = time.perf_counter() - begun
-    return Cell(packed(found.robust), len(found.robust), seconds=seconds, warnings=found.warnings, masks=masks)
+def _cell(work: Work, found: Found, labels: np.ndarray, begun: float) -> Cell:
+    return cell_of(
+        found.robust,
+        labels,
+        work.num_classes,
+        seconds=time.perf_counter() - begun,
+        warnings=found.warnings,
+        masks={name: packed(mask) for name, mask in found.masks.items()},
+    )
 
 
 def _scattered(mask: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:

@@ -41,6 +41,8 @@ class Cell:
         warnings: Sentences on why the accuracy may be too high, where the test is an attack.
         masks: Under attack the examples that are still right, by name: "clean", then each attack's; packed.
         source: Where corrupted images come from, as in `Report.source`.
+        class_correct: The number of right examples of each class; () in reports of older formats.
+        class_count: The number of examples of each class.
     """
 
     correct: str
@@ -51,6 +53,8 @@ class Cell:
     warnings: tuple[str, ...] = ()
     masks: dict[str, str] = field(default_factory=dict)
     source: str = ""
+    class_correct: tuple[int, ...] = ()
+    class_count: tuple[int, ...] = ()
 
     @property
     def mask(self) -> np.ndarray:
@@ -71,6 +75,19 @@ class Cell:
     def accuracies(self) -> dict[str, float]:
         """The accuracy after each attack by its name, "clean" first."""
         return {name: float(unpacked(mask, self.count).mean()) for name, mask in self.masks.items()}
+
+
+def cell_of(mask: np.ndarray, labels: np.ndarray, num_classes: int, **others: Any) -> Cell:
+    """The cell of a mask of right answers bool [N], counted by the classes of labels [N].
+
+    Example:
+        >>> cell = cell_of(np.array([True, False, True]), np.array([0, 0, 1]), 3)
+        >>> cell.count, cell.class_correct, cell.class_count
+        (3, (1, 1, 0), (2, 1, 0))
+    """
+    correct, count = np.bincount(labels[mask], minlength=num_classes), np.bincount(labels, minlength=num_classes)
+    others |= {"class_correct": tuple(correct.tolist()), "class_count": tuple(count.tolist())}
+    return Cell(packed(mask), len(mask), **others)
 
 
 @dataclass(frozen=True)

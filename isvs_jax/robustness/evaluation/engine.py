@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax._checks import check_integer
+from isvs_jax.data import as_float
 from isvs_jax.robustness._batches import Layout
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct
 from isvs_jax.robustness.corruptions import corrupt
 from isvs_jax.robustness.defences import Defence, defended
-from isvs_jax.robustness.evaluation.cells import Cell, packed
-from isvs_jax.robustness.evaluation.settings import Settings
+from isvs_jax.robustness.evaluation.cells import Cell, cell_of
+from isvs_jax.robustness.evaluation.fit import Settings
 from isvs_jax.robustness.evaluation.statistics import expected_calibration_error
 from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.resolution import Resolution, low_resolution
@@ -26,10 +28,21 @@ Told = Callable[[str], None]
 
 
 class Examples(NamedTuple):
-    """Images float32 [N, H, W, C] and labels int32 [N], on the host."""
+    """Images [N, H, W, C], float32 in [0, 1] or uint8, and labels int32 [N], on the host."""
 
     images: np.ndarray
     labels: np.ndarray
+
+    def first(self, count: int | None) -> Examples:
+        """The first of them; None for all.
+
+        Raises:
+            TypeError: The count is no integer.
+            ValueError: There are none.
+        """
+        if count is not None:
+            count = check_integer("count", count)
+        return Examples(self.images[:count], self.labels[:count])
 
 
 @dataclass(frozen=True)
@@ -55,10 +68,6 @@ class Work:
     layout: Layout
     settings: Settings
     num_classes: int
-
-    def first(self, count: int) -> Examples:
-        """The first examples."""
-        return Examples(self.examples.images[:count], self.examples.labels[:count])
 
 
 def on_devices(logits_fn: LogitsFn, defence: Defence | None, layout: Layout) -> tuple[LogitsFn, LogitsFn]:
@@ -98,7 +107,7 @@ def ask(
     parts, count = [], len(examples.labels)
     for number, (rows, real) in enumerate(layout.batches(count)):
         told(f"{number * layout.batch_size}/{count}")
-        images, labels = layout.put(examples.images[rows]), layout.put(examples.labels[rows])
+        images, labels = layout.put(as_float(examples.images[rows])), layout.put(examples.labels[rows])
         answers = _ask(work.model, change(images, labels, rows, number), labels)
         parts.append([np.asarray(part)[:real] for part in answers])
     correct, confidence, finite = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -116,14 +125,19 @@ def corruption_cell(work: Work, name: str, severity: int, told: Told) -> Cell:
     if settings.read is not None:
         read = settings.read(name, severity)
         _check_read(work, read, f"{name} {severity}")
-        examples = Examples(read.images.astype(np.float32) / np.float32(255), read.labels.astype(np.int32))
+        # Kept in uint8: the images of ImageNet-C would fill the memory as floats.
+        examples = Examples(read.images, read.labels.astype(np.int32))
         return _question(work, examples, lambda images, rows: images, told, read.source)
 
     def change(images: jax.Array, rows: np.ndarray) -> jax.Array:
-        options: dict[str, Any] = {"table": settings.table, "quantize": settings.quantize}
-        return corrupt(images, name, severity, work.key, indices=work.layout.put(rows), **options)
+        return corrupt(images, name, severity, work.key, indices=work.layout.put(rows), **corruption_options(work))
 
     return _question(work, work.examples, change, told, "regenerated")
+
+
+def corruption_options(work: Work) -> dict[str, Any]:
+    """How `corrupt` is called beside the image, the corruption and the key."""
+    return {"table": work.settings.corruptions.table, "quantize": work.settings.corruptions.quantize}
 
 
 def resolution_cell(work: Work, setting: Resolution, told: Told) -> Cell:
@@ -149,7 +163,8 @@ def _question(
     )
     ece = expected_calibration_error(confidence[finite], correct[finite]) if finite.any() else None
     seconds = time.perf_counter() - begun
-    return Cell(packed(correct), len(correct), ece, int((~finite).sum()), seconds, source=source)
+    found: dict[str, Any] = {"ece": ece, "not_finite": int((~finite).sum()), "seconds": seconds, "source": source}
+    return cell_of(correct, examples.labels, work.num_classes, **found)
 
 
 def _check_read(work: Work, read: CorruptedImages, place: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from isvs_jax._checks import brief
+from isvs_jax._files import read_json
 from isvs_jax.robustness.evaluation.report import Report, read_report
-from isvs_jax.robustness.evaluation.store import read_json
 
 _SEVERITIES = (1, 2, 3, 4, 5)
 

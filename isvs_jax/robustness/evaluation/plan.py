@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -19,45 +19,62 @@ from isvs_jax.robustness.evaluation.cells import (
     EpsilonCurve,
     ResolutionCell,
     StepReach,
-    packed,
+    cell_of,
 )
-from isvs_jax.robustness.evaluation.engine import Told, Work
+from isvs_jax.robustness.evaluation.effort import Effort, of_attacks, of_curve
+from isvs_jax.robustness.evaluation.engine import Work
+from isvs_jax.robustness.evaluation.examples import ShownExample
 from isvs_jax.robustness.evaluation.hard_stop_rule import attack_reaches, judge_curve, judge_doubling
 from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.schedule import Task
 
-Make = Callable[[Told], Cell]
 Cells = Mapping[str, Cell]
 
 
-def tasks(work: Work, cells: Cells) -> dict[str, Make]:
+def tasks(work: Work, cells: Cells) -> dict[str, Task]:
     """The functions that make the cells, by the key of the cell, in order: the table of corruptions first.
 
     Those of doubled steps read from `cells` what their attacks left there.
     """
     settings, corruptions, checks = work.settings, work.settings.corruptions, work.settings.checks
-    found: dict[str, Make] = {"clean": partial(engine.clean_cell, work)}
+    each = Effort(len(work.examples.labels))
+    found = {"clean": Task(partial(engine.clean_cell, work), each)}
     for name in corruptions.names:
         for severity in corruptions.severities:
-            found[_corruption(name, severity)] = partial(engine.corruption_cell, work, name, severity)
+            found[_corruption(name, severity)] = Task(partial(engine.corruption_cell, work, name, severity), each)
     for setting in settings.resolutions:
-        found[_resolution(setting)] = partial(engine.resolution_cell, work, setting)
+        found[_resolution(setting)] = Task(partial(engine.resolution_cell, work, setting), each)
     doubled = set(_doubled_on_curve(work))
     # Keys name all that tells cells of one evaluation apart, so that after a stop the finished ones are found again.
     for norm, radii in checks.curves.items():
         for epsilon in radii:
             for times in (1, 2) if (norm, epsilon) in doubled else (1,):
                 steps = times * checks.num_steps
-                found[_curve(norm, epsilon, steps)] = partial(attacked.curve_cell, work, norm, epsilon, steps)
-    for norm, epsilon in settings.attacks.balls:
+                make = partial(attacked.curve_cell, work, norm, epsilon, steps)
+                found[_curve(norm, epsilon, steps)] = Task(make, of_curve(work, steps))
+    attacks = settings.attacks
+    for norm, epsilon in attacks.balls:
         for chunk in range(attacked.num_chunks(work)):
-            found[_attack(norm, epsilon, chunk)] = partial(attacked.attack_cell, work, norm, epsilon, chunk)
-    for norm, epsilon in settings.attacks.balls if checks.doubling else []:
-        held = partial(_held, work, cells, norm, epsilon)
-        found[_doubling(norm, epsilon)] = partial(attacked.doubling_cell, work, norm, epsilon, held)
+            count = min(attacked.ATTACK_CHUNK, attacks.count - chunk * attacked.ATTACK_CHUNK)
+            make = partial(attacked.attack_cell, work, norm, epsilon, chunk)
+            effort = of_attacks(work, count, attacks.num_steps, attacks.num_queries)
+            found[_attack(norm, epsilon, chunk)] = Task(make, effort)
+    for norm, epsilon in attacks.balls if checks.doubling else []:
+        make = partial(attacked.doubling_cell, work, norm, epsilon, partial(_held, work, cells, norm, epsilon))
+        effort = of_attacks(work, checks.count, 2 * attacks.num_steps, 2 * attacks.num_queries)
+        found[_doubling(norm, epsilon)] = Task(make, effort)
     return found
 
 
-def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict[str, Any]) -> Report:
+def assemble(
+    work: Work,
+    cells: Cells,
+    name: str,
+    preprocessing: str,
+    made: dict[str, Any],
+    class_names: tuple[str, ...] = (),
+    examples: tuple[ShownExample, ...] = (),
+) -> Report:
     """The report of finished cells.
 
     Args:
@@ -66,15 +83,13 @@ def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict
         name: The name of the model.
         preprocessing: What the model does to images before its first layer.
         made: Versions, hashes, sessions.
+        class_names: The names of the classes, or () where they are not known.
+        examples: Images on which the model fails.
 
     Returns:
         The report.
     """
-    settings = work.settings
-    table = {
-        corruption: {severity: cells[_corruption(corruption, severity)] for severity in settings.corruptions.severities}
-        for corruption in settings.corruptions.names
-    }
+    settings, table = work.settings, corruption_table(work, cells)
     resolutions = tuple(ResolutionCell(*entry, cell=cells[_resolution(entry)]) for entry in settings.resolutions)
     clean, balls = cells["clean"], settings.attacks.balls
     seconds: dict[str, float] = {}
@@ -99,8 +114,19 @@ def assemble(work: Work, cells: Cells, name: str, preprocessing: str, made: dict
         ),
         settings=settings.as_dict(),
         made=made | {"seconds": seconds, "batch_size": work.layout.batch_size},
-        warnings=_not_finite(clean, table, resolutions),
+        warnings=(*_not_finite(clean, table, resolutions), *_lopsided(work)),
+        class_names=class_names,
+        examples=examples,
     )
+
+
+def corruption_table(work: Work, cells: Cells) -> dict[str, dict[int, Cell]]:
+    """The cells of corruptions, by corruption and severity."""
+    settings = work.settings.corruptions
+    return {
+        name: {severity: cells[_corruption(name, severity)] for severity in settings.severities}
+        for name in settings.names
+    }
 
 
 def _corruption(name: str, severity: int) -> str:
@@ -157,7 +183,8 @@ def _attack_result(work: Work, cells: Cells, norm: str, epsilon: float) -> Attac
 
 def _epsilon_curve(work: Work, cells: Cells, norm: str) -> EpsilonCurve:
     checks, clean = work.settings.checks, cells["clean"]
-    start = Cell(packed(clean.mask[: checks.count]), checks.count, not_finite=clean.not_finite)
+    mask, labels = clean.mask[: checks.count], work.examples.labels[: checks.count]
+    start = cell_of(mask, labels, work.num_classes, not_finite=clean.not_finite)
     radii = checks.curves[norm]
     found = [start, *(cells[_curve(norm, epsilon, checks.num_steps)] for epsilon in radii)]
     return judge_curve(
@@ -216,3 +243,21 @@ def _not_finite(
         for name, cell in named
         if cell.not_finite
     )
+
+
+def _lopsided(work: Work) -> tuple[str, ...]:
+    """Sentences on first images, of which the attacks are, that lack classes which so many of all would hold."""
+    labels, found = work.examples.labels, []
+    for what, count in (("attacks", work.settings.attacks.count), ("ε-curve", work.settings.checks.count)):
+        used = {"attacks": bool(work.settings.attacks.balls), "ε-curve": bool(work.settings.checks.curves)}[what]
+        there = len(np.unique(labels[:count]))
+        # So many images drawn at random would on average hold so many classes.
+        shares = np.bincount(labels) / len(labels)
+        expected = float((1 - (1 - shares) ** count).sum())
+        if used and there < 0.5 * expected:
+            found.append(
+                f"{what}: the first {count} images hold {there} of {len(np.unique(labels))} classes, where as many "
+                f"drawn at random would hold about {expected:.0f}: the images are sorted, and figures of the first "
+                "ones are of these classes alone. Shuffle images and labels together."
+            )
+    return tuple(found)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isvs_jax._checks import brief
+from isvs_jax._files import read_json
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
@@ -21,12 +22,17 @@ from isvs_jax.robustness.evaluation.cells import (
     ResolutionCell,
     rebuilt,
 )
-from isvs_jax.robustness.evaluation.statistics import mean_interval
-from isvs_jax.robustness.evaluation.store import REPORT, read_json
-from isvs_jax.robustness.text import ball_name, percent
+from isvs_jax.robustness.evaluation.examples import ShownExample
+from isvs_jax.robustness.evaluation.statistics import share_interval
+from isvs_jax.robustness.evaluation.store import REPORT
+from isvs_jax.robustness.text import ball_name, grouped, norm_name, percent
 
-FORMAT = 3
-"""The version of the JSON form. Files of version 2 are read too."""
+FORMAT = 4
+"""The version of the JSON form. Files of versions 2 and 3 are read too; a field with a default needs no new version."""
+_OLDER = (2, 3)
+
+# What `to_dict` adds for readers of the file, and `from_dict` leaves out.
+DERIVED = ("summary", "classes")
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +54,10 @@ class Report:
         doublings: What twice the steps change.
         settings: What was tested, by the groups of `evaluate`, as numbers and strings.
         made: Versions, seeds, hashes, and the sessions in which cells were made: machine, command, commit and date.
-        warnings: Sentences on the figures other than those of the attacks.
+        warnings: Every sentence on why a figure may be wrong, each once with its place: those given, and those of the
+            attacks, of the ε-curves and of twice the steps.
+        class_names: The names of the classes; () where they are not known.
+        examples: A few of the images on which the model fails most, where the report was made in a folder.
     """
 
     name: str
@@ -66,6 +75,12 @@ class Report:
     settings: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    examples: tuple[ShownExample, ...] = ()
+
+    def __post_init__(self) -> None:
+        said = tuple(dict.fromkeys([*self.warnings, *self.attack_sentences()]))
+        object.__setattr__(self, "warnings", said)
 
     def __repr__(self) -> str:
         """The figures in a few lines."""
@@ -78,7 +93,7 @@ class Report:
             f"{attack.worst.count} images"
             for attack in self.attacks
         ]
-        figures.append(f"{len(self.every_warning())} warnings")
+        figures.append(f"{len(self.warnings)} warnings")
         return "\n  ".join([f"Report({self.name!r})", *figures])
 
     @property
@@ -102,11 +117,11 @@ class Report:
         return float(np.mean([cell.accuracy for name in names for cell in self.corruptions[name].values()]))
 
     def mean_accuracy_interval(self, names: Sequence[str]) -> tuple[float, float] | None:
-        """The 95% interval of that mean over examples; None where the cells are not of the same examples."""
+        """Its 95% interval over examples, Wilson's; None where the cells are not of the same examples."""
         cells = [cell for name in names for cell in self.corruptions[name].values()]
-        if len({cell.count for cell in cells}) != 1 or cells[0].count < 2:
+        if len({cell.count for cell in cells}) != 1:
             return None
-        return mean_interval(np.mean([cell.mask for cell in cells], axis=0))
+        return share_interval(np.mean([cell.mask for cell in cells], axis=0), len(cells))
 
     def attack_warnings(self, attack: AttackResult) -> tuple[str, ...]:
         """Every sentence on why a robust accuracy may be too high: the attacks', the ε-curve's, the doubling's."""
@@ -119,11 +134,21 @@ class Report:
         found = [doubling for doubling in self.doublings if (doubling.norm, doubling.epsilon) == ball]
         return tuple(f"twice the steps: {text}" for doubling in found for text in doubling.warnings)
 
-    def every_warning(self) -> tuple[str, ...]:
-        """Every sentence on any of the figures, each once."""
-        of_attacks = [attack.worst.warnings for attack in self.attacks]
-        of_checks = [curve.warnings for curve in self.curves] + [check.warnings for check in self.doublings]
-        return tuple(dict.fromkeys(text for said in (self.warnings, *of_attacks, *of_checks) for text in said))
+    def attack_sentences(self) -> tuple[str, ...]:
+        """Every sentence on attacks and their checks, with the balls or the curve that it is of."""
+        said = [(ball_name(entry.norm, entry.epsilon), text) for entry in self.attacks for text in entry.worst.warnings]
+        said += [(f"ε-curve, {norm_name(curve.norm)}", text) for curve in self.curves for text in curve.warnings]
+        said += [
+            (f"twice the steps, {ball_name(check.norm, check.epsilon)}", text)
+            for check in self.doublings
+            for text in check.warnings
+        ]
+        return tuple(f"{where}: {text}" for where, text in grouped(said))
+
+    def other_warnings(self) -> tuple[str, ...]:
+        """The warnings that are not of attacks."""
+        of_attacks = self.attack_sentences()
+        return tuple(text for text in self.warnings if text not in of_attacks)
 
     def groups(self) -> dict[str, list[str]]:
         """The corruptions of the table by category, in the order noise, blur, weather, digital."""
@@ -144,9 +169,10 @@ class Report:
             ValueError: It is not such a dictionary.
         """
         found = values.get("format") if isinstance(values, dict) else None
-        if found not in (2, FORMAT):
-            raise ValueError(f"report must have the format {FORMAT}, or 2; got {brief(found)}.")
-        given = {name: value for name, value in values.items() if name != "format"}
+        if found not in (*_OLDER, FORMAT):
+            formats = ", ".join(map(str, (*_OLDER, FORMAT)))
+            raise ValueError(f"report must have one of the formats {formats}; got {brief(found)}.")
+        given = {name: value for name, value in values.items() if name not in ("format", *DERIVED)}
         return rebuilt(cls, _from_format_2(given) if found == 2 else given, "report")
 
 

@@ -1,29 +1,20 @@
-"""What an evaluation tests, in groups that check themselves, and whether images and network allow it."""
+"""What an evaluation tests, in groups that check themselves."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from isvs_jax._checks import brief, check_integer, check_names, check_number
 from isvs_jax.robustness._batches import Layout
-from isvs_jax.robustness.adaptive import check_gradient_attacks
 from isvs_jax.robustness.attacks._autoattack import ATTACKS, VERSIONS
-from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
-from isvs_jax.robustness.attacks._square import check_square_size
 from isvs_jax.robustness.corruptions import CORRUPTIONS
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES, TABLE_SIZES
 from isvs_jax.robustness.evaluation.hard_stop_rule import check_radii
 from isvs_jax.robustness.official import CorruptedImages
-from isvs_jax.robustness.resolution import Resolution, low_resolution
 
 EPSILONS = (0.5 / 255, 2 / 255, 8 / 255)
 CURVE = (0.5 / 255, 2 / 255, 8 / 255, 32 / 255, 0.5)
@@ -31,8 +22,6 @@ STANDARD = VERSIONS["standard"]
 Read = Callable[[str, int], CorruptedImages]
 
 _BATCH = 128
-# Losses of attacks that are not defined for two classes.
-_LOSSES = {"apgd-t": "targeted_dlr", "apgd-dlr": "dlr"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Corruptions:
 
     def __post_init__(self) -> None:
         names = check_names("corruptions.names", self.names, CATEGORIES, least=0)
-        severities = _each_once("corruptions.severities", self.severities, "integers from 1 to 5")
+        severities = each_once("corruptions.severities", self.severities, "integers from 1 to 5")
         whole = [check_integer("each of corruptions.severities", s, 1, NUM_SEVERITIES) for s in severities]
         if names and not whole:
             raise ValueError("corruptions.severities must be one or more of 1 to 5; got none.")
@@ -170,7 +159,7 @@ class Resources:
         if self.batch_size is not None:
             _set(self, batch_size=check_integer("resources.batch_size", self.batch_size))
         if self.devices is not None:
-            devices = _sequence("resources.devices", self.devices, "devices")
+            devices = sequence("resources.devices", self.devices, "devices")
             if not devices or not all(isinstance(device, jax.Device) for device in devices):
                 what = "resources.devices must be one or more of jax.devices(), or None for all"
                 raise TypeError(f"{what}; got {brief(self.devices)}.")
@@ -183,93 +172,15 @@ class Resources:
         return Layout.over(devices, usual if self.batch_size is None else self.batch_size)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All that figures depend on beside the network, the images and the key."""
-
-    corruptions: Corruptions
-    resolutions: tuple[Resolution, ...]
-    attacks: Attacks
-    checks: HardStopChecks
-
-    def as_dict(self) -> dict[str, Any]:
-        """Dictionaries, lists, numbers and strings, as JSON gives them back."""
-        plain = dataclasses.replace(self, corruptions=dataclasses.replace(self.corruptions, read=None))
-        values = json.loads(json.dumps(dataclasses.asdict(plain)))
-        del values["corruptions"]["read"]
-        return values
-
-
-def chosen(
-    corruptions: Corruptions | None,
-    resolutions: Iterable[Resolution],
-    attacks: Attacks | None,
-    checks: HardStopChecks | None,
-    count: int,
-) -> Settings:
-    """The settings of an evaluation of `count` images; None leaves a group out.
-
-    Raises:
-        TypeError: A group is of another kind.
-        ValueError: A setting of low resolution comes twice.
-    """
-    groups: list[Any] = []
-    for name, given, kind, none in (
-        ("corruptions", corruptions, Corruptions, Corruptions(names=())),
-        ("attacks", attacks, Attacks, Attacks(names=())),
-        ("checks", checks, HardStopChecks, HardStopChecks(curve=(), doubling=False)),
-    ):
-        if not (given is None or isinstance(given, kind)):
-            raise TypeError(f"{name} must be isvs_jax.robustness.{kind.__name__}(...) or None; got {brief(given)}.")
-        groups.append(none if given is None else given)
-    corrupted, attacked, checked = groups
-    entries = _sequence("resolutions", resolutions, "isvs_jax.robustness.Resolution")
-    if not all(isinstance(entry, tuple) and 1 <= len(entry) <= 4 for entry in entries):
-        raise TypeError(f"resolutions must be a sequence of isvs_jax.robustness.Resolution; got {brief(entries)}.")
-    found = _each_once("resolutions", [Resolution(*entry) for entry in entries], "Resolution")
-    # A report says of how many images it is, not of how many it was asked to be.
-    attacked = dataclasses.replace(attacked, count=min(attacked.count, count))
-    checked = dataclasses.replace(checked, count=min(checked.count, count))
-    return Settings(corrupted, found, attacked, checked)
-
-
-def check_fit(settings: Settings, shape: Sequence[int], num_classes: int, defended: bool) -> None:
-    """Refuse settings that images [H, W, C], so few classes or a defence do not allow, before any of the work.
-
-    Raises:
-        ValueError: One of them does not fit.
-    """
-    for setting in settings.resolutions:
-        _check_resolution(setting, shape)
-    attacks, curves = settings.attacks, settings.checks.curves
-    for attack in attacks.names:
-        needed = CLASSES_NEEDED[_LOSSES.get(attack, "margin")]
-        if num_classes < needed:
-            raise ValueError(
-                f"attacks.names must be of attacks for {num_classes} classes, 'apgd-ce', 'apgd-margin', 'fab-t' and "
-                f"'square'; got {attack!r}, which needs at least {needed} classes."
-            )
-    in_l2 = "l2" in curves or any(norm == "l2" for norm, _ in attacks.balls)
-    if in_l2 and ("square" in attacks.names or defended):
-        check_square_size(jnp.zeros((1, *shape)), "l2")
-    if defended and (attacks.balls or curves):
-        check_gradient_attacks(attacks.names)
-
-
-def _check_resolution(setting: Resolution, shape: Sequence[int]) -> None:
-    factor, down, up, quality = setting
-    changed = functools.partial(low_resolution, factor=factor, down=down, up=up, jpeg_quality=quality)
-    try:
-        jax.eval_shape(changed, jax.ShapeDtypeStruct((1, *shape), np.float32))
-    except (ValueError, TypeError) as error:
-        size = f"images of {shape[0]}×{shape[1]} pixels"
-        raise ValueError(f"resolutions must be settings that {size} allow; got {tuple(setting)}: {error}") from error
-
-
 _COUNTS = ("count", "num_steps", "num_queries")
 
 
-def _sequence(name: str, values: Any, what: str) -> tuple[Any, ...]:
+def sequence(name: str, values: Any, what: str) -> tuple[Any, ...]:
+    """The values as a tuple; text and mappings are no sequences here.
+
+    Raises:
+        TypeError: They are no sequence.
+    """
     try:
         if isinstance(values, (str, bytes, dict)):
             raise TypeError
@@ -278,8 +189,14 @@ def _sequence(name: str, values: Any, what: str) -> tuple[Any, ...]:
         raise TypeError(f"{name} must be a sequence of {what}; got {brief(values)}.") from None
 
 
-def _each_once(name: str, values: Any, what: str) -> tuple[Any, ...]:
-    found = _sequence(name, values, what)
+def each_once(name: str, values: Any, what: str) -> tuple[Any, ...]:
+    """The values as a tuple, none of them twice.
+
+    Raises:
+        TypeError: They are no sequence.
+        ValueError: One comes twice.
+    """
+    found = sequence(name, values, what)
     if any(value in found[:index] for index, value in enumerate(found)):
         raise ValueError(f"{name} must name each once; got {brief(found)}.")
     return found
@@ -288,7 +205,7 @@ def _each_once(name: str, values: Any, what: str) -> tuple[Any, ...]:
 def _radii(name: str, values: Any, bounded: bool = True) -> tuple[float, ...]:
     """Radii as Python floats; in L∞ at most 1, since images lie in [0, 1]."""
     radii = []
-    for value in _each_once(name, values, "radii"):
+    for value in each_once(name, values, "radii"):
         radius = check_number(f"each of {name}", value, "(0, inf)")
         if bounded and radius > 1:
             hint = f"Images lie in [0, 1]: for {radius:g} grey levels write {radius:g} / 255."

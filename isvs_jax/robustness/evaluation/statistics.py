@@ -45,18 +45,61 @@ def wilson(correct: int, count: int) -> tuple[float, float]:
     """
     count = check_integer("count", count)
     correct = check_integer("correct", correct, 0, count)
-    share, z = correct / count, _NORMAL_QUANTILE
+    return score_interval(correct / count, count)
+
+
+def score_interval(share: float, count: float) -> tuple[float, float]:
+    """Wilson's 95% interval of a share in [0, 1] of `count` independent examples, which need be no whole numbers."""
+    z = _NORMAL_QUANTILE
     centre = share + z * z / (2 * count)
     reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
-    return max(0.0, (centre - reach) / scale), min(1.0, (centre + reach) / scale)
+    # At 0 and 1 the formula ends there, but for its rounding.
+    low = 0.0 if share == 0 else (centre - reach) / scale
+    high = 1.0 if share == 1 else (centre + reach) / scale
+    return max(0.0, low), min(1.0, high)
+
+
+def share_interval(shares: np.ndarray, cells: int) -> tuple[float, float]:
+    """Wilson's 95% interval of an accuracy averaged over cells that are of the same examples.
+
+    The examples are the independent draws, not the cells. With the mean p of the shares and their variance s², the
+    interval is Wilson's of p for n p(1 − p)/s² independent answers: n where each example is right in all cells or in
+    none, and at most n times the cells, where the cells of an example have nothing to do with one another.
+
+    Args:
+        shares: Floats [N] in [0, 1], the share of the cells in which an example is right, N ≥ 1.
+        cells: The number of cells.
+
+    Returns:
+        The ends of the interval, in [0, 1].
+
+    Raises:
+        TypeError: The number of cells is no integer.
+        ValueError: The shape is another, a share is outside [0, 1], or there are no cells.
+
+    Example:
+        >>> [round(end, 3) for end in share_interval(np.repeat([1.0, 0.0], [90, 10]), 15)]
+        [0.826, 0.945]
+
+    References:
+        Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927.
+    """
+    values, cells = _checked_vector("shares", shares, 1), check_integer("cells", cells)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"shares must be in [0, 1]; got values from {values.min()} to {values.max()}.")
+    # The mean of exact zeros or ones is exact.
+    mean, count = float(values.mean()), len(values)
+    binary = mean * (1 - mean)
+    effective = count * min(float(cells), binary / float(values.var())) if values.var() > 0 else count * cells
+    return score_interval(mean, count if binary == 0 else max(float(count), effective))
 
 
 def mean_interval(shares: np.ndarray, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
     """95% interval of the mean of one number in [low, high] an example, by the normal approximation.
 
-    It is for an accuracy averaged over corruptions: the same images are seen in all of them, so that the examples, not
-    the cells, are the independent draws.
+    It is for figures that are no shares, such as mCE: the same images are seen in all cells, so that the examples, not
+    the cells, are the independent draws. For accuracies there is `share_interval`.
 
     Args:
         shares: Floats [N], N ≥ 2.

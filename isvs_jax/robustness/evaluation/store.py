@@ -1,27 +1,24 @@
-"""Finished cells on disk, so that a stopped evaluation goes on where it was, and how far it is."""
+"""Finished cells on disk, so that a stopped evaluation goes on where it was."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isvs_jax._files import write_atomically
+from isvs_jax._files import read_json, write_atomically
 from isvs_jax.robustness.evaluation.cells import Cell, rebuilt
+from isvs_jax.robustness.evaluation.examples import ShownExample
 
 PARTIAL = "partial.json"
 REPORT = "report.json"
 # Logits of one network on another machine, or in batches of another size, differ by rounding only.
 _PROBE_TOLERANCE = 1e-3
-# The seconds between two lines of progress where there is no terminal.
-_INTERVAL = 10.0
 
 
 class Store(Mapping[str, Cell]):
@@ -51,6 +48,7 @@ class Store(Mapping[str, Cell]):
         self._fingerprint = json.loads(json.dumps(fingerprint))
         self._probe = np.asarray(probe, np.float64)
         self._cells: dict[str, Cell] = {}
+        self._examples: tuple[ShownExample, ...] | None = None
         self._session: dict[str, Any] = {**(session or {}), "cells": 0, "seconds": 0.0}
         self.sessions: list[dict[str, Any]] = []
         if self._file is not None:
@@ -80,10 +78,22 @@ class Store(Mapping[str, Cell]):
             self.sessions.append(self._session)
         self._session["cells"] += 1
         self._session["seconds"] += cell.seconds
+        self._write()
+
+    def examples(self, make: Callable[[], tuple[ShownExample, ...]]) -> tuple[ShownExample, ...]:
+        """The examples that are shown, which are made once."""
+        if self._examples is None:
+            self._examples = make()
+            self._write()
+        return self._examples
+
+    def _write(self) -> None:
         if self._file is not None:
             content = {"fingerprint": self._fingerprint, "probe": self._probe.tolist(), "sessions": self.sessions}
-            cells = {name: dataclasses.asdict(entry) for name, entry in self._cells.items()}
-            write_atomically(self._file, json.dumps(content | {"cells": cells}))
+            content["cells"] = {name: dataclasses.asdict(entry) for name, entry in self._cells.items()}
+            if self._examples is not None:
+                content["examples"] = [dataclasses.asdict(entry) for entry in self._examples]
+            write_atomically(self._file, json.dumps(content))
 
     def _read(self, file: Path) -> dict[str, Cell]:
         content = read_json(file)
@@ -97,6 +107,8 @@ class Store(Mapping[str, Cell]):
                 found = ["the network: its logits on the first images"]
             # What differs is said first: cells of an older version have another form.
             cells = {} if found else rebuilt(dict[str, Cell], content["cells"], str(file))
+            if not found and "examples" in content:
+                self._examples = rebuilt(tuple[ShownExample, ...], content["examples"], str(file))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{file} must be the partial result of an evaluation; got something else ({error!r}). Move it away."
@@ -107,18 +119,6 @@ class Store(Mapping[str, Cell]):
                 f"{'; '.join(found)}."
             )
         return cells
-
-
-def read_json(file: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        ValueError: It holds something else, or is cut; the file is named.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} must be a whole JSON file; got {file.stat().st_size} bytes ({error}).") from error
 
 
 def differences(there: Any, here: Any, place: str = "") -> list[str]:
@@ -143,42 +143,3 @@ def _same(first: np.ndarray, second: np.ndarray) -> bool:
         return False
     scale = np.nanmax(np.abs(second), initial=1.0, where=np.isfinite(second))
     return bool(np.allclose(first, second, rtol=0, atol=_PROBE_TOLERANCE * scale, equal_nan=True))
-
-
-def make_missing(tasks: Mapping[str, Callable[[Callable[[str], None]], Cell]], store: Store, progress: bool) -> None:
-    """Make the cells that are not there, one after another.
-
-    Args:
-        tasks: The functions that make them, by key; each is given a function that it tells how far it is.
-        store: Where they are kept.
-        progress: Whether to show a bar: a unit a cell, the part of the cell at work beside it. Where there is no
-            terminal, or no tqdm, it is lines on stderr, some seconds apart.
-    """
-    missing = [key for key in tasks if key not in store]
-    bar: Any = None
-    if progress and sys.stderr.isatty():
-        try:
-            from tqdm import tqdm
-
-            bar = tqdm(total=len(missing), unit="cell", dynamic_ncols=True)
-        except ModuleNotFoundError:
-            bar = None
-    said = time.monotonic()
-    try:
-        for number, key in enumerate(missing, start=1):
-            if bar is not None:
-                bar.set_description(key)
-            store.put(key, tasks[key](_ignore if bar is None else bar.set_postfix_str))
-            if bar is not None:
-                bar.set_postfix_str("", refresh=False)
-                bar.update()
-            elif progress and (number == len(missing) or time.monotonic() - said >= _INTERVAL):
-                said = time.monotonic()
-                print(f"{number}/{len(missing)} cells, {key} done", file=sys.stderr, flush=True)
-    finally:
-        if bar is not None:
-            bar.close()
-
-
-def _ignore(text: str) -> None:
-    """What nobody is shown."""

@@ -1,12 +1,29 @@
 """The command, from arguments to files."""
 
+import dataclasses
+import functools
 import json
+import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from isvs_jax.robustness.evaluation.command import Evaluation, fraction, main, parse, parse_defence
+from isvs_jax.data import DataChoice, load_data, take
+from isvs_jax.robustness import load_cifar_c, load_imagenet_c, load_tfds
+from isvs_jax.robustness.evaluation import read_report
+from isvs_jax.robustness.evaluation.command import main
+from isvs_jax.robustness.evaluation.model_source import find_model
+from isvs_jax.robustness.evaluation.options import (
+    Evaluation,
+    bound_reader,
+    fraction,
+    parse,
+    parse_defence,
+    read_word,
+)
+from isvs_jax.robustness.evaluation.protocol import quick
 
 MODEL = """
 import jax.numpy as jnp
@@ -17,6 +34,14 @@ def load(scale="1"):
 
 def number():
     return 3
+
+def logits(images):
+    return load()(images)
+
+def two(images, weights):
+    return images
+
+constant = 3
 """
 
 
@@ -35,7 +60,13 @@ def test_a_model_is_evaluated_and_compared(module: str, tmp_path: Path, capsys: 
     arguments += ["--batch-size", "24", "--no-progress"]
     for name in ("first", "second"):
         assert main(["evaluate", *arguments, "--name", name, "--out", str(tmp_path / name)]) == 0
+    said = capsys.readouterr()
+    # The figures are printed, and no line of progress.
+    assert said.err == ""
+    for line in ("| second ", "| clean ", "| all corruptions ", "| contrast "):
+        assert any(text.startswith(line) for text in said.out.splitlines())
     report = json.loads((tmp_path / "first" / "report.json").read_text())
+    assert report["class_names"] == [str(digit) for digit in range(10)]
     assert report["count"] == 24
     assert list(report["corruptions"]) == ["brightness", "contrast"]
     text = (tmp_path / "first" / "report.md").read_text()
@@ -51,8 +82,12 @@ def test_a_model_is_evaluated_and_compared(module: str, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ([], "model must be given as --model or as --pytorch.file; got neither"),
-        (["--model", "no_colon"], "model must be MODULE:FUNCTION"),
+        ([], "got neither. It must be a function of images float32 [B, H, W, C] in [0, 1] to logits [B, K]"),
+        (["--model", "no_colon"], "model must be MODULE:FUNCTION or FILE.py:FUNCTION"),
+        (["--model", "no_module_of_this_name:load"], "that Python finds; got no_module_of_this_name: No module named"),
+        (["--model", "none.py:load"], "got none.py, which is not there"),
+        (["--model", "MODULE:constant"], "model must name a function; got 3 from"),
+        (["--model", "MODULE:two"], "model must be a function of images alone; got"),
         (["--model", "MODULE:nothing"], "got 'nothing', which it does not have"),
         (["--model", "MODULE:number"], "must return a function of images to logits; got 3"),
         (["--model", "MODULE:load", "--normaliser", "none.csv#Standard"], "got none.csv, which is not there"),
@@ -71,10 +106,87 @@ def test_what_cannot_be_is_said(
     assert said in capsys.readouterr().err
 
 
+def test_a_plain_function_is_a_model_and_a_file_a_module(module: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{module}.py"
+    for given in (f"{module}:logits", f"{module}:load", f"{file}:logits"):
+        chosen = parse(["evaluate", "--out", "x", "--model", given])
+        assert isinstance(chosen, Evaluation)
+        assert find_model(chosen, 10).logits_fn(np.ones((2, 16, 16, 1), np.float32)).shape == (2, 10)
+
+
+def test_the_quick_protocol_changes_what_no_option_says() -> None:
+    for given in (["--quick"], ["--protocol", "quick"], ["--protocol=quick"]):
+        chosen = parse(["evaluate", "--out", "x", *given, "--attacks.count", "7", "--data.spec", "digits"])
+        assert isinstance(chosen, Evaluation)
+        assert chosen.protocol == "quick"
+        expected = quick()
+        assert chosen.corruptions == expected["corruptions"]
+        assert chosen.checks == expected["checks"]
+        assert chosen.attacks == dataclasses.replace(expected["attacks"], count=7)
+        assert (chosen.data.limit_test, chosen.read_count) == (expected["count"], expected["count"])
+    assert main(["evaluate", "--out", "x", "--quick", "--protocol", "standard"]) == 1
+
+
+def test_an_interrupt_leaves_the_command_that_goes_on(
+    module: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isvs_jax.robustness.evaluation.engine.corruption_cell", stop)
+    arguments = [
+        "evaluate",
+        "--quick",
+        "--model",
+        f"{module}:load",
+        "--data.image-size",
+        "16",
+        "--data.limit-test",
+        "8",
+    ]
+    arguments += ["--out", str(tmp_path / "a folder"), "--no-progress"]
+    assert main(arguments) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"Interrupted. Go on with: python -m isvs_jax.robustness {shlex.join(arguments)}"
+
+
+def test_sorted_images_are_mixed(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = load_data(DataChoice(image_size=16, limit_train=1))
+    order = np.argsort(digits.test.labels, kind="stable")
+    rows = dataclasses.replace(digits, test=take(digits.test, order))
+    monkeypatch.setattr("isvs_jax.robustness.evaluation.command.load_data", lambda *args, **options: rows)
+    arguments = [
+        "evaluate",
+        "--model",
+        f"{module}:load",
+        "--out",
+        str(tmp_path),
+        "--corruptions.names",
+        "--no-resolutions",
+    ]
+    arguments += ["--attacks.names", "--checks.curve", "0.5", "--checks.count", "30", "--checks.num-steps", "1"]
+    assert main([*arguments, "--no-progress", "--no-pictures", "--checks.no-doubling"]) == 0
+    report = read_report(tmp_path)
+    assert np.count_nonzero(report.curves[0].cells[0].class_count) == 10
+    assert not any("sorted" in text for text in report.warnings)
+
+
+def test_published_images_are_words(tmp_path: Path) -> None:
+    for word, loader in (("cifar-c:a", load_cifar_c), ("imagenet-c:b", load_imagenet_c), ("tfds:c", load_tfds)):
+        read = bound_reader(read_word(word), 5, "d")
+        assert isinstance(read, functools.partial)
+        assert (read.func, read.args) == (loader, (word.partition(":")[2],))
+        assert read.keywords == {"count": 5} | ({"data_dir": "d"} if word == "tfds:c" else {})
+    (tmp_path / "labels.npy").touch()
+    assert read_word(str(tmp_path)).func is load_cifar_c  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"corruptions.read must be cifar-c:FOLDER, imagenet-c:FOLDER, tfds"):
+        read_word("nowhere")
+
+
 def test_groups_are_options() -> None:
     given = ["evaluate", "--out", "x", "--attacks.epsilons", "1/255", "0.5", "--attacks.epsilons-l2", "0.5"]
     given += ["--attacks.names", "apgd-ce", "--checks.no-doubling", "--corruptions.table", "64"]
-    given += ["--corruptions.read", "folder", "--defence", "sparse:8"]
+    given += ["--corruptions.read", "cifar-c:folder", "--defence", "sparse:8"]
     chosen = parse(given)
     assert isinstance(chosen, Evaluation)
     assert chosen.attacks.balls == [("linf", 1 / 255), ("linf", 0.5), ("l2", 0.5)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from isvs_jax.robustness.evaluation import (
     AttackResult,
@@ -55,8 +55,7 @@ def test_interval_of_a_mean_counts_images_not_cells() -> None:
     report = made("a", {"fog": [6, 6], "snow": [6, 6]})
     low, high = report.mean_accuracy_interval(["fog", "snow"])  # type: ignore[misc]
     shares = np.repeat([1.0, 0.0], [6, 4])
-    reach = stats.norm.ppf(0.975) * shares.std(ddof=1) / np.sqrt(10)
-    np.testing.assert_allclose([low, high], [0.6 - reach, 0.6 + reach])
+    np.testing.assert_allclose([low, high], _score_ends(shares.mean(), 10))
 
 
 def test_intervals_of_errors_are_those_of_each_example_s_share() -> None:
@@ -75,6 +74,15 @@ def test_intervals_of_errors_are_those_of_each_example_s_share() -> None:
         np.testing.assert_allclose(found[label].interval, share.mean() + np.array([-reach, reach]), rtol=1e-9)
 
 
+def _score_ends(share: float, count: float) -> list[float]:
+    """The two shares from which `share` of `count` answers is 97.5% of a normal deviation away."""
+
+    def distance(end: float) -> float:
+        return (end - share) ** 2 - stats.norm.ppf(0.975) ** 2 * end * (1 - end) / count
+
+    return [optimize.brentq(distance, 0, share), optimize.brentq(distance, share, 1)]
+
+
 def test_low_resolution_has_intervals() -> None:
     entries = [
         ResolutionCell(2, "area", "bilinear", quality, Cell(packed(np.arange(10) < right), 10))
@@ -84,8 +92,8 @@ def test_low_resolution_has_intervals() -> None:
     found = {entry.label: entry for entry in summary(report)}
     mean, over = found["low resolution, mean"], found["low resolution, chance-corrected"]
     shares = np.repeat([1.0, 0.5, 0.0], [4, 2, 4])
-    reach = stats.norm.ppf(0.975) * stats.sem(shares)
-    np.testing.assert_allclose(mean.interval, [0.5 - reach, 0.5 + reach])
+    # As many independent answers as the shares vary less than answers would.
+    np.testing.assert_allclose(mean.interval, _score_ends(0.5, 10 * 0.25 / shares.var()))
     np.testing.assert_allclose(over.interval, (np.array(mean.interval) - 0.2) / 0.8, rtol=1e-6)
 
 

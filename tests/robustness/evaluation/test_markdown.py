@@ -24,6 +24,10 @@ from isvs_jax.robustness.evaluation import (
     unpacked,
     write_report,
 )
+from isvs_jax.robustness.evaluation.cells import cell_of
+from isvs_jax.robustness.evaluation.classes import class_figures, figures_of
+from isvs_jax.robustness.evaluation.fit import chosen
+from isvs_jax.robustness.evaluation.protocol import left_out, protocol_name, quick, standard
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def test_json_gives_the_same_report(report: Report, tmp_path: Path) -> None:
 
 
 def test_json_of_another_form_is_refused(report: Report) -> None:
-    with pytest.raises(ValueError, match="report must have the format 3, or 2; got 0"):
+    with pytest.raises(ValueError, match="report must have one of the formats 2, 3, 4; got 0"):
         Report.from_dict(report.to_dict() | {"format": 0})
     with pytest.raises(ValueError, match="for extra"):
         Report.from_dict(report.to_dict() | {"extra": 1})
@@ -76,7 +80,7 @@ def _as_format_2(values: dict[str, Any]) -> dict[str, Any]:
     """What the version before wrote of the same report."""
 
     def cell(entry: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in entry.items() if name not in ("masks", "source")}
+        return {name: entry[name] for name in ("correct", "count", "ece", "not_finite", "seconds")}
 
     settings, attacks = values["settings"], []
     for entry in values["attacks"]:
@@ -117,8 +121,23 @@ def _as_format_2(values: dict[str, Any]) -> dict[str, Any]:
 def test_files_of_the_format_before_are_read(report: Report) -> None:
     old = Report.from_dict(json.loads(json.dumps(_as_format_2(report.to_dict()))))
     assert old.settings == report.settings
-    assert (old.attacks, old.doublings, old.clean) == (report.attacks, report.doublings, report.clean)
-    assert markdown(old).partition("- Settings")[0] == markdown(report).partition("- Settings")[0]
+    assert old.doublings == report.doublings
+    without = _without_classes(report)
+    assert (old.attacks, old.curves, old.clean) == (without.attacks, without.curves, without.clean)
+    assert markdown(old).partition("- Settings")[0] == markdown(without).partition("- Settings")[0]
+    assert "## Classes" not in markdown(old)
+    assert Report.from_dict(without.to_dict() | {"format": 3}) == without
+
+
+def _without_classes(report: Report) -> Report:
+    """What a report of an older format says: nothing of classes."""
+
+    def strip(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {key: strip(value) for key, value in values.items() if not str(key).startswith("class_")}
+        return [strip(value) for value in values] if isinstance(values, list | tuple) else values
+
+    return Report.from_dict(strip(report.to_dict()))
 
 
 @pytest.mark.parametrize("text", ["", '{"format": 3, "name": "li', "[]", '{"format": 3, "name": "x"}'])
@@ -147,9 +166,9 @@ def test_markdown_holds_every_cell_in_its_place(full_report: Report) -> None:
     first = next(i for i, line in enumerate(lines) if line.startswith("| corruption"))
     assert all(not line.startswith("|") for line in lines[:first])  # the full table is the first
     fog, contrast = (f"{100 * full_report.mean_accuracy([name]):.1f}" for name in ("fog", "contrast"))
-    for label in ("all corruptions", "noise", "blur", "weather", "digital"):
-        line = next(line for line in lines if line.startswith(f"| {label} "))
-        assert [text.strip() for text in line.split("|")[4:6]] == [fog, contrast]
+    for label, value in (("fog", fog), ("contrast", contrast)):
+        (line,) = [line for line in lines if line.startswith(f"| {label}  ")]
+        assert line.split("|")[2].strip() == value
 
 
 def test_mce_says_its_normaliser_or_why_it_is_missing(full_report: Report, report: Report) -> None:
@@ -248,9 +267,81 @@ def test_checks_that_were_not_made_are_said(report: Report) -> None:
     assert "Twice the steps were not tried (L2, ε = 0.5)" in text
 
 
+def test_every_warning_is_in_the_report(report: Report) -> None:
+    warned = _warned(dataclasses.replace(report, warnings=("clean: logits were not finite.",)))
+    assert warned.warnings == (
+        "clean: logits were not finite.",
+        "L∞, ε = 0.5/255: the attack failed.",
+        "ε-curve, L∞: the curve rises.",
+        "twice the steps, L∞, ε = 0.5/255: more steps help.",
+    )
+    assert Report.from_dict(warned.to_dict()).warnings == warned.warnings
+    lines = markdown(warned).splitlines()
+    assert lines.count("**Warning**: clean: logits were not finite.") == 1
+    assert not any(line.startswith("**Warning**: ") and "the attack failed" in line for line in lines)
+
+
+def test_the_worst_class_of_every_part(report: Report, problem: Any, tmp_path: Path) -> None:
+    for cell in (report.clean, report.corruptions["contrast"][5], report.attacks[0].worst, report.curves[0].cells[1]):
+        for number in range(5):
+            members = problem.labels == number
+            right = cell.mask[members].sum()
+            assert (cell.class_correct[number], cell.class_count[number]) == (right, members.sum())
+    figures = {entry.label: entry for entry in class_figures(report)}
+    assert list(figures)[:2] == ["clean", "all corruptions"]
+    assert {"robust, L∞, ε = 2/255", "low resolution, mean"} < set(figures)
+    table = report.corruptions
+    by_hand = [
+        np.mean([cell.mask[problem.labels == number].mean() for row in table.values() for cell in row.values()])
+        for number in range(5)
+    ]
+    entry = figures["all corruptions"]
+    np.testing.assert_allclose(np.array(entry.classes, float), by_hand)
+    assert entry.worst == np.argmin(by_hand)
+    assert entry.gap == pytest.approx(report.mean_accuracy(list(table)) - min(by_hand))
+    named = dataclasses.replace(report, class_names=("one", "two", "three", "four", "five"))
+    write_report(named, tmp_path)
+    values = json.loads((tmp_path / "report.json").read_text())
+    classes = {part["label"]: part for part in values["classes"]}
+    assert classes["clean"]["classes"]["one"] == pytest.approx(figures["clean"].classes[0])
+    assert values["summary"][0]["value"] == report.clean.accuracy
+    assert read_report(tmp_path) == named
+    worst = named.class_names[figures["clean"].worst]
+    assert any(line.startswith("| clean ") and f" {worst} " in line for line in markdown(named).splitlines())
+
+
+def test_a_class_without_images_has_no_accuracy() -> None:
+    figures = figures_of("x", [cell_of(np.array([True, False]), np.array([0, 2]), 3)])
+    assert figures is not None
+    assert figures.classes == (1.0, None, 0.0)
+    assert (figures.worst, figures.best, figures.gap) == (2, 0, 0.5)
+
+
+def test_what_is_left_out_of_the_standard_protocol_is_said(report: Report) -> None:
+    text = markdown(report)
+    less = "2 of 15 corruptions, severities 1, 5 of 1 to 5, 1 of 12 settings of low resolution, without apgd-t"
+    assert f"Protocol: **chosen by hand**. Less than the standard protocol: {less}" in text
+    for name, arguments in (("standard", standard()), ("quick", quick())):
+        groups = {key: value for key, value in arguments.items() if key != "count"}
+        settings = chosen(**groups, count=60).as_dict()
+        assert protocol_name(settings, 60) == name
+        # Radii may be chosen in any protocol; the effort may not.
+        settings["attacks"]["epsilons"] = [0.1]
+        assert protocol_name(settings, 60) == name
+        settings["attacks"]["num_steps"] += 1
+        assert protocol_name(settings, 60) is None
+        assert bool(left_out(settings, 60, 60)) == (name == "quick")
+    groups = {key: value for key, value in quick().items() if key != "count"}
+    settings = chosen(**groups, count=report.count).as_dict()
+    assert "A quick look: its attacks are weak" in markdown(dataclasses.replace(report, settings=settings))
+
+
 def test_official_and_regenerated_are_labelled_apart(report: Report) -> None:
     assert "Source: **regenerated**" in markdown(report)
-    assert "Source: **official**" in markdown(dataclasses.replace(report, source="official"))
+    assert "Source: **official**, read from files whose checksums" in markdown(
+        dataclasses.replace(report, source="official")
+    )
+    assert "so that figures on them are not official" in markdown(dataclasses.replace(report, source="unverified"))
 
 
 def test_pictures_are_figures(report: Report, tmp_path: Path) -> None:

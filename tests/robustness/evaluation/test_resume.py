@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import Attacks, CorruptedImages, Corruptions, Resolution, load_cifar_c
-from isvs_jax.robustness.evaluation import Cell, Report, read_report
-from isvs_jax.robustness.evaluation.store import Store, differences, make_missing
+from isvs_jax.robustness.evaluation import Cell, Report, read_report, schedule
+from isvs_jax.robustness.evaluation.effort import Effort
+from isvs_jax.robustness.evaluation.schedule import Task, make_missing
+from isvs_jax.robustness.evaluation.store import Store, differences
 
 QUICK: dict[str, Any] = {"attacks": None, "checks": None, "resolutions": ()}
 NONE = QUICK | {"corruptions": None}
@@ -179,9 +182,28 @@ def test_loaders_that_cannot_be_told_apart_are_refused_with_a_folder(problem: An
         problem.evaluate(corruptions=read(functools.partial(load_cifar_c, "none")), folder=tmp_path, **QUICK)
 
 
-def test_without_a_terminal_progress_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    tasks = {name: lambda told: told("half") or Cell("80", 1) for name in ("a", "b", "c")}
-    make_missing(tasks, Store(None, {}, np.zeros((1, 2))), True)  # type: ignore[arg-type]
-    assert capsys.readouterr().err == "3/3 cells, c done\n"
-    make_missing(tasks, Store(None, {}, np.zeros((1, 2))), False)  # type: ignore[arg-type]
+def test_without_a_terminal_progress_is_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(told: Callable[[str], None]) -> Cell:
+        told("half")
+        return Cell("80", 1)
+
+    tasks = {name: Task(make, Effort(100, gradients)) for name, gradients in (("a", 0), ("b", 0), ("c", 100))}
+    make_missing(tasks, Store(None, {}, np.zeros((1, 2))), True, 0.1)
+    first, *lines = capsys.readouterr().err.splitlines()
+    # Work is counted, not cells: the last of three is two thirds of it.
+    assert first.startswith("3 cells: 300 forward passes and at most 100 gradients of single images are to be made.")
+    assert "about 60 s, and compiling on top" in first
+    assert lines == ["3/3 cells, c done"]
+    monkeypatch.setattr(schedule, "_INTERVAL", 0.0)
+    store = Store(None, {}, np.zeros((1, 2)))
+    store.put("a", Cell("80", 1))
+    make_missing(tasks, store, True, 0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("3 cells, 1 of them there: 200 forward passes")
+    assert lines[1:3] == ["0/2 cells, about 50 s left, b", "0/2 cells, about 50 s left, b half"]
+    # A cell without gradients says nothing of how long gradients take.
+    assert "1/2 cells, about 40 s left, c half" in lines
+    make_missing(tasks, Store(None, {}, np.zeros((1, 2))), False, 0.1)
     assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import VALIDATION_CORRUPTIONS, Attacks, Corruptions, HardStopChecks, Resolution, Resources
-from isvs_jax.robustness.evaluation.settings import chosen
+from isvs_jax.robustness.evaluation.fit import chosen
 
 
 @pytest.mark.parametrize(

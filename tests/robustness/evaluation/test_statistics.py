@@ -72,3 +72,31 @@ def test_a_normaliser_that_cannot_divide_is_refused() -> None:
 def test_confidences_outside_are_refused(confidence: list) -> None:
     with pytest.raises(ValueError, match="confidence"):
         statistics.expected_calibration_error(np.array(confidence), np.ones(len(confidence), bool))
+
+
+def test_the_interval_of_a_mean_over_cells_is_wilson_s() -> None:
+    # All cells alike: one answer an example, whatever the number of cells.
+    shares = np.repeat([1.0, 0.0], [90, 10])
+    np.testing.assert_allclose(statistics.share_interval(shares, 15), statistics.wilson(90, 100), rtol=1e-12)
+    # Cells that have nothing to do with one another: as many answers as there are examples and cells.
+    rng = np.random.default_rng(0)
+    independent = (rng.random((400, 25)) < 0.3).mean(axis=1)
+    low, high = statistics.share_interval(independent, 25)
+    expected = statistics.wilson(round(independent.sum() * 25), 400 * 25)
+    np.testing.assert_allclose((low, high), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_no_interval_of_shares_is_a_point_or_leaves_0_to_1(value: float) -> None:
+    low, high = statistics.share_interval(np.full(20, value), 6)
+    assert 0 <= low <= value <= high <= 1
+    assert high - low > 0.05
+    if value in (0.0, 1.0):
+        assert (low, high) == statistics.wilson(round(20 * value), 20)
+
+
+def test_shares_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shares must be in \[0, 1\]; got values from 0.0 to 90.0"):
+        statistics.share_interval(np.array([0.0, 90.0]), 2)
+    with pytest.raises(ValueError, match="cells must be an integer of at least 1; got 0"):
+        statistics.share_interval(np.array([0.0, 1.0]), 0)
