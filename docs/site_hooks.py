@@ -37,7 +37,7 @@ def on_files(files: Any, *, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Called with the text of a page; links to a notebook, as they stand in the repository, lead to its page."""
-    if page.file.src_uri != "notebooks.md":
+    if "/" in page.file.src_uri:
         return markdown
     return re.sub(r"\]\(\.\./notebooks/(\w+)\.ipynb\)", r"](notebooks/\1.md)", markdown)
 

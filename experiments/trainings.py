@@ -12,7 +12,7 @@ from isvs_jax.data import DataChoice, Dataset, load_data
 from isvs_jax.training import execute
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.methods import PATH_VIEWS, method_configs
+from isvs_jax.training.methods import PATH_VIEWS, method_configs, views_to_match
 from isvs_jax.training.optimizer import OptimizerConfig
 from isvs_jax.training.run import Run, difference
 from isvs_jax.training.trained import CONFIG_FILE
@@ -62,8 +62,8 @@ def trainings(study: Study) -> dict[str, TrainConfig]:
     """Every training of a study by name, the seed being 0.
 
     - The methods of `isvs_jax.training.methods`: "raw"; "noise"; "fixed", "path", "coarse_to_fine" and "consistency";
-      "blur", "lowpass" and "rof"; "augmix", "adversarial" and "trades"; "path_noise", "path_augmix",
-      "path_adversarial" and "path_trades".
+      "blur", "lowpass" and "rof"; "scale_mix" and "scale_mix_blur"; "augmix", "augmix_path" and "augmix_blur";
+      "adversarial" and "trades"; "path_noise", "path_augmix", "path_adversarial" and "path_trades".
     - "contrast", "noise_contrast": with contrast down to 0.2, the second with noise too.
     - "mixed": half raw, else dense t = 4, 8 or sparse t = 8.
     - "mixed_noise", "mixed_noise_contrast", "consistency_noise_contrast": with that augmentation too.
@@ -104,15 +104,14 @@ def train_one(name: str, study: Study, seed: int) -> Path:
         seed: The seed.
     """
     config = trainings(study)[name]
-    # Views of filters are matched to those of the path.
-    filtered = any(not view.is_path for view in config.inputs.views)
     run = Run(
         out=training_folder(study.root, name, seed),
         # The referee takes a part of the test images, a training all of them.
         data=replace(study.data, limit_test=None),
         model=study.model,
         train=replace(config, seed=seed),
-        matched_to=PATH_VIEWS if filtered else (),
+        # Filters are matched to the views of the path.
+        matched_to=views_to_match(config),
     )
     execute(run, dataset=_images(run.data, study.progress), progress=study.progress)
     return run.out

@@ -70,8 +70,10 @@ def commit() -> str:
 def _git(*arguments: str) -> str:
     """What git says in the folder of the package; nothing where it fails."""
     command = ["git", "-C", str(_PACKAGE), *arguments]
+    # Within a hook of another repository, git would be told to look there.
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False, env=surroundings)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -22,10 +22,23 @@ def modules_with_examples() -> list[str]:
 
 @pytest.mark.parametrize("name", modules_with_examples())
 def test_examples_run(name, tmp_path, monkeypatch):
+    if name.endswith("_from_torch"):
+        pytest.importorskip("torch", reason="PyTorch is not installed")
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_the_code_of_the_readme_on_the_solver_runs():
+    """On smaller images than those that it shows."""
+    section = (ROOT / "README.md").read_text().split("\n## The solver\n")[1].split("\n## ")[0]
+    code = "".join(re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+    names = {}
+    exec(compile(code.replace("(8, 32, 32, 3)", "(8, 6, 6, 3)"), "README.md", "exec"), names)
+    assert names["mapped"].shape == (3,)
+    assert names["mapped"][0] < names["compiled"] < names["mapped"][2]
+    assert names["slope"] > 0
 
 
 @pytest.mark.parametrize("page", ["index.md", "questions.md"])

@@ -22,6 +22,7 @@ PAGES = {
     "models": "isvs_jax.models",
     "training": "isvs_jax.training",
     "robustness": "isvs_jax.robustness",
+    "certification": "isvs_jax.robustness.certification",
 }
 
 

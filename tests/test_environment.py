@@ -54,3 +54,9 @@ def test_the_commit_is_that_of_the_package_and_of_no_repository_around_it(
     assert environment.commit() == git("rev-parse", "--short=12", "HEAD")
     (tmp_path / "environment.py").write_text("1")
     assert environment.commit().endswith("-dirty")
+    # Within a hook of that repository, git would take another folder for its own.
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "environment.py").write_text("")
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path / "installed")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    assert environment.commit() == f"none (version {isvs_jax.__version__})"

@@ -74,8 +74,9 @@ def _along_path(
     count, views = len(images), tuple(View(time, output) for time in times)
     versions = draw_versions(keys, count, len(times), raw_share)
     # As many as a time is expected to have.
-    size = -(-(count - round(raw_share * count)) // len(times))
+    followed = count - round(raw_share * count)
+    size = -(-followed // len(times))
     if keys.shape:
         return show_versions(images, versions, views, solver, group_size=max(1, size // 2))
     # As many groups as times are enough, as the shares are exact.
-    return show_in_groups(images, versions, views, solver, size, len(times) if size else 0)
+    return show_in_groups(images, versions, views, solver, size, followed, len(times))

@@ -166,7 +166,7 @@ def _levels(images: jax.Array, starts: jax.Array, config: AugMixConfig, solver: 
     images = jax.lax.stop_gradient(images)
     versions = jnp.broadcast_to(images[:, None], (len(images), 1 + len(config.views), *images.shape[1:]))
 
-    def viewed(examples: jax.Array, _: jax.Array) -> jax.Array:
+    def viewed(examples: jax.Array) -> jax.Array:
         views = show_views(images[examples], config.views, solver)
         return jnp.concatenate([images[examples][:, None], jnp.moveaxis(views, 0, 1)], axis=1)
 

@@ -205,7 +205,7 @@ def _along_paths(
     if share == 0:
         return others
 
-    def of_group(examples: jax.Array, kind: jax.Array) -> jax.Array:
+    def of_group(examples: jax.Array) -> jax.Array:
         return followed(*(array[examples] for array in everyone))
 
     kinds = (drawn.is_path & drawn.is_banded).astype(jnp.int32)

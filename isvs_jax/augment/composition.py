@@ -152,7 +152,7 @@ def _by_chance(
     kinds = (1 + (drawn[:, None] >= ends[None]).sum(1)) % (1 + len(functions))
 
     def of_group(place: int, function: Images) -> Branch[jax.Array]:
-        return lambda examples, kind: _applied(function, place, own_keys[examples], images[examples])
+        return lambda examples: _applied(function, place, own_keys[examples], images[examples])
 
     branches = [of_group(place, function) for place, function in enumerate(functions)]
     return in_groups(branches, kinds, images, size)

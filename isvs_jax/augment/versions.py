@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import ArrayLike, as_batch, as_keys, check_integer, check_number
-from isvs_jax.augment.groups import Branch, in_groups
+from isvs_jax.augment.groups import FEWEST, Branch, in_groups, most_groups
 from isvs_jax.augment.views import View
 from isvs_jax.filters.matching import FILTERS
 from isvs_jax.solver._smooth import smooth
@@ -76,16 +76,17 @@ def show_versions(
 ) -> jax.Array:
     """Show each image of a batch in a version of its own; no other version of it is computed.
 
-    The images of a view are followed in groups of one size, so that none waits for another view. How many groups a view
-    needs may be traced; those that no view needs cost next to nothing.
+    The images of a view are followed in groups of one size, so that none waits for another view; where a view has fewer
+    than four, those of several times of the path share a group, each still followed to its own time. How many groups a
+    view needs may be traced; those that no view needs cost next to nothing.
 
     Args:
         images: float [B, H, W, C] in [0, 1].
         versions: int [B], for each image 0 to show it as it is, or k for the k-th view; may be traced.
         views: The V views (static).
         solver: The flow; kappa and nu may not be traced.
-        group_size: The number of images in a group (static), best the number that a view is expected to show. None
-            divides the batch by the number of views.
+        group_size: The number of images in a group (static), best the number that a view is expected to show, and at
+            least four. None divides the batch by the number of views.
 
     Returns:
         Images of the same shape and dtype, differentiable. An image with a NaN is NaN, and changes no other.
@@ -111,31 +112,41 @@ def show_versions(
         raise ValueError("views must hold at least one view; got none.")
     count, views = len(images), tuple(views)
     size = -(-count // len(views)) if group_size is None else check_integer("group_size", group_size)
-    # The most groups that any versions of so many images can ask for.
-    return show_in_groups(images, versions, views, solver, size, (count + len(views) * (size - 1)) // size)
+    return show_in_groups(images, versions, views, solver, size, count)
 
 
 def show_in_groups(
-    images: jax.Array, versions: jax.Array, views: tuple[View, ...], solver: SplitLBI, size: int, groups: int
+    images: jax.Array,
+    versions: jax.Array,
+    views: tuple[View, ...],
+    solver: SplitLBI,
+    size: int,
+    most: int,
+    groups: int | None = None,
 ) -> jax.Array:
-    """`show_versions` in a number of groups that is known to be enough."""
-    branches, branch_of = _branches(views, solver)
-    strengths = jnp.asarray([0.0, *(view.strength for view in views)], jnp.float32)
+    """`show_versions` where at most so many images are not shown as they are, in groups known to be enough for each."""
+    strengths = jnp.asarray([0.0, *(view.strength for view in views)], jnp.float32)[versions]
+    programs, program_of = _programs(views, solver)
 
-    def of_group(branch: Shown) -> Branch[jax.Array]:
-        return lambda examples, version: branch(images[examples], strengths[version])
+    def branch(program: Shown) -> Branch[jax.Array]:
+        return lambda examples: program(images[examples], strengths[examples])
 
-    return in_groups(
-        [of_group(branch) for branch in branches], versions, images, size, branch_of=branch_of, groups=groups
-    )
+    branches = [branch(program) for program in programs]
+    if size >= FEWEST:
+        groups = most_groups(most, len(views), size) if groups is None else groups
+        return in_groups(branches, versions, images, size, branch_of=program_of, groups=groups)
+    # So few of a view that those of several times share a group, in the order of their times.
+    kinds, size = jnp.asarray([0, *(1 + place for place in program_of)])[versions], max(1, min(FEWEST, most))
+    groups = most_groups(most, len(programs), size)
+    return in_groups(branches, kinds, images, size, rank=strengths, groups=groups)
 
 
-def _branches(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], list[int]]:
-    """What can be done to a group, and which of it makes each view: all times of the path share one program."""
+def _programs(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], list[int]]:
+    """What can be done to a group, and the place of what makes each view: all times of the path share one program."""
 
     def on_path(kind: str) -> Shown:
         latest = max(view.strength for view in views if view.kind == kind)
-        return lambda images, time: smooth(images, time, solver, kind, max_time=latest)  # type: ignore[arg-type]
+        return lambda images, times: smooth(images, times, solver, kind, max_time=latest)  # type: ignore[arg-type]
 
     def filtered(view: View) -> Shown:
         return lambda images, _: FILTERS[view.kind](images, view.strength)

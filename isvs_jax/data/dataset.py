@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from isvs_jax._checks import check_integer, check_number
+from isvs_jax._checks import brief, check_integer, check_number
 from isvs_jax._progress import progress_bar
 
 # Bytes that are looked at together.
@@ -23,6 +23,7 @@ class Split:
         sha256: The result of `digest` where it is known already, as for a prepared set; None otherwise.
 
     Raises:
+        TypeError: One of them is no NumPy array.
         ValueError: Shapes, dtypes or values are not those of labelled images.
 
     Example:
@@ -36,6 +37,9 @@ class Split:
     sha256: str | None = None
 
     def __post_init__(self) -> None:
+        for name, array in (("images", self.images), ("labels", self.labels)):
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"{name} must be a NumPy array; got {brief(array)}.")
         if self.images.ndim != 4 or self.images.shape[-1] not in (1, 3):
             raise ValueError(f"images must be [N, H, W, 1] or [N, H, W, 3]; got shape {self.images.shape}.")
         if self.images.dtype not in (np.uint8, np.float32):

@@ -18,6 +18,22 @@ _PIECE = 256
 # The names of folders that are parts of a split, in any case; of those to test on, the first that is there.
 _TRAIN = "train"
 _HELD = ("test", "val", "valid", "validation")
+# What macOS puts into archives, and what network disks and Windows put beside images: copies and thumbnails.
+_OF_SYSTEMS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+# Names that are those of splits and not of classes, where the folders of such names hold folders of the same names.
+_SPLITS = (
+    _TRAIN,
+    *_HELD,
+    "training",
+    "trainset",
+    "testing",
+    "testset",
+    "dev",
+    "eval",
+    "evaluation",
+    "holdout",
+    "query",
+)
 
 _LAYOUT = (
     "Put the images of each class into a folder of its own, as in {path}/cat/1.jpg and {path}/dog/2.jpg, or with a "
@@ -136,6 +152,7 @@ def _parts(root: Path) -> tuple[Path, Path, list[str]] | None:
     held = [name for name in _HELD if name in named]
     whole = _TRAIN in named and bool(held)
     if not named or not (whole or set(named) <= {_TRAIN, *_HELD}):
+        _refuse_other_splits(root, named)
         return None
     if not whole:
         raise ValueError(
@@ -148,6 +165,22 @@ def _parts(root: Path) -> tuple[Path, Path, list[str]] | None:
     train, test = named[_TRAIN][0], named[held[0]][0]
     others = [folder.name for folders in named.values() for folder in folders if folder not in (train, test)]
     return train, test, others
+
+
+def _refuse_other_splits(root: Path, named: dict[str, list[Path]]) -> None:
+    """Raise where a folder with the name of a split holds the folders that another holds: these are the classes."""
+    held = {
+        folder.name: {child.name for child in _visible_folders(folder)}
+        for folders in named.values()
+        for folder in folders
+    }
+    for name, classes in held.items():
+        others = [other for other, theirs in held.items() if other != name and len(classes & theirs) > 1]
+        if name.lower() in _SPLITS and others:
+            raise ValueError(
+                f"{root} must hold class folders, or {_TRAIN} with one of {', '.join(_HELD)}; got {name} and "
+                f"{', '.join(others)}, which hold folders of the same names. Rename those of a split."
+            )
 
 
 def _passed_over(count: int) -> list[str]:
@@ -167,6 +200,7 @@ def _classes(root: Path) -> tuple[_Listing, int]:
         files = sorted(_visible_files(folder))
         classes[folder.name] = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
         ignored += len(files) - len(classes[folder.name])
+    ignored += sum(is_visible(child.name) and not child.is_dir() for child in root.iterdir())
     empty = [name for name, files in classes.items() if not files]
     suffixes = " ".join(sorted(SUFFIXES))
     if len(empty) == len(classes):
@@ -183,13 +217,13 @@ def _classes(root: Path) -> tuple[_Listing, int]:
     return classes, ignored
 
 
-def _is_visible(name: str) -> bool:
-    """Whether a file or folder is part of the data: hidden ones and those that macOS puts into archives are not."""
-    return not name.startswith(".") and name != "__MACOSX"
+def is_visible(name: str) -> bool:
+    """Whether a file or folder is part of the data: hidden ones and those that systems put beside images are not."""
+    return not name.startswith(".") and name not in _OF_SYSTEMS
 
 
 def _visible_folders(root: Path) -> list[Path]:
-    return sorted(child for child in root.iterdir() if _is_visible(child.name) and child.is_dir())
+    return sorted(child for child in root.iterdir() if is_visible(child.name) and child.is_dir())
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
@@ -199,7 +233,7 @@ def _visible_files(folder: Path) -> Iterator[Path]:
     while pending:
         here, above = pending.pop()
         for child in here.iterdir():
-            if not _is_visible(child.name):
+            if not is_visible(child.name):
                 continue
             if child.is_dir():
                 real = os.path.realpath(child)

@@ -84,7 +84,7 @@ class PartialFolder:
         self._claim(json.loads(json.dumps(plan)))
         self._require_room()
         progress = partial / PROGRESS
-        self.done: int = self._read(progress)["done"] if progress.exists() else 0
+        self.done = self._done(progress) if progress.exists() else 0
         self._files = {name: _opened(self._path(name), spec) for name, spec in arrays.items()}
 
     def _path(self, name: str) -> Path:
@@ -95,7 +95,13 @@ class PartialFolder:
         if not file.exists():
             write_json(file, plan)
             return
-        there = self._read(file)
+        there, progress = self._read(file), self._folder / PROGRESS
+        if there != plan and not (progress.exists() and self._done(progress)):
+            # Nothing was made of what was refused; what is asked for now begins here.
+            for left in (*self._folder.glob("*.npy"), progress):
+                left.unlink(missing_ok=True)
+            write_json(file, plan)
+            return
         changed = sorted(name for name in there.keys() | plan.keys() if there.get(name) != plan.get(name))
         if changed:
             raise ValueError(
@@ -103,8 +109,19 @@ class PartialFolder:
                 f"{', '.join(changed)}. Delete it, or give another folder."
             )
 
+    def _done(self, file: Path) -> int:
+        done = self._read(file).get("done")
+        if not isinstance(done, int) or done < 0:
+            hint = _ANEW.format(folder=self._folder)
+            raise ValueError(f"{file} must say how many parts are done; got {done!r}. {hint}")
+        return done
+
     def _read(self, file: Path) -> dict[str, Any]:
-        return read_json(file, _ANEW.format(folder=self._folder))
+        hint = _ANEW.format(folder=self._folder)
+        values = read_json(file, hint)
+        if not isinstance(values, dict):
+            raise ValueError(f"{file} must be a mapping in JSON; got {type(values).__name__}. {hint}")
+        return values
 
     def _require_room(self) -> None:
         needed = sum(spec.nbytes for spec in self._arrays.values())

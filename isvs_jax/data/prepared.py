@@ -19,6 +19,7 @@ from isvs_jax.data.source import Part, Shape, Source
 FORMAT = 1
 ABOUT = "dataset.json"
 PARTS = ("train", "test")
+_ABOUT = ("name", "origin", "how", "class_names", "mirror", "image_shape", "counts")
 
 # Bytes of images that are written together.
 _CHUNK = 2**25
@@ -200,8 +201,16 @@ def _about(root: Path) -> dict[str, Any]:
     if not is_prepared(root):
         raise ValueError(f"{root} must be a prepared data set; got a folder without {ABOUT}. {hint}")
     about = read_json(root / ABOUT, "Delete the folder, and prepare it anew.")
-    if about.get("format") != FORMAT:
-        raise ValueError(f"{root} must be of format {FORMAT}; got format {about.get('format')}. Prepare it anew.")
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{root} must be of format {FORMAT}; got format {found}. Prepare it anew.")
+    missing = [name for name in (*_ABOUT, "images_sha256") if name not in about]
+    if missing:
+        raise ValueError(f"{root / ABOUT} must say {', '.join(missing)}; got nothing of it. Prepare it anew.")
+    kinds = {"image_shape": list, "class_names": list, "counts": dict, "images_sha256": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(about[name], kind)]
+    if wrong or len(about["image_shape"]) != 3 or not all(name in about["counts"] for name in PARTS):
+        raise ValueError(f"{root / ABOUT} must be as it was written; got other values. Prepare it anew.")
     return about
 
 
@@ -215,7 +224,7 @@ def _mapped(root: Path, about: dict[str, Any], name: str) -> Split:
     try:
         images = np.load(root / f"{name}_images.npy", mmap_mode="r")
         labels = np.load(root / f"{name}_labels.npy")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"{root} must hold the arrays that were prepared; got an error: {error}. Delete it, and prepare it anew."
         ) from error

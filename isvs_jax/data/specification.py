@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from isvs_jax._checks import brief, check_integer, check_number
+from isvs_jax._checks import brief, check_integer, check_number, check_path
 from isvs_jax.data.catalogues import open_digits, open_tfds
 from isvs_jax.data.dataset import Dataset, limited
 from isvs_jax.data.folder import open_folder
@@ -170,6 +170,7 @@ def prepare(
         >>> len(digits.train), type(digits.train.images).__name__
         (1198, 'memmap')
     """
+    check_path("out", out)
     threads = check_integer("workers", (os.cpu_count() or 1) if workers is None else workers)
     image_size, seed = check_size(image_size), check_integer("seed", seed, 0)
     kind, rest = _parsed(spec)

@@ -38,7 +38,7 @@ def gaussian_blur(images: jax.Array, sigma: float) -> jax.Array:
         >>> gaussian_blur(jnp.eye(3)[..., None], 0.5)[1, 1, 0].round(2).item() < 1
         True
     """
-    images = as_image(images, "images")
+    images = as_image(images, "images", any_range=True)
     sigma = check_number("sigma", sigma, "[0, inf)", unit="number of pixels")
     return _blur(images, *(gaussian_matrix(size, sigma) for size in images.shape[-3:-1]))
 
@@ -67,7 +67,7 @@ def low_pass(images: jax.Array, cutoff: float) -> jax.Array:
         >>> bool(jnp.allclose(low_pass(images, 0.6), images, atol=1e-6)), float(abs(low_pass(images, 0.4)).max()) < 1e-6
         (True, True)
     """
-    images = as_image(images, "images")
+    images = as_image(images, "images", any_range=True)
     cutoff = check_number("cutoff", cutoff, "(0, 1]", unit="share of the Nyquist frequency")
     return _masked(images, radii(*images.shape[-3:-1]) <= cutoff)
 

@@ -46,7 +46,7 @@ def matched_strength(kind: FilterKind, images: ArrayLike, energy: float) -> floa
     """
     check_choice("kind", kind, FILTERS)
     energy = check_number("energy", energy, "(0, inf)")
-    images = as_image(images, "images")
+    images = as_image(images, "images", any_range=True)
     height, width = images.shape[-3:-1]
 
     def taken(strength: float) -> float:

@@ -4,6 +4,7 @@ from isvs_jax._extras import unavailable
 
 try:
     from isvs_jax.models._build import MODELS, build
+    from isvs_jax.models._mixture import mixture
     from isvs_jax.models.classifier import LogitsFn, Variables, count_parameters, init, logits_fn
     from isvs_jax.models.cnn import CNN
     from isvs_jax.models.pytorch import import_resnet, read_state_dict
@@ -27,5 +28,6 @@ __all__ = [
     "import_resnet",
     "init",
     "logits_fn",
+    "mixture",
     "read_state_dict",
 ]

@@ -148,7 +148,7 @@ def concrete_image(image: ArrayLike, name: str) -> jax.Array:
     """`image` as an array [..., H, W, C] of a floating dtype whose values are there and finite."""
     if isinstance(image, ScaleSpace):
         raise TypeError(f"{name} must be an array [..., H, W, C]; got a ScaleSpace.")
-    image = as_image(image, name)
+    image = as_image(image, name, any_range=True)
     _check_concrete(image, name)
     if not np.isfinite(as_numpy(image)).all():
         raise ValueError(f"{name} must be finite; got values that are not.")

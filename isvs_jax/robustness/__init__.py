@@ -1,5 +1,6 @@
 """A referee of robustness: corruptions, attacks and low resolution for any function to logits."""
 
+from isvs_jax.robustness.adapters import adapt, from_host, from_torch
 from isvs_jax.robustness.adaptive import WAYS, DefenceResult, attack_defence
 from isvs_jax.robustness.attacks import (
     AutoAttackResult,
@@ -58,8 +59,10 @@ from isvs_jax.robustness.evaluation import (
     quick,
     read_normaliser,
     read_report,
+    robustbench_entry,
     standard,
     step_reach,
+    write_robustbench_entry,
 )
 from isvs_jax.robustness.official import (
     CorruptedImages,
@@ -97,6 +100,7 @@ __all__ = [
     "Report",
     "Resolution",
     "Resources",
+    "adapt",
     "apgd",
     "attack_defence",
     "autoattack",
@@ -116,6 +120,8 @@ __all__ = [
     "fab",
     "fab_minimal",
     "fgsm",
+    "from_host",
+    "from_torch",
     "full_radius",
     "hard_stop",
     "list_imagenet_c",
@@ -133,6 +139,7 @@ __all__ = [
     "read_certificate",
     "read_normaliser",
     "read_report",
+    "robustbench_entry",
     "rounding_defence",
     "smoothing_defence",
     "square",
@@ -140,4 +147,5 @@ __all__ = [
     "step_reach",
     "total_variation_defence",
     "view_defence",
+    "write_robustbench_entry",
 ]

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isvs_jax._checks import check_choice, check_integer
+from isvs_jax._checks import check_choice, check_integer, check_path
 from isvs_jax._extras import optional
+from isvs_jax.data.folder import is_visible
 from isvs_jax.data.image_files import read_image
 from isvs_jax.robustness._published import ARCHIVES, COUNTS, check_balanced, published_set
 from isvs_jax.robustness.corruptions._tables import CATEGORIES, NUM_SEVERITIES
@@ -77,7 +78,7 @@ def load_cifar_c(
         https://zenodo.org/records/3555552.
     """
     _check(name, severity)
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     fetch = " or ".join(f"{title}.tar from {url} (MD5 {ARCHIVES[title]})" for title, url in CIFAR_C_URLS.items())
     for file in (folder / f"{name}.npy", folder / "labels.npy"):
         if not file.is_file():
@@ -135,7 +136,8 @@ def list_imagenet_c(
             other than 50 images in each.
     """
     _check(name, severity)
-    places = [Path(folder) / name, *(Path(folder) / archive / name for archive in IMAGENET_C_ARCHIVES)]
+    folder = check_path("folder", folder)
+    places = [folder / name, *(folder / archive / name for archive in IMAGENET_C_ARCHIVES)]
     found = [place / str(severity) for place in places if (place / str(severity)).is_dir()]
     if not found:
         archive = CATEGORIES[name] if list(CATEGORIES).index(name) < 15 else "extra"
@@ -143,7 +145,7 @@ def list_imagenet_c(
             f"{places[0] / str(severity)} is missing: fetch {archive}.tar from {IMAGENET_C_URL} and unpack it"
             f" in {folder}."
         )
-    classes = sorted(entry for entry in found[0].iterdir() if entry.is_dir())
+    classes = sorted(entry for entry in found[0].iterdir() if entry.is_dir() and is_visible(entry.name))
     if len(classes) != num_classes:
         raise ValueError(
             f"{found[0]} must hold the folders of {num_classes} classes; got {len(classes)}. Unpack the whole archive,"
@@ -233,7 +235,7 @@ def load_tfds(
     _check(name, severity)
     spelling = _TFDS_CIFAR_NAMES.get(name, name) if dataset == "cifar10_corrupted" else name
     config = f"{dataset}/{spelling}_{severity}"
-    place = Path(data_dir).expanduser()
+    place = check_path("data_dir", data_dir).expanduser()
     # Looked for here, since TFDS would search the network for minutes.
     if not any((place / config).glob(f"*/{dataset}-*.array_record*")):
         raise FileNotFoundError(
@@ -260,7 +262,7 @@ def _tfds_source(dataset: str, count: int, shape: tuple[int, ...]) -> str:
 
 
 def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in (".jpeg", ".jpg", ".png")
+    return is_visible(file.name) and file.suffix.lower() in (".jpeg", ".jpg", ".png")
 
 
 def _check(name: str, severity: int) -> None:

@@ -62,8 +62,8 @@ def scale_space(
     images for one time, 160 for two, 540 for eight; by Euler steps (`step_size`) 80, 90 and 210.
 
     Args:
-        image: x, float [..., H, W, C], usually in [0, 1]; each image follows its own path. float16 and bfloat16 are
-            computed in float32 and given back as they came.
+        image: x, float [..., H, W, C] in [0, 1], as in `smooth`; each image follows its own path. float16 and bfloat16
+            are computed in float32 and given back as they came.
         times: Strictly increasing times ≥ 0, shape [T].
         solver: The flow and its scheme.
         max_time: A bound for the times, a static number; with it they may be traced (see `smooth`).
@@ -76,7 +76,7 @@ def scale_space(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, a time, the number of steps or the step size is out of its range.
+        ValueError: A shape, a value, a time, the number of steps or the step size is out of its range.
 
     Example:
         >>> import jax.numpy as jnp

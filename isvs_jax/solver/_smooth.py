@@ -7,7 +7,16 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, brief_numbers, check_choice, compute_dtype, concrete
+from isvs_jax._checks import (
+    ArrayLike,
+    as_image,
+    as_numbers,
+    brief_numbers,
+    check_choice,
+    check_per_image,
+    compute_dtype,
+    concrete,
+)
 from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.euler import Euler
@@ -60,7 +69,8 @@ def smooth(
     piecewise constant, contours exactly sharp; its derivative holds the support fixed.
 
     Args:
-        image: x, float [..., H, W, C], usually in [0, 1].
+        image: x, float [..., H, W, C] in [0, 1]; noise and filters may leave it. Images on another scale s are
+            divided by it before and multiplied after: path(s·x; κs, t/s) = s·path(x; κ, t).
         time: t ≥ 0, a scalar or one per image (shape [...]).
         solver: The flow and its scheme.
         output: "dense" or "sparse".
@@ -75,7 +85,7 @@ def smooth(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, the time, the number of steps, the step size or the output is out of its range.
+        ValueError: A shape, a value, the time, the number of steps, the step size or the output is out of its range.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -94,7 +104,7 @@ def smooth(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     time = as_numbers(time, "time")
-    _check_per_image("time", time, image.shape[:-3])
+    check_per_image("time", time, image.shape[:-3])
     integrator = choose_integrator(solver, image, time, num_steps, "time", max_time)
     return _smooth(image, time, solver, integrator, output=output)
 
@@ -114,7 +124,7 @@ def smooth_until(
     (`solver.default_step_size`), short ones, so that it stops soon after it has the fraction.
 
     Args:
-        image: x, float [..., H, W, C], usually in [0, 1].
+        image: x, float [..., H, W, C] in [0, 1], as in `smooth`.
         fraction: Wanted share of edges in the support, in [0, 1], a scalar or one per image (shape [...]). An edge of a
             coupled group counts once, not once a channel; an image of one pixel has no edges and stops at time 0.
         max_time: A path that has not reached the fraction stops here.
@@ -128,7 +138,7 @@ def smooth_until(
 
     Raises:
         TypeError: `image` is not of a floating dtype.
-        ValueError: A shape, a number or the output is out of its range.
+        ValueError: A shape, a value, a number or the output is out of its range.
 
     Example:
         >>> import jax
@@ -140,7 +150,7 @@ def smooth_until(
     image = as_image(image)
     check_choice("output", output, OUTPUTS)
     fraction, max_time = as_numbers(fraction, "fraction"), as_numbers(max_time, "max_time")
-    _check_per_image("fraction", fraction, image.shape[:-3])
+    check_per_image("fraction", fraction, image.shape[:-3])
     seen = concrete(fraction)
     if seen is not None and not ((seen >= 0) & (seen <= 1)).all():
         raise ValueError(f"fraction must be in [0, 1]; got {seen.tolist()}.")
@@ -148,12 +158,6 @@ def smooth_until(
         raise ValueError(f"max_time must be a scalar; got shape {jnp.shape(max_time)}.")
     integrator = choose_euler(solver, max_time, num_steps, "max_time")
     return _smooth_until(image, fraction, max_time, solver, integrator, output=output)
-
-
-def _check_per_image(name: str, value: ArrayLike, leading: tuple[int, ...]) -> None:
-    shape = jnp.shape(value)
-    if shape not in ((), leading):
-        raise ValueError(f"{name} must be a scalar, or one per image with shape {leading}; got shape {shape}.")
 
 
 @partial(jax.jit, static_argnames="output")
@@ -165,7 +169,7 @@ def _smooth(
 
     def of_block(image: jax.Array, time: jax.Array, reached: jax.Array) -> jax.Array:
         planar = _path_source(image, output)
-        state = jax.tree.map(lambda leaf: leaf[0], integrator.states(solver.flow, planar, time[None]))
+        state = integrator.state(solver.flow, planar, time)
         return jnp.where(reached[..., None, None, None], _output(image, solver, state, output), jnp.nan)
 
     return map_blocks(of_block, image, time, integrator.reaches(solver.flow, time[None])[0])

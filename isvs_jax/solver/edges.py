@@ -9,6 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from isvs_jax._checks import ArrayLike, as_image
+
 
 class Edges(NamedTuple):
     """A field on the edges of the pixel graph.
@@ -22,7 +24,7 @@ class Edges(NamedTuple):
     vertical: jax.Array
 
 
-def difference(image: jax.Array) -> Edges:
+def difference(image: ArrayLike) -> Edges:
     """Forward differences D of an image.
 
     (Du)ₑ = u(head of e) − u(tail of e); ‖D‖² ≤ 8.
@@ -34,7 +36,8 @@ def difference(image: jax.Array) -> Edges:
         Edges of shapes [..., H, W-1, C] and [..., H-1, W, C], the dtype of `image`.
 
     Raises:
-        ValueError: `image` has fewer than three axes.
+        TypeError: `image` is not of a floating dtype.
+        ValueError: `image` is not [..., H, W, C].
 
     Example:
         >>> import jax.numpy as jnp
@@ -42,10 +45,7 @@ def difference(image: jax.Array) -> Edges:
         >>> edges.horizontal[..., 0].tolist(), edges.vertical[..., 0].tolist()
         ([[1.0, 1.0], [1.0, 1.0]], [[3.0, 3.0, 3.0]])
     """
-    image = jnp.asarray(image)
-    if image.ndim < 3:
-        raise ValueError(f"image must be [..., H, W, C]; got shape {image.shape}.")
-    return forward_differences(image, row_axis=-3, column_axis=-2)
+    return forward_differences(as_image(image, any_range=True), row_axis=-3, column_axis=-2)
 
 
 def difference_adjoint(edges: Edges) -> jax.Array:
@@ -93,20 +93,13 @@ def check_edge_shapes(horizontal: tuple[int, ...], vertical: tuple[int, ...], na
 
 def forward_differences(image: jax.Array, row_axis: int, column_axis: int) -> Edges:
     """D of an image whose pixel axes are `row_axis` and `column_axis`."""
-    return Edges(_forward(image, column_axis), _forward(image, row_axis))
+    # Slices, never convolutions: a GPU may run those in TF32.
+    return Edges(jnp.diff(image, axis=column_axis), jnp.diff(image, axis=row_axis))
 
 
 def forward_differences_adjoint(edges: Edges, row_axis: int, column_axis: int) -> jax.Array:
     """Dᵀ of a field on the edges of an image whose pixel axes are `row_axis` and `column_axis`."""
     return _forward_adjoint(edges.horizontal, column_axis) + _forward_adjoint(edges.vertical, row_axis)
-
-
-# Slices and pads, never convolutions: a GPU may run those in TF32.
-def _forward(image: jax.Array, axis: int) -> jax.Array:
-    heads = [slice(None)] * image.ndim
-    tails = [slice(None)] * image.ndim
-    heads[axis], tails[axis] = slice(1, None), slice(None, -1)
-    return image[tuple(heads)] - image[tuple(tails)]
 
 
 def _forward_adjoint(edge: jax.Array, axis: int) -> jax.Array:

@@ -90,6 +90,11 @@ class Euler:
         """One step of a size."""
         return euler_step(flow, self.scheme, planar, state, size)
 
+    def state(self, flow: Flow, planar: jax.Array, time: jax.Array) -> FlowState:
+        """The state at a time, a scalar or one per image."""
+        sizes = self._sizes(time, self._step_size(time[None]))
+        return scan_steps(Partial(Euler.step, self, flow, planar), flow.start(planar), sizes)
+
     def states(self, flow: Flow, planar: jax.Array, times: jax.Array) -> FlowState:
         """The states at some times.
 
@@ -101,12 +106,9 @@ class Euler:
         Returns:
             States stacked along a leading axis T.
         """
-        body = Partial(Euler.step, self, flow, planar)
-        start, alpha = flow.start(planar), self._step_size(times)
         if times.shape[0] == 1:
-            state = scan_steps(body, start, self._sizes(times[0], alpha))
-            return jax.tree.map(lambda leaf: leaf[None], state)
-        return self._recorded(flow, planar, start, times, alpha)
+            return jax.tree.map(lambda leaf: leaf[None], self.state(flow, planar, times[0]))
+        return self._recorded(flow, planar, flow.start(planar), times, self._step_size(times))
 
     def until(
         self, flow: Flow, planar: jax.Array, max_time: jax.Array, is_ahead: Callable[[Edges], jax.Array]

@@ -45,7 +45,7 @@ class Flow:
     def start(self, planar: jax.Array) -> FlowState:
         """The state at time 0: z = 0, u = (I + DᵀD/ν)⁻¹x."""
         # From the image, so that under shard_map time and z vary over the mesh as the image does.
-        zero = jax.tree.map(jnp.zeros_like, difference(planar))
+        zero = Edges(jnp.zeros_like(planar[..., 1:]), jnp.zeros_like(planar[..., 1:, :]))
         return FlowState(jnp.zeros_like(planar[..., 0, 0, 0]), cosine.solve(planar, cast(self.nu, planar)), zero)
 
     def slope(self, u: jax.Array, z: Edges) -> Edges:

@@ -1,8 +1,8 @@
 """Who integrates a path: the one place where it is decided, from the solver, the times and the images.
 
-An integrator has `states(flow, planar, times)`, the states at some times, and `reaches(flow, times)`, whether these can
-be trusted. There are four: `Euler`, `Stabilised`, `OnChip`, which is `Stabilised` as one GPU program an image, and
-`Tiled`, which is `Stabilised` on the tiles of large images.
+An integrator has `state(flow, planar, time)`, the state at a time, `states(flow, planar, times)`, those at several, and
+`reaches(flow, times)`, whether these can be trusted. There are four: `Euler`, `Stabilised`, `OnChip`, which is
+`Stabilised` as one GPU program an image, and `Tiled`, which is `Stabilised` on the tiles of large images.
 """
 
 from math import ceil, prod

@@ -41,7 +41,7 @@ def piecewise_constant(image: ArrayLike, support: Edges) -> jax.Array:
         >>> print(piecewise_constant(image, support)[0, :, 0])
         [0.1 0.1 1.  1. ]
     """
-    image = as_image(image)
+    image = as_image(image, any_range=True)
     leading = _check_support(image, support)
     support = Edges(jnp.asarray(support[0]), jnp.asarray(support[1]))
     image = jnp.expand_dims(image, tuple(range(len(leading) + 3 - image.ndim)))

@@ -149,14 +149,14 @@ class SplitLBI:
         """The state at time 0: z = 0, u = (I + DᵀD/ν)⁻¹x.
 
         Args:
-            image: x, float [..., H, W, C], usually in [0, 1].
+            image: x, float [..., H, W, C] in [0, 1], as in `smooth`.
 
         Returns:
             The `FlowState`.
 
         Raises:
             TypeError: `image` is not of a floating dtype.
-            ValueError: `image` is not [..., H, W, C] with at least one pixel.
+            ValueError: `image` is not [..., H, W, C] with at least one pixel, or a value is far from [0, 1].
         """
         return self.flow.start(to_planar(as_image(image)))
 

@@ -75,6 +75,10 @@ class Stabilised:
             return jnp.ones_like(times, bool)
         return (times >= 0) & (times <= self.max_time * (1 + SLACK))
 
+    def state(self, flow: Flow, planar: jax.Array, time: jax.Array) -> FlowState:
+        """The state at a time, a scalar or one per image."""
+        return jax.tree.map(lambda leaf: leaf[0], self.states(flow, planar, time[None]))
+
     def states(self, flow: Flow, planar: jax.Array, times: jax.Array) -> FlowState:
         """The states at some times.
 

@@ -92,6 +92,10 @@ class Tiled:
         """Whether each time can be trusted; see `Stabilised.reaches`."""
         return self.steps.reaches(flow, times)
 
+    def state(self, flow: Flow, planar: jax.Array, time: jax.Array) -> FlowState:
+        """The state at a time, a scalar or one per image."""
+        return jax.tree.map(lambda leaf: leaf[0], self.states(flow, planar, time[None]))
+
     def states(self, flow: Flow, planar: jax.Array, times: jax.Array) -> FlowState:
         """The states at some times; see `Stabilised.states`.
 

@@ -14,11 +14,13 @@ try:
     from isvs_jax.training.log import read_log
     from isvs_jax.training.loop import train
     from isvs_jax.training.methods import matched, method_configs
+    from isvs_jax.training.noisy_draws import NoisyDraws
     from isvs_jax.training.objective import Objective, make_loss
     from isvs_jax.training.optimizer import OptimizerConfig, make_optimizer
     from isvs_jax.training.run import ConfigurationChangedError, Run, claim, execute
     from isvs_jax.training.step import Batch, Metrics, TrainState, init_state, make_train_step, plain_batch
     from isvs_jax.training.trained import correct, evaluate, load_classifier
+    from isvs_jax.training.weight_arithmetic import Signature, cosines, interpolated, patched, signature
 except ModuleNotFoundError as error:
     __getattr__ = unavailable(error)
 
@@ -32,10 +34,12 @@ __all__ = [
     "Inputs",
     "Metrics",
     "ModelChoice",
+    "NoisyDraws",
     "Objective",
     "OptimizerConfig",
     "Resources",
     "Run",
+    "Signature",
     "TerminatedError",
     "TrainConfig",
     "TrainState",
@@ -44,9 +48,11 @@ __all__ = [
     "augmix",
     "claim",
     "correct",
+    "cosines",
     "evaluate",
     "execute",
     "init_state",
+    "interpolated",
     "load_classifier",
     "make_loader",
     "make_loss",
@@ -55,8 +61,10 @@ __all__ = [
     "map_over_devices",
     "matched",
     "method_configs",
+    "patched",
     "plain_batch",
     "read_log",
     "show_views",
+    "signature",
     "train",
 ]

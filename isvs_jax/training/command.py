@@ -7,7 +7,7 @@ import jax
 import tyro
 
 from isvs_jax._command import exit_status, one_word_options
-from isvs_jax.training.methods import PATH_VIEWS, method_configs
+from isvs_jax.training.methods import method_configs, views_to_match
 from isvs_jax.training.run import Run, execute
 
 PROG = "python -m isvs_jax.training"
@@ -50,17 +50,20 @@ def parse(arguments: Sequence[str] | None = None) -> Run:
 
 def _defaults() -> dict[str, Run]:
     """A run for each method; those of filters take as much away as the path does."""
-    runs = {}
-    for name, config in method_configs().items():
-        filters = any(not view.is_path for view in config.inputs.views)
-        runs[name] = Run(out=Path("results/train") / name, train=config, matched_to=PATH_VIEWS if filters else ())
-    return runs
+    return {
+        name: Run(out=Path("results/train") / name, train=config, matched_to=views_to_match(config))
+        for name, config in method_configs().items()
+    }
 
 
 def _first_line(name: str) -> str:
     config = method_configs()[name]
     views = " ".join(map(str, config.inputs.views))
-    parts = [f"inputs {config.inputs.way} {views}".strip(), f"objective {config.objective.name}"]
+    shown = " ".join(map(str, config.objective.augmix.views))
+    parts = [f"inputs {config.inputs.way} {views}".strip(), f"objective {config.objective.name} {shown}".strip()]
+    if config.objective.name.startswith("gaussian"):
+        view = config.objective.noise.view
+        parts.append(f"noise of {config.objective.noise.sigma:g}" + (f", then {view}" if view else ""))
     if config.augmentation.noise:
         parts.append(f"Gaussian noise up to {config.augmentation.noise:g}")
     return "; ".join(parts)

@@ -1,6 +1,7 @@
 """Ways to use smoothed images in training: which versions of an example the network sees at a step."""
 
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Literal, get_args
 
@@ -9,11 +10,13 @@ import jax.numpy as jnp
 
 from isvs_jax import SplitLBI
 from isvs_jax._checks import check_choice, check_integer, check_number
+from isvs_jax.augment._scale_mix import Bands, scale_mix
+from isvs_jax.augment.groups import in_groups
 from isvs_jax.augment.versions import draw_versions, show_versions
 from isvs_jax.augment.views import View
 from isvs_jax.solver.shrinkage import Penalty
 
-Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several"]
+Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several", "scale_mix"]
 
 # Kinds of view whose strengths are on one scale, the order in which they show finer and finer detail, and whether the
 # strength falls in it.
@@ -37,11 +40,14 @@ class Inputs:
       the image itself.
     - "several": for each example and step, the image itself and `draws` − 1 different views, each set of them and each
       order as likely as the others. For an objective that asks for agreement between them.
+    - "scale_mix": in each step a share `raw_share` of the batch is shown as it is, and the rest with the bands between
+      its views weighted at random (`isvs_jax.augment.scale_mix`): bands of the path for "dense" views, Gaussian bands
+      for "blur" views, and either for as many of both.
 
     Attributes:
-        way: One of the five ways.
+        way: One of the six ways.
         views: The smoothed versions in use: none for "raw", one for "fixed", one or more otherwise.
-        raw_share: The share of the image itself for "random", in [0, 1].
+        raw_share: The share of the image itself for "random" and "scale_mix", in [0, 1].
         solver_kappa: The value of kappa in the flow.
         solver_nu: The value of nu in the flow.
         solver_penalty: The edges that enter together: "color", "anisotropic" or "isotropic".
@@ -81,15 +87,26 @@ class Inputs:
             raise ValueError(f"views must {wanted} for way {self.way!r}; got {_listed(self.views)}.")
         if self.way == "several" and len(set(self.views)) < count:
             raise ValueError(f"views must differ for way 'several'; got {_listed(self.views)}.")
-        if self.way == "coarse_to_fine":
+        if self.way in ("coarse_to_fine", "scale_mix"):
             self._check_rising_detail()
+        if self.way == "scale_mix":
+            self._check_bands()
 
     def _check_rising_detail(self) -> None:
         # Strengths of different scales cannot be compared: each scale is looked at alone.
         for kinds, order, falling in _SCALES:
             strengths = [view.strength for view in self.views if view.kind in kinds]
             if strengths != sorted(strengths, reverse=falling):
-                raise ValueError(f"views must be in the order of {order} for way 'coarse_to_fine'; got {strengths}.")
+                raise ValueError(f"views must be in the order of {order} for way {self.way!r}; got {strengths}.")
+
+    def _check_bands(self) -> None:
+        times, sigmas = self.band_ends
+        even = not times or not sigmas or len(times) == len(sigmas)
+        if len(times) + len(sigmas) < len(self.views) or not even:
+            raise ValueError(
+                "views must be dense, blur, or as many of both for way 'scale_mix', which weights the bands between "
+                f"them; got {_listed(self.views)}."
+            )
 
     def _check_draws(self) -> None:
         if self.way == "several":
@@ -103,6 +120,12 @@ class Inputs:
         return SplitLBI(kappa=self.solver_kappa, nu=self.solver_nu, penalty=self.solver_penalty)
 
     @property
+    def band_ends(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The times and the widths of blurs among the views, between which "scale_mix" weights bands."""
+        times, sigmas = (tuple(view.strength for view in self.views if view.kind == kind) for kind in ("dense", "blur"))
+        return times, sigmas
+
+    @property
     def versions(self) -> int:
         """How many versions of an image there are: itself and its views."""
         return 1 + len(self.views)
@@ -114,6 +137,8 @@ def _listed(views: tuple[View, ...]) -> str:
 
 def choose(inputs: Inputs, key: jax.Array, count: int, step: jax.Array | int, num_steps: int | None) -> jax.Array:
     """Choose the versions in which each example of a batch is shown: 0 the image itself, k the k-th view.
+
+    For "scale_mix" 1 stands for the image with its bands weighted.
 
     Args:
         inputs: The way to use smoothed images (static).
@@ -133,6 +158,8 @@ def choose(inputs: Inputs, key: jax.Array, count: int, step: jax.Array | int, nu
     views = len(inputs.views)
     if inputs.way == "random":
         return draw_versions(key, count, views, inputs.raw_share)[:, None]
+    if inputs.way == "scale_mix":
+        return draw_versions(key, count, 1, inputs.raw_share)[:, None]
     if inputs.way == "several":
         # The first views in an order drawn anew for each example: a set of them without one twice.
         orders = jnp.argsort(jax.random.uniform(key, (count, views)), axis=1)[:, : inputs.draws - 1]
@@ -144,13 +171,14 @@ def choose(inputs: Inputs, key: jax.Array, count: int, step: jax.Array | int, nu
     return jnp.full((count, 1), version, jnp.int32)
 
 
-def show(inputs: Inputs, images: jax.Array, versions: jax.Array) -> jax.Array:
+def show(inputs: Inputs, images: jax.Array, versions: jax.Array, keys: jax.Array) -> jax.Array:
     """Show examples in the versions chosen for them; other versions are not computed.
 
     Args:
         inputs: The way to use smoothed images (static).
         images: float [B, H, W, C] in [0, 1].
         versions: int32 [B, K], as of `choose`.
+        keys: A PRNG key for each example [B], from which "scale_mix" draws.
 
     Returns:
         Images [B, K, H, W, C].
@@ -158,8 +186,24 @@ def show(inputs: Inputs, images: jax.Array, versions: jax.Array) -> jax.Array:
     if not inputs.views:
         return images[:, None]
     count, draws = versions.shape
+    if inputs.way == "scale_mix":
+        return _mixed(inputs, images, versions[:, 0], keys)[:, None]
     smoothed = {"random": count * (1 - inputs.raw_share), "several": count * (draws - 1)}.get(inputs.way)
     size = count if smoothed is None else max(1, ceil(smoothed / len(inputs.views)))
     repeated = jnp.repeat(images, draws, axis=0)
     shown = show_versions(repeated, versions.reshape(-1), inputs.views, inputs.solver, group_size=size)
     return shown.reshape(count, draws, *images.shape[1:])
+
+
+def _mixed(inputs: Inputs, images: jax.Array, is_mixed: jax.Array, keys: jax.Array) -> jax.Array:
+    times, sigmas = inputs.band_ends
+    bands: Bands = "path" if not sigmas else "either" if times else "blur"
+    weighted = partial(scale_mix, solver=inputs.solver, bands=bands)
+    # What the bands do not ask for keeps its default.
+    weighted = partial(weighted, times=times) if times else weighted
+    weighted = partial(weighted, sigmas=sigmas) if sigmas else weighted
+
+    def of_group(examples: jax.Array) -> jax.Array:
+        return weighted(keys[examples], images[examples])
+
+    return in_groups([of_group], is_mixed, images, max(1, ceil(len(images) * (1 - inputs.raw_share))))

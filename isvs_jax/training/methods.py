@@ -6,14 +6,18 @@ from typing import cast
 import jax.numpy as jnp
 import numpy as np
 
+from isvs_jax.augment._augmix import AugMixConfig
 from isvs_jax.augment.basic import Augmentation
 from isvs_jax.augment.views import View, show_views
 from isvs_jax.filters.matching import FilterKind, matched_strength
 from isvs_jax.training.config import TrainConfig
 from isvs_jax.training.inputs import Inputs
-from isvs_jax.training.objective import Objective
+from isvs_jax.training.noisy_draws import NoisyDraws
+from isvs_jax.training.objective import Name, Objective
 
 PATH_VIEWS = (View(2.0), View(4.0), View(8.0))
+# The ends of the bands of "scale_mix".
+BAND_VIEWS = (View(1.0), *PATH_VIEWS)
 # One strength of a filter for each view of the path; `matched` puts the strength of equal residual energy in its place.
 _START: dict[FilterKind, tuple[float, ...]] = {
     "blur": (1.5, 1.0, 0.6),
@@ -21,6 +25,8 @@ _START: dict[FilterKind, tuple[float, ...]] = {
     "rof": (0.2, 0.1, 0.05),
 }
 _NOISE = 0.1
+# What noise of σ = 0.25 is smoothed to: t·σ = 0.8.
+_CERTIFIED = View(3.2)
 
 
 def method_configs() -> dict[str, TrainConfig]:
@@ -30,6 +36,11 @@ def method_configs() -> dict[str, TrainConfig]:
     - "fixed", "path", "coarse_to_fine", "consistency": the ways to use the path. In each step
       "path" shows an example raw or at one of several times, drawn at random.
     - "blur", "lowpass", "rof": as "path", with a filter in the place of the path.
+    - "scale_mix": in each step half of the batch has the bands of its path weighted at random; noise and contrast are
+      parts of it. "scale_mix_blur": Gaussian bands in the place of these.
+    - "augmix_path", "augmix_blur": AugMix, which can show an image along its path, or blurred, as one more operation.
+    - "gaussian", "gaussian_consistency": for certificates, noise of σ = 0.25 in every step, without and with the loss
+      of Jeong and Shin; "gaussian_path", "gaussian_consistency_path": the noisy images smoothed along their paths.
     - "augmix", "adversarial", "trades": the objectives of Hendrycks, Madry and Zhang et al.
     - "path_noise", "path_augmix", "path_adversarial", "path_trades": these and the path together.
 
@@ -52,17 +63,41 @@ def method_configs() -> dict[str, TrainConfig]:
         kind: _make(Inputs("random", tuple(View(strength, kind) for strength in start)))
         for kind, start in _START.items()
     }
+    bands = replace(path, way="scale_mix", views=BAND_VIEWS)
+    blurs = tuple(View(sigma, "blur") for sigma in _START["blur"])
+    configs |= {
+        "scale_mix": _make(bands),
+        "scale_mix_blur": _make(replace(bands, views=(View(2.5, "blur"), *blurs))),
+        "augmix_path": _make(objective=Objective("augmix", augmix=AugMixConfig(views=PATH_VIEWS))),
+        "augmix_blur": _make(objective=Objective("augmix", augmix=AugMixConfig(views=blurs))),
+    }
     configs |= {name: _make(objective=objective) for name, objective in objectives.items()}
+    certified: tuple[Name, ...] = ("gaussian", "gaussian_consistency")
+    for name in certified:
+        configs[name] = _make(objective=Objective(name))
+        configs[f"{name}_path"] = _make(objective=Objective(name, noise=NoisyDraws(view=_CERTIFIED)))
     configs["path_noise"] = _make(path, augmentation=noisy)
     configs |= {f"path_{name}": _make(path, objective) for name, objective in objectives.items()}
     return configs
 
 
+def views_to_match(config: TrainConfig) -> tuple[View, ...]:
+    """The views of the path in whose place a method has filters; none where it has no filter.
+
+    Example:
+        >>> [str(view) for view in views_to_match(method_configs()["blur"])]
+        ['dense:2', 'dense:4', 'dense:8']
+    """
+    if all(view.is_path for view in _views(config)):
+        return ()
+    return BAND_VIEWS if config.inputs.way == "scale_mix" else PATH_VIEWS
+
+
 def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) -> TrainConfig:
     """A configuration whose filters take away as much of the images as the given views of the path do.
 
-    Each filter of `config.inputs.views` gets the strength at which the mean energy of what it takes away equals that
-    of the view of the path in the same place.
+    Each filter among the views of the inputs, or of AugMix, gets the strength at which the mean energy of what it takes
+    away equals that of the view of the path in the same place.
 
     Args:
         config: A configuration whose views are filters, one for each of `views`.
@@ -72,7 +107,7 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
     Raises:
         ValueError: The numbers of views differ, or a view of `config` is of the path itself.
     """
-    filters = config.inputs.views
+    filters = _views(config)
     if len(filters) != len(views) or any(view.is_path for view in filters):
         raise ValueError(
             f"views must hold one filter (blur, lowpass, rof) for each of {' '.join(map(str, views))}; got "
@@ -84,7 +119,15 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
         View(matched_strength(cast(FilterKind, view.kind), images, float(energy)), view.kind)
         for view, energy in zip(filters, energies, strict=True)
     )
-    return replace(config, inputs=replace(config.inputs, views=found))
+    if config.inputs.views:
+        return replace(config, inputs=replace(config.inputs, views=found))
+    objective = replace(config.objective, augmix=replace(config.objective.augmix, views=found))
+    return replace(config, objective=objective)
+
+
+def _views(config: TrainConfig) -> tuple[View, ...]:
+    """The views of the inputs, or else of AugMix."""
+    return config.inputs.views or config.objective.augmix.views
 
 
 def _make(

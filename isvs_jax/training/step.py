@@ -130,10 +130,11 @@ TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 
 class _Rows(NamedTuple):
-    """The examples of a device and what was drawn for each: versions [B, K], keys of augmentation and objective."""
+    """The examples of a device and what was drawn for each: versions [B, K], and keys of all that draws again."""
 
     batch: Batch
     versions: jax.Array
+    version_keys: jax.Array
     augment_keys: jax.Array
     objective_keys: jax.Array
 
@@ -181,11 +182,12 @@ def make_train_step(
     if config.inputs.way == "coarse_to_fine" and num_steps is None:
         raise ValueError("num_steps must be given for way 'coarse_to_fine', whose stages divide the run; got None.")
     module = model.clone(axis_name=axis_name) if hasattr(model, "axis_name") else model
-    loss_fn = make_loss(config.objective, label_smoothing=config.optimizer.label_smoothing)
+    smoothing = config.optimizer.label_smoothing
+    loss_fn = make_loss(config.objective, label_smoothing=smoothing, solver=config.inputs.solver)
 
     def part(state: TrainState, batch_stats: Any, rows: _Rows, dropout_key: jax.Array) -> tuple[Any, Any, Metrics]:
         """Gradient, batch statistics and metrics of a part of a device's share."""
-        versions = show(config.inputs, _as_float(rows.batch.images), rows.versions)
+        versions = show(config.inputs, _as_float(rows.batch.images), rows.versions, rows.version_keys)
         images = augment(rows.augment_keys, versions, config.augmentation)
         labels, apply = rows.batch.labels, _apply(module, dropout_key)
 
@@ -198,14 +200,14 @@ def make_train_step(
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         _check_batch(batch, config.accumulate)
-        versions_key, augment_key, objective_key, dropout_key = jax.random.split(key, 4)
+        versions_key, dropout_key, *row_keys = jax.random.split(key, 5)
         count, for_each = len(batch.labels), jax.vmap(jax.random.fold_in, (None, 0))
         if axis_name is not None:
             count *= jax.lax.axis_size(axis_name)
             dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
         # Drawn for the whole batch on every device, which then takes what belongs to its own examples.
         versions = choose(config.inputs, versions_key, count, state.step, num_steps)[batch.positions]
-        own = _Rows(batch, versions, *(for_each(key, batch.positions) for key in (augment_key, objective_key)))
+        own = _Rows(batch, versions, *(for_each(key, batch.positions) for key in row_keys))
         grads, batch_stats, metrics = _accumulated(part, state, own, dropout_key, config.accumulate)
         if axis_name is not None:
             grads, batch_stats, metrics = jax.lax.pmean((grads, batch_stats, metrics), axis_name)

@@ -44,7 +44,7 @@ def load_classifier(folder: str | Path, view: str | None = None, which: str = "l
         ValueError: `which` is unknown, the run tested no checkpoint, or its config.json cannot be read.
     """
     kept = _configuration(folder)
-    logits_fn = models.logits_fn(_model(kept), load_variables(folder, which))
+    logits_fn = models.logits_fn(configured_model(folder), load_variables(folder, which))
     if view is None or view == "none":
         return logits_fn
     inputs = kept["train"]["inputs"]
@@ -62,7 +62,7 @@ def load_variables(folder: str | Path, which: str = "last") -> Variables:
     # The schedule is no part of the state, so its length does not matter here.
     optimizer = make_optimizer(OptimizerConfig(**kept["train"]["optimizer"]), num_steps=10)
     average = kept["train"]["ema_decay"] > 0
-    like = init_state(_model(kept), optimizer, tuple(kept["data"]["image_shape"]), 0, average=average)
+    like = init_state(configured_model(folder), optimizer, tuple(kept["data"]["image_shape"]), 0, average=average)
     if not (folder / CHECKPOINT_DIR).is_dir():
         raise FileNotFoundError(f"folder must hold checkpoints; got {folder}, whose run has not saved anything yet.")
     with Checkpoints(folder / CHECKPOINT_DIR, tested=True, read_only=True) as checkpoints:
@@ -88,7 +88,9 @@ def _configuration(folder: str | Path) -> dict[str, Any]:
     return kept
 
 
-def _model(kept: dict[str, Any]) -> nn.Module:
+def configured_model(folder: str | Path) -> nn.Module:
+    """The network of a run, from its configuration; errors as of `load_classifier`."""
+    kept = _configuration(folder)
     choice = ModelChoice(kept["model"]["name"], kept["model"]["dtype"])
     return build_model(choice, kept["data"]["num_classes"], kept["data"]["image_shape"])
 

@@ -75,12 +75,12 @@ def test_with_a_key_for_each_example_it_draws_for_itself(strict, images, version
     np.testing.assert_array_equal(shown(views, versions), chosen)
     order = np.random.default_rng(0).permutation(13)
     np.testing.assert_allclose(
-        along_path(keys[order], images[order], times=TIMES, solver=SOLVER), views[order], atol=1e-6
+        along_path(keys[order], images[order], times=TIMES, solver=SOLVER), views[order], atol=5e-6
     )
     mesh = jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4])
     spec = PartitionSpec("batch")
     share = jax.shard_map(partial(along_path, times=TIMES, solver=SOLVER), mesh=mesh, in_specs=spec, out_specs=spec)
-    np.testing.assert_allclose(jax.jit(share)(keys[:12], images[:12]), views[:12], atol=1e-6)
+    np.testing.assert_allclose(jax.jit(share)(keys[:12], images[:12]), views[:12], atol=5e-6)
     many = np.bincount(draw_versions(jax.random.split(jax.random.key(6), 2000), 2000, 3, 0.4), minlength=4) / 2000
     np.testing.assert_allclose(many, [0.4, 0.2, 0.2, 0.2], atol=4.5 * np.sqrt(0.24 / 2000))
 
@@ -117,7 +117,7 @@ def test_it_has_a_gradient_and_maps_over_keys(images):
         ({"key": 0}, TypeError, "key must be one PRNG key"),
         ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, TypeError, "images must .*; got dtype uint8. Divide by 255"),
         ({"images": np.zeros((4, 4, 3), np.float32)}, ValueError, r"images must be \[B, H, W, C\]"),
-        ({"images": np.zeros((0, 4, 4, 3), np.float32)}, ValueError, r"B at least 1; got shape \(0, 4, 4, 3\)"),
+        ({"images": np.zeros((0, 4, 4, 3), np.float32)}, ValueError, r"one .* image; got shape \(0, 4, 4, 3\)"),
         ({"times": ()}, ValueError, r"times must be one or more positive numbers; got \(\)"),
         ({"times": 2.0}, ValueError, "times must be one or more positive numbers; got 2.0"),
         ({"times": (1.0, -1.0)}, ValueError, "each of times must be a finite time > 0; got -1"),

@@ -1,5 +1,7 @@
 """Each image in a version of its own: the images of the views, and nothing that nobody asked for."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,13 +49,28 @@ def test_only_the_groups_that_are_needed_are_computed(monkeypatch: pytest.Monkey
 
     monkeypatch.setitem(FILTERS, "blur", counting)
     views = (View(1.0, "blur"), View(2.0, "blur"))
-    shown = show_versions(IMAGES, jnp.array([2, 0, 1, 0, 2, 2, 0, 2]), views, group_size=3)
+    shown = show_versions(IMAGES, jnp.array([2, 0, 1, 1, 2, 2, 2, 2]), views, group_size=4)
     jax.effects_barrier()
-    assert seen == [3, 3, 3]  # one group for the first view, two for the four images of the second
-    np.testing.assert_allclose((shown - IMAGES).mean((1, 2, 3)), [2, 0, 1, 0, 2, 2, 0, 2], atol=1e-6)
+    assert seen == [4, 4, 4]  # one group for the first view, two for the five images of the second
+    np.testing.assert_allclose((shown - IMAGES).mean((1, 2, 3)), [2, 0, 1, 1, 2, 2, 2, 2], atol=1e-6)
     show_versions(IMAGES, jnp.zeros(8, int), views)
     jax.effects_barrier()
     assert len(seen) == 3
+
+
+def test_views_with_few_images_share_groups_in_the_order_of_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[float]] = []
+
+    def counting(images: jax.Array, times: jax.Array, *_: object, max_time: float) -> jax.Array:
+        jax.debug.callback(lambda times: seen.append(times.tolist()), times)
+        return images + times[:, None, None, None]
+
+    monkeypatch.setattr(importlib.import_module("isvs_jax.augment.versions"), "smooth", counting)
+    views = (View(4.0), View(2.0), View(1.0))
+    shown = show_versions(IMAGES, jnp.array([2, 0, 1, 3, 3, 0, 2, 1]), views, group_size=2)
+    jax.effects_barrier()
+    assert seen == [[1.0, 1.0, 2.0, 2.0], [4.0] * 4]
+    np.testing.assert_allclose((shown - IMAGES).mean((1, 2, 3)), [2, 0, 4, 1, 1, 0, 2, 4], atol=1e-6)
 
 
 @pytest.mark.parametrize(("count", "num_views", "raw_share"), [(13, 3, 0.5), (12, 5, 0.0), (3, 4, 0.4), (5, 2, 1.0)])
@@ -83,7 +100,7 @@ def test_eight_devices_show_what_one_shows(strict: None, expected: np.ndarray) -
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"images": jnp.zeros((8, 8, 2))}, ValueError, r"images must be \[B, H, W, C\] with .*; got shape \(8, 8, 2\)"),
+        ({"images": jnp.zeros((8, 8, 2))}, ValueError, r"images must be \[B, H, W, C\]; got shape \(8, 8, 2\)"),
         ({"versions": jnp.zeros(8)}, TypeError, "versions must be integers; got dtype float32"),
         ({"versions": jnp.zeros(7, int)}, ValueError, r"versions must have shape \(8,\), one for each image; got .*7"),
         ({"views": ()}, ValueError, "views must hold at least one view; got none"),

@@ -87,6 +87,22 @@ def test_half_a_split_and_one_class_are_refused(tmp_path: Path) -> None:
     assert load(tmp_path / "vehicles").class_names == ("bus", "train")
 
 
+@pytest.mark.parametrize("names", [("training", "validation"), ("train", "dev"), ("Training", "Testing")])
+def test_splits_of_other_names_are_not_taken_for_classes(tmp_path: Path, names: tuple[str, str]) -> None:
+    for part in names:
+        for name in ("cat", "dog"):
+            write(tmp_path / part / name / "a.png")
+    with pytest.raises(ValueError, match=r"which hold folders of the same names\. Rename those of a split"):
+        load(tmp_path)
+
+
+def test_classes_may_hold_folders_of_the_same_names(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for year in ("2020", "2021"):
+            write(tmp_path / name / year / "a.png")
+    assert load(tmp_path).class_names == ("cat", "dog")
+
+
 def test_hidden_files_and_folders_are_not_read(classes: Path) -> None:
     expected = load(classes)
     for name in ("cat/.ipynb_checkpoints/0.png", "cat/deep/.cache/0.png", "__MACOSX/cat/0.png", ".git/0.png"):
@@ -206,4 +222,5 @@ def test_folders_without_images_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cat must hold two images or more, .*; got one"):
         load(tmp_path)
     write(tmp_path / "cat" / "2.png")
-    assert "1 other files passed over" in load(tmp_path).source
+    # The note in the class folder, and the image outside of one.
+    assert "2 other files passed over" in load(tmp_path).source

@@ -86,8 +86,11 @@ def test_notes_are_written_now_and_then(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_another_plan_is_refused(tmp_path: Path) -> None:
-    with PartialFolder(tmp_path, PLAN, SPECS):
+    # Where nothing was made yet, what is asked for now begins.
+    with PartialFolder(tmp_path, PLAN | {"parts": 7}, SPECS):
         pass
+    with PartialFolder(tmp_path, PLAN, SPECS) as folder:
+        folder.advance(1)
     with pytest.raises(ValueError, match=r"the same arrays; got one that differs in parts\. Delete it"):
         PartialFolder(tmp_path, {**PLAN, "parts": [1]}, SPECS)
 

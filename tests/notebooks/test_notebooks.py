@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -42,8 +43,17 @@ def outcomes(tmp_path_factory):
     return ran(others, tmp_path_factory.mktemp("others")) | ran(alone, tmp_path_factory.mktemp("alone"))
 
 
-def test_there_are_five():
-    assert [name[0] for name in NAMES] == list("12345")
+def test_there_are_six():
+    assert [name[0] for name in NAMES] == list("123456")
+
+
+def test_the_code_of_the_page_on_loops_is_that_of_its_notebook():
+    """Which runs, so that the code of the page does."""
+    notebook = (FOLDER / "6_your_own_loop.py").read_text(encoding="utf-8")
+    page = (FOLDER.parent / "docs" / "loop.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 8
+    assert all(f"\n{block}" in notebook for block in blocks)
 
 
 @pytest.mark.parametrize("name", NAMES)

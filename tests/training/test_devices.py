@@ -94,9 +94,10 @@ def test_without_a_mapping_the_step_is_the_same(of_one_device: list[np.ndarray])
 
 
 def test_a_batch_in_parts_has_the_gradient_of_the_whole() -> None:
-    # The objective with the most that is random and of the batch: augmentation, an attack, two terms.
+    # What is random and of the batch: views, augmentation, an attack, two terms.
     configs = [
         TrainConfig(
+            inputs=Inputs("random", (View(0.8, "blur"),)),
             objective=Objective("trades", attack_steps=1),
             augmentation=Augmentation(noise=0.1),
             optimizer=OptimizerConfig("sgd"),

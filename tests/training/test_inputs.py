@@ -1,8 +1,10 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from isvs_jax.augment import View, along_path, show_views
+from isvs_jax.training import inputs as inputs_module
 from isvs_jax.training.inputs import Inputs, choose, show
 
 VIEWS = (View(4.0), View(8.0), View(8.0, "sparse"))
@@ -10,6 +12,7 @@ VIEWS = (View(4.0), View(8.0), View(8.0, "sparse"))
 
 RANDOM, SEVERAL = Inputs("random", VIEWS), Inputs("several", VIEWS, solver_kappa=1.0, draws=3)
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 6, 5, 2))
+KEYS = jax.random.split(jax.random.key(9), 8)
 
 
 def stages(inputs: Inputs, num_steps: int) -> list[int]:
@@ -48,20 +51,50 @@ def test_the_way_random_is_along_path() -> None:
     """The trainer shows what anybody's loop shows with the same key."""
     inputs = Inputs("random", (View(4.0), View(8.0)), raw_share=0.25, solver_kappa=1.0)
     key = jax.random.key(3)
-    shown = show(inputs, IMAGES, choose(inputs, key, 8, 0, None))
+    shown = show(inputs, IMAGES, choose(inputs, key, 8, 0, None), KEYS)
     expected = along_path(key, IMAGES, times=(4.0, 8.0), raw_share=0.25, solver=inputs.solver)
     np.testing.assert_allclose(shown[:, 0], expected, atol=1e-6)
 
 
 def test_examples_are_shown_in_the_versions_chosen() -> None:
     versions = choose(SEVERAL, jax.random.key(1), 8, 0, None)
-    shown = np.asarray(show(SEVERAL, IMAGES, versions))
+    shown = np.asarray(show(SEVERAL, IMAGES, versions, KEYS))
     assert shown.shape == (8, 3, 6, 5, 2)
     every = np.concatenate([IMAGES[None], show_views(IMAGES, VIEWS, SEVERAL.solver)])
     assert np.abs(np.diff(every, axis=0)).max((1, 2, 3, 4)).min() > 0.02
     np.testing.assert_allclose(shown, every[np.asarray(versions), np.arange(8)[:, None]], atol=5e-6)
     np.testing.assert_array_equal(shown[:, 0], IMAGES)
-    np.testing.assert_array_equal(show(Inputs(), IMAGES, np.zeros((8, 1), int)), IMAGES[:, None])
+    np.testing.assert_array_equal(show(Inputs(), IMAGES, jnp.zeros((8, 1), int), KEYS), IMAGES[:, None])
+
+
+BLURS = (View(1.5, "blur"), View(0.7, "blur"))
+
+
+@pytest.mark.parametrize(
+    ("views", "given"),
+    [
+        (VIEWS[:2], {"bands": "path", "times": (4.0, 8.0)}),
+        (BLURS, {"bands": "blur", "sigmas": (1.5, 0.7)}),
+        ((*VIEWS[:2], *BLURS), {"bands": "either", "times": (4.0, 8.0), "sigmas": (1.5, 0.7)}),
+    ],
+)
+def test_the_kind_of_the_views_says_whose_bands_are_weighted(
+    views: tuple[View, ...], given: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def brighter(keys: jax.Array, images: jax.Array, **options: object) -> jax.Array:
+        asked.append(options)
+        return images + 1 + jax.vmap(jax.random.uniform)(keys)[:, None, None, None]
+
+    monkeypatch.setattr(inputs_module, "scale_mix", brighter)
+    inputs = Inputs("scale_mix", views, raw_share=0.25)
+    versions = choose(inputs, jax.random.key(1), 8, 0, None)
+    assert np.bincount(versions[:, 0]).tolist() == [2, 6]
+    shown = show(inputs, IMAGES, versions, KEYS)[:, 0]
+    assert asked[0] == given | {"solver": inputs.solver}
+    # Each of those who are not raw with its own key.
+    np.testing.assert_allclose(shown, jnp.where(versions[:, :, None, None] == 0, IMAGES, brighter(KEYS, IMAGES)))
 
 
 def test_coarse_to_fine_takes_each_kind_from_coarse_to_fine() -> None:
@@ -82,6 +115,12 @@ def test_coarse_to_fine_takes_each_kind_from_coarse_to_fine() -> None:
         (("random", VIEWS, float("nan")), r"raw_share must be a number in \[0, 1\]; got nan"),
         (("coarse_to_fine", VIEWS[::-1]), "views must be in the order of rising times for way 'coarse_to_fine'; got"),
         (("coarse_to_fine", (View(1.0, "blur"), View(2.0, "blur"))), "falling widths of the blur"),
+        (
+            ("scale_mix", VIEWS),
+            "views must be dense, blur, or as many of both for way 'scale_mix'.*; got dense:4 dense:8",
+        ),
+        (("scale_mix", (*VIEWS[:2], View(1.0, "blur"))), "or as many of both .*; got dense:4 dense:8 blur:1"),
+        (("scale_mix", VIEWS[1::-1]), "views must be in the order of rising times for way 'scale_mix'; got"),
         (("coarse_to_fine", (View(0.1, "rof"), View(0.2, "rof"))), "falling weights"),
         (("coarse_to_fine", (View(0.5, "lowpass"), View(0.2, "lowpass"))), "rising cut-off frequencies"),
     ],

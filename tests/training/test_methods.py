@@ -25,7 +25,7 @@ from isvs_jax.training import (
     show_views,
 )
 from isvs_jax.training.command import parse
-from isvs_jax.training.methods import PATH_VIEWS
+from isvs_jax.training.methods import PATH_VIEWS, views_to_match
 from tests.training.networks import Minute
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "64", "--data.limit-test", "20"]
@@ -76,12 +76,15 @@ def test_the_methods_differ_in_what_their_names_say() -> None:
     assert {config.optimizer for config in configs.values()} == {configs["raw"].optimizer}
     for name, config in configs.items():
         on_path = bool(config.inputs.views) and all(view.is_path for view in config.inputs.views)
-        assert on_path == (name.startswith("path_") or name in ("fixed", "path", "coarse_to_fine", "consistency"))
+        along = ("fixed", "path", "coarse_to_fine", "consistency", "scale_mix")
+        assert on_path == (name.startswith("path_") or name in along)
     assert configs["path_trades"].objective == configs["trades"].objective == Objective("trades")
 
 
 @pytest.mark.parametrize("kind", ["blur", "rof"])
 def test_filters_take_away_as_much_as_the_path(kind: str) -> None:
+    assert views_to_match(method_configs()[kind]) == PATH_VIEWS
+    assert views_to_match(method_configs()["path"]) == views_to_match(method_configs()["raw"]) == ()
     images = data.as_float(data.load("digits", image_size=12, limit_train=16).train.images)
     views = tuple(View(view.strength / 4) for view in PATH_VIEWS)
     found = matched(method_configs()[kind], views, images)
@@ -91,6 +94,10 @@ def test_filters_take_away_as_much_as_the_path(kind: str) -> None:
         return np.mean((np.asarray(show_views(jnp.asarray(images), shown)) - images) ** 2, axis=(1, 2, 3, 4))
 
     np.testing.assert_allclose(energies(found.inputs.views), energies(views), rtol=2e-3)
+    of_augmix = matched(method_configs()["augmix_blur"], views, images)
+    if kind == "blur":
+        assert of_augmix.objective.augmix.views == found.inputs.views
+        assert len(views_to_match(method_configs()["scale_mix_blur"])) == 4
     with pytest.raises(ValueError, match="views must hold one filter"):
         matched(method_configs()["path"], views, images)
     with pytest.raises(ValueError, match="views must hold one filter"):

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 from isvs_jax.training import AugMixConfig
 from isvs_jax.training.inner_maximisation import Ascent, kullback_leibler, pgd_images, trades_images
+from isvs_jax.training.noisy_draws import NoisyDraws
 from isvs_jax.training.objective import Objective, jensen_shannon, make_loss
 
 B, K, CLASSES = 6, 3, 4
@@ -20,7 +21,7 @@ IMAGES = RNG.uniform(size=(B, K, *SHAPE)).astype(np.float32)
 LABELS = RNG.integers(0, CLASSES, B).astype(np.int32)
 KEYS = jax.random.split(jax.random.key(0), B)
 PARAMS = RNG.normal(size=(16, CLASSES)).astype(np.float32)
-NAMES = ("cross_entropy", "consistency", "augmix", "adversarial", "trades")
+NAMES = ("cross_entropy", "consistency", "augmix", "gaussian_consistency", "adversarial", "trades")
 SMOOTHING = 0.1
 
 
@@ -134,7 +135,7 @@ def test_consistency_is_cross_entropy_and_jensen_shannon() -> None:
 def simple_augmix(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mixture with noise in the place of AugMix, which takes long to compile and has tests of its own."""
     module = importlib.import_module("isvs_jax.training.objective")
-    monkeypatch.setattr(module, "augmix", lambda keys, images, config: config.alpha * noisy(keys, images))
+    monkeypatch.setattr(module, "augmix", lambda keys, images, config, *, solver: config.alpha * noisy(keys, images))
 
 
 def noisy(keys: jax.Array, images: jax.Array) -> jax.Array:
@@ -177,6 +178,36 @@ def test_trades_is_that_of_numpy() -> None:
     assert float(loss) == pytest.approx(cross_entropy(clean, LABELS) + 6 * divergence, rel=1e-4)
     np.testing.assert_allclose(logits, clean, rtol=1e-4, atol=1e-5)
     assert seen == {"batches": 2, "images": 2 * B}
+
+
+@pytest.mark.parametrize(("weighting", "normalised"), [("energy", False), ("energy_normalised", True)])
+def test_trades_weighs_both_terms_by_energy(weighting: Any, normalised: bool) -> None:
+    objective = Objective("trades", epsilon=0.1, attack_steps=4, attack_step_size=0.03, weighting=weighting)
+    image = IMAGES[:, 0].astype(np.float64)
+    clean, shifted = logits_of(image), logits_of(trades_in_numpy(image, Ascent(0.1, 4, 0.03)))
+    weights = 1 / np.log1p(np.exp(np.abs(logsumexp(clean, axis=-1))))
+    if normalised:
+        weights /= weights.mean()
+    targets = (1 - SMOOTHING) * np.eye(CLASSES)[LABELS] + SMOOTHING / CLASSES
+    both = -(targets * log_softmax(clean, axis=-1)).sum(-1) + 6 * kl(softmax(clean, axis=-1), softmax(shifted, axis=-1))
+    assert float(loss_of(objective)[0]) == pytest.approx((weights * both).mean(), rel=1e-4)
+
+
+def test_gaussian_objectives_are_those_of_numpy() -> None:
+    noise = NoisyDraws(sigma=0.3, draws=3, entropy_weight=0.5)
+    drawn = np.stack([0.3 * np.asarray(jax.random.normal(key, (3, *SHAPE))) for key in KEYS])
+    noisy_images = IMAGES[:, :1] + drawn
+    assert noisy_images.min() < 0
+    all_logits = logits_of(noisy_images.reshape(-1, *SHAPE)).reshape(B, 3, CLASSES)
+    crossed = cross_entropy(all_logits.reshape(-1, CLASSES), LABELS.repeat(3))
+    p = softmax(all_logits, axis=-1)
+    mean = p.mean(axis=1)
+    agreed = 10 * kl(mean[:, None], p).mean() - 0.5 * (mean * np.log(mean)).sum(-1).mean()
+    for name, expected in (("gaussian", crossed), ("gaussian_consistency", crossed + agreed)):
+        loss, (logits, seen) = loss_of(Objective(name, noise=noise))
+        assert float(loss) == pytest.approx(expected, rel=1e-4)
+        np.testing.assert_allclose(logits, all_logits[:, 0], rtol=1e-4, atol=1e-5)
+        assert seen == {"batches": 1, "images": 3 * B}
 
 
 def linear_logits(images: jax.Array) -> jax.Array:
@@ -269,7 +300,7 @@ def test_the_mean_over_equal_shards_is_the_loss_of_the_batch() -> None:
 
 
 def test_the_weights_of_the_papers_are_the_defaults() -> None:
-    assert [Objective(name).second_weight for name in NAMES] == [0, 12, 12, 0, 6]
+    assert [Objective(name).second_weight for name in NAMES] == [0, 12, 12, 10, 0, 6]
     assert Objective("trades", weight=2.0).second_weight == 2
     assert Objective("trades").ascent == pytest.approx((8 / 255, 7, 2.5 * 8 / 255 / 7))
 
@@ -281,6 +312,7 @@ def test_the_weights_of_the_papers_are_the_defaults() -> None:
         ({"name": "trades", "weight": -1.0}, r"weight must be a finite number ≥ 0; got -1\.0"),
         ({"name": "trades", "weight": float("inf")}, "weight must be a finite number ≥ 0; got inf"),
         ({"weight": 1.0}, r"weight must be None for 'cross_entropy', which has no second term; got 1\.0"),
+        ({"weighting": "energy"}, "weighting must be 'even' for 'cross_entropy', as only 'trades' has others"),
         ({"epsilon": 1.1}, r"epsilon must be a number in \[0, 1\]; got 1\.1"),
         ({"epsilon": -0.1}, r"epsilon must be a number in \[0, 1\]; got -0\.1"),
         ({"epsilon": float("nan")}, r"epsilon must be a number in \[0, 1\]; got nan"),

@@ -16,6 +16,7 @@ from isvs_jax.robustness.certification.summary import (
     CertifiedSummary,
     certified_markdown,
     certified_summary,
+    read_summary,
 )
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "mixed",
     "predict",
     "read_certificate",
+    "read_summary",
     "soft_mixture_radius",
 ]

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import beta, binom
+from scipy.special import bdtrc, betaincinv, ndtri
 
 from isvs_jax._checks import brief, check_integer, check_number
 
@@ -48,7 +47,7 @@ def lower_bound(counts: np.ndarray, draws: np.ndarray | int, alpha: float) -> np
     if not ((counts >= 0) & (counts <= draws)).all() or not (draws >= 1).all():
         raise ValueError(f"counts must be from 0 to their numbers of draws, at least 1; got {brief(counts)}.")
     some = np.maximum(counts, 1).astype(np.float64)
-    return np.where(counts > 0, beta.ppf(alpha, some, draws - some + 1), 0.0)
+    return np.where(counts > 0, betaincinv(some, draws - some + 1, alpha), 0.0)
 
 
 def certified_radius(
@@ -152,7 +151,7 @@ def leading_classes(votes: np.ndarray, alpha: float) -> np.ndarray:
     first, second = (np.take_along_axis(votes, order[:, [place]], axis=1)[:, 0] for place in (0, 1))
     both = np.maximum(first + second, 1)
     # At an even chance the two tails are alike, and where they meet the p-value is 1.
-    p_value = np.minimum(2 * binom.sf(first - 1, both, 0.5), 1.0)
+    p_value = np.minimum(2 * bdtrc(np.maximum(first, 1) - 1.0, both, 0.5), 1.0)
     return np.where((p_value <= alpha) & (first > 0), order[:, 0], ABSTAINS)
 
 

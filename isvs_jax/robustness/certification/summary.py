@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from isvs_jax._checks import brief, check_number
+from isvs_jax._files import read_json
 from isvs_jax.robustness._inputs import check_labels
 from isvs_jax.robustness.certification._certificate import Certificate
 from isvs_jax.robustness.certification.bounds import ABSTAINS, certified_radius, implied_linf
+from isvs_jax.robustness.text import interval, percent, table
+
+SUMMARY = "certified.json"
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The radii of the published tables, in L2 on the scale of [0, 1]."""
@@ -35,6 +40,14 @@ class CertifiedSummary:
         count: The number of images.
         classes: The classes that have images.
         by_class: The accuracy at each radius, one row for each of the classes.
+        sigma: The standard deviation of the noise, on the scale of [0, 1].
+        alpha: The chance, for each image, that its radius is too large.
+        n0: The number of draws that choose a class.
+        n: The number of draws that bound its probability.
+        no_class: The number of draws whose logits were not finite.
+        defence: What stands between noise and network; "" for nothing.
+        mixture_weight: 1, or the share of the smoothed classifier in a mixture.
+        name: What is certified, in words.
     """
 
     radii: tuple[float, ...]
@@ -47,6 +60,14 @@ class CertifiedSummary:
     count: int
     classes: tuple[int, ...]
     by_class: tuple[tuple[float, ...], ...]
+    sigma: float
+    alpha: float
+    n0: int
+    n: int
+    no_class: int
+    defence: str = ""
+    mixture_weight: float = 1.0
+    name: str = ""
 
     @property
     def worst_class(self) -> tuple[tuple[int, float], ...]:
@@ -59,13 +80,16 @@ class CertifiedSummary:
         return dataclasses.asdict(self)
 
 
-def certified_summary(certificate: Certificate, labels: np.ndarray, radii: Sequence[float] = RADII) -> CertifiedSummary:
+def certified_summary(
+    certificate: Certificate, labels: np.ndarray, radii: Sequence[float] = RADII, *, name: str = ""
+) -> CertifiedSummary:
     """Sum up a certificate.
 
     Args:
         certificate: The certificate of N images.
         labels: Integers [N].
         radii: Increasing radii ≥ 0, in L2.
+        name: What is certified, in words.
 
     Raises:
         TypeError: The labels are no integers.
@@ -101,53 +125,74 @@ def certified_summary(certificate: Certificate, labels: np.ndarray, radii: Seque
         count=count,
         classes=tuple(classes.tolist()),
         by_class=tuple(tuple(held[true == label].mean(axis=0).tolist()) for label in classes),
+        sigma=certificate.sigma,
+        alpha=certificate.alpha,
+        n0=certificate.n0,
+        n=certificate.n,
+        no_class=int(certificate.no_class.sum()),
+        defence=certificate.defence,
+        mixture_weight=certificate.mixture_weight,
+        name=name,
     )
 
 
 def _wilson(successes: int, count: int) -> tuple[float, float]:
+    # Of SciPy this part alone takes long to import.
+    from scipy.stats import binomtest
+
     interval = binomtest(successes, count).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def certified_markdown(name: str, certificate: Certificate, summary: CertifiedSummary) -> str:
+def certified_markdown(summary: CertifiedSummary) -> str:
     """A section in Markdown: what was asked, the table, every class, and what the figures are not."""
-    before = certificate.defence or "nothing"
-    asked = (
-        f"σ = {certificate.sigma:g} on the scale of [0, 1], n0 = {certificate.n0:,}, n = {certificate.n:,}, "
-        f"α = {certificate.alpha:g}; before the network: {before}; {summary.count:,} images."
-    )
-    weight = certificate.mixture_weight
-    mixture = f"\nOf the mixture in which the smoothed classifier has the share {weight:g}.\n" if weight < 1 else ""
+    parts = [
+        f"### {summary.name or 'Certified'}, σ = {summary.sigma:g}",
+        f"σ is on the scale of [0, 1]; n0 = {summary.n0:,}, n = {summary.n:,}, α = {summary.alpha:g}; between noise "
+        f"and network: {summary.defence or 'nothing'}; {summary.count:,} images. Accuracies in %.",
+    ]
+    if summary.mixture_weight < 1:
+        parts.append(f"Of the mixture in which the smoothed classifier has the share {summary.mixture_weight:g}.")
+    radii = [f"r = {radius:g}" for radius in summary.radii]
+    worst = [f"{percent(share)} (class {label})" for label, share in summary.worst_class]
+    gaps = zip(summary.accuracy, summary.worst_class, strict=True)
     rows = [
-        ["radius in L2", *(f"{radius:g}" for radius in summary.radii)],
-        ["---"] * (len(summary.radii) + 1),
-        ["the L∞ radius that it implies, of 255", *(f"{255 * radius:.2f}" for radius in summary.linf_radii)],
-        ["certified accuracy", *(f"{100 * share:.1f}" for share in summary.accuracy)],
-        ["95% interval", *(f"{100 * low:.1f} to {100 * high:.1f}" for low, high in summary.intervals)],
-        ["worst class", *(f"{100 * share:.1f} (class {label})" for label, share in summary.worst_class)],
-        [
-            "mean less worst class",
-            *(f"{100 * (a - b):.1f}" for a, (_, b) in zip(summary.accuracy, summary.worst_class, strict=True)),
-        ],
+        ["certified accuracy", *map(percent, summary.accuracy)],
+        ["95% interval", *map(interval, summary.intervals)],
+        ["the L∞ radius that r implies, of 255", *(f"{255 * radius:.2f}" for radius in summary.linf_radii)],
+        ["worst class", *worst],
+        ["mean less worst class", *(percent(mean - share) for mean, (_, share) in gaps)],
         *(
-            [f"class {label}", *(f"{100 * share:.1f}" for share in shares)]
+            [f"class {label}", *map(percent, shares)]
             for label, shares in zip(summary.classes, summary.by_class, strict=True)
         ),
     ]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"""## Certified accuracy: {name}
-
-{asked}
-{mixture}
-{table}
-
-Average certified radius {summary.average_radius:.3f}, of at most {summary.largest_radius:.3f} that n allows; it
-abstains on {100 * summary.abstained:.1f}% of the images that were drawn n times. {_no_class(certificate)}These figures
-are of the smoothed classifier and of balls in L2: they are no accuracies under attack, and stand in no column with
-those.
-"""
+    parts.append(table(["radius in L2", *radii], rows))
+    broken = f" The logits of {summary.no_class:,} draws were not finite; they count as wrong." * bool(summary.no_class)
+    parts.append(
+        f"Average certified radius {summary.average_radius:.3f}, of at most {summary.largest_radius:.3f} that n "
+        f"allows; it abstains on {percent(summary.abstained)}% of the images that were drawn n times.{broken} These "
+        "figures are of the smoothed classifier and of balls in L2: they are no accuracies under attack."
+    )
+    return "\n\n".join(parts)
 
 
-def _no_class(certificate: Certificate) -> str:
-    broken = int(certificate.no_class.sum())
-    return f"The logits of {broken:,} draws were not finite; they count as wrong. " if broken else ""
+def read_summary(path: str | os.PathLike[str]) -> CertifiedSummary:
+    """The figures in a file certified.json, or in the folder of one.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It holds something else.
+    """
+    file = Path(path)
+    file = file / SUMMARY if file.is_dir() else file
+    content = read_json(file)
+    try:
+        values = {name: _tuples(value) for name, value in content.items() if name != "made"}
+        return CertifiedSummary(**values)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{file} must hold the figures of a certificate; got something else ({error}).") from error
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

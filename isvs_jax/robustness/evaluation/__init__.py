@@ -20,6 +20,7 @@ from isvs_jax.robustness.evaluation.cells import (
 from isvs_jax.robustness.evaluation.comparison import Combined, combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.hard_stop_rule import curve_warnings, doubling_warnings, full_radius, step_reach
+from isvs_jax.robustness.evaluation.leaderboard import robustbench_entry, write_robustbench_entry
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, normaliser_of, read_normaliser
 from isvs_jax.robustness.evaluation.protocol import quick, standard
 from isvs_jax.robustness.evaluation.report import Report, read_report
@@ -77,6 +78,7 @@ __all__ = [
     "read_normaliser",
     "read_report",
     "relative_corruption_error",
+    "robustbench_entry",
     "share_interval",
     "standard",
     "step_reach",
@@ -85,4 +87,5 @@ __all__ = [
     "unpacked",
     "wilson",
     "write_report",
+    "write_robustbench_entry",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import numpy as np
 from isvs_jax import environment
 from isvs_jax._checks import brief, check_integer, check_key
 from isvs_jax.robustness._inputs import check_labels
+from isvs_jax.robustness.adapters.host import USE_ADAPT, USE_FROM_HOST, check_function, returned
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
 from isvs_jax.robustness.evaluation._write import write_report
-from isvs_jax.robustness.evaluation.engine import Examples, Work, on_devices
+from isvs_jax.robustness.evaluation.engine import Examples, Work, check_read, on_devices
 from isvs_jax.robustness.evaluation.examples import ShownExample, worst_examples
-from isvs_jax.robustness.evaluation.fit import check_fit, chosen
+from isvs_jax.robustness.evaluation.fit import Settings, check_differentiable, check_fit, chosen
+from isvs_jax.robustness.evaluation.loaders import told_apart
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.evaluation.schedule import make_missing
@@ -30,14 +32,13 @@ from isvs_jax.robustness.evaluation.settings import (
     Attacks,
     Corruptions,
     HardStopChecks,
-    Read,
     Resources,
 )
 from isvs_jax.robustness.evaluation.store import Store
+from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
 _PROBED = 8
-_ALONE = "Wrap it so that it returns the logits alone."
 
 
 def evaluate(
@@ -113,7 +114,7 @@ def evaluate(
     images, key = _checked_images(images), check_key(key)
     examples = Examples(images, np.asarray(check_labels(labels, len(images)))).first(count)
     settings = chosen(corruptions, resolutions, attacks, checks, len(examples.labels))
-    _check_kinds(logits_fn, name, defence, normaliser, resources)
+    _check_kinds(logits_fn, name, preprocessing, defence, normaliser, resources, folder)
     layout = resources.layout().fitted(len(examples.labels))
     network, model = on_devices(logits_fn, defence, layout)
     if defence is not None:
@@ -121,10 +122,11 @@ def evaluate(
     rows, _ = next(layout.batches(len(examples.labels)))
     probe = _probe(model, layout.put(examples.images[rows]), examples.labels, num_classes)
     check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
+    check_differentiable(settings, network, (len(rows), *examples.images.shape[1:]))
     names = _checked_names(class_names, probe.shape[1])
     described = {"name": name, "preprocessing": preprocessing, "settings": settings.as_dict()}
     made: dict[str, Any] = {
-        "corrupted": _told_apart(settings.corruptions.read, folder),
+        "corrupted": told_apart(settings.corruptions.read, folder),
         "defence": _described_defence(defence, folder),
         "key": _key_numbers(key),
         "data": environment.data_hash(examples.images, examples.labels),
@@ -132,6 +134,8 @@ def evaluate(
         "versions": environment.versions(),
     }
     store = Store(folder, described | made, probe[:_PROBED], environment.session(tuple(layout.mesh.devices.flat)))
+    if not len(store):
+        settings = _first_read(settings, probe.shape[1], examples)
     work = Work(network, defence, model, examples, key, layout, settings, probe.shape[1])
     seconds = _seconds_a_forward(model, layout.put(examples.images[rows])) if progress else 0.0
     make_missing(plan.tasks(work, store), store, progress, seconds)
@@ -145,11 +149,15 @@ def evaluate(
     return report
 
 
-def _check_kinds(logits_fn: Any, name: Any, defence: Any, normaliser: Any, resources: Any) -> None:
-    if not callable(logits_fn):
-        raise TypeError(f"logits_fn must be a function from images to logits; got {brief(logits_fn)}.")
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a text; got {brief(name)}.")
+def _check_kinds(
+    logits_fn: Any, name: Any, preprocessing: Any, defence: Any, normaliser: Any, resources: Any, folder: Any
+) -> None:
+    check_function("logits_fn", logits_fn)
+    for argument, text in (("name", name), ("preprocessing", preprocessing)):
+        if not isinstance(text, str):
+            raise TypeError(f"{argument} must be a text; got {brief(text)}.")
+    if not (folder is None or isinstance(folder, str | os.PathLike)):
+        raise TypeError(f"folder must be a path or None; got {brief(folder)}.")
     for argument, value, kind in (
         ("defence", defence, Defence),
         ("normaliser", normaliser, Normaliser),
@@ -163,13 +171,29 @@ def _checked_images(images: np.ndarray | jax.Array) -> np.ndarray:
     """The images as float32 on the host: `check_images` of the attacks would put the whole set on a device."""
     images = np.asarray(images)
     if not np.issubdtype(images.dtype, np.floating):
-        hint = " Divide by 255 first." if np.issubdtype(images.dtype, np.integer) else ""
+        hint = " isvs_jax.data.as_float scales uint8 and uint16." if np.issubdtype(images.dtype, np.integer) else ""
         raise TypeError(f"images must be floats in [0, 1]; got dtype {images.dtype}.{hint}")
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
         raise ValueError(f"images must be [N, H, W, C] with C = 1 or 3, N at least 1; got shape {images.shape}.")
     if not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(f"images must be in [0, 1]; got values from {images.min()} to {images.max()}.")
     return images.astype(np.float32, copy=False)
+
+
+def _first_read(settings: Settings, num_classes: int, examples: Examples) -> Settings:
+    """The settings with the first of the files read and looked at, before a folder belongs to their evaluation."""
+    corruptions = settings.corruptions
+    read = corruptions.read
+    if read is None or not corruptions.names:
+        return settings
+    first = corruptions.names[0], corruptions.severities[0]
+    kept = {first: read(*first)}
+    check_read(kept[first], f"{first[0]} {first[1]}", examples, num_classes)
+
+    def once(name: str, severity: int) -> CorruptedImages:
+        return kept.pop((name, severity)) if (name, severity) in kept else read(name, severity)
+
+    return dataclasses.replace(settings, corruptions=dataclasses.replace(corruptions, read=once))
 
 
 def _checked_names(names: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
@@ -192,14 +216,16 @@ def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: 
     try:
         found = logits_of(model, images)
     except jax.errors.TracerArrayConversionError as error:
-        raise TypeError(f"{what}, and compute it with JAX; got a function that converts images to NumPy.") from error
+        raise TypeError(
+            f"{what}, and compute it with JAX; got a function that converts images to NumPy. {USE_FROM_HOST}"
+        ) from error
     except TypeError as error:
         # An object with the logits in one of its fields; any other error is the function's own.
         if "not a valid JAX type" not in str(error):
             raise
-        raise TypeError(f"{what}; got an object that is no array. {_ALONE}") from error
+        raise TypeError(f"{what}; got an object that is no array. {USE_ADAPT}") from error
     if not isinstance(found, jax.Array):
-        raise TypeError(f"{what}; got {type(found).__name__}. {_ALONE}")
+        raise TypeError(f"{what}; got {returned(found)}. {USE_ADAPT}")
     if found.ndim != 2 or len(found) != len(images) or not jnp.issubdtype(found.dtype, jnp.floating):
         raise ValueError(f"{what}; got {brief(found)}.")
     logits = np.asarray(found).astype(np.float32)
@@ -223,34 +249,3 @@ def _described_defence(defence: Defence | None, folder: str | os.PathLike[str] |
     if defence is not None and not defence.description and folder is not None:
         raise ValueError("defence.description must be a text that tells defences apart, with a folder; got ''.")
     return None if defence is None else defence.description
-
-
-def _told_apart(read: Read | None, folder: str | os.PathLike[str] | None) -> str | None:
-    """A loader by its name, and what is bound to it; with a folder it must be the same in every process, and no other.
-
-    Raises:
-        ValueError: With a folder: of a lambda, a local function, or an object without a `repr` of its own another could
-            be taken for it, and the cells of one for those of the other.
-    """
-    if read is None:
-        return None
-    described = _described(read)
-    if folder is not None and ("<lambda>" in described or "<locals>" in described or " object at 0x" in described):
-        raise ValueError(
-            "corruptions.read must be a function that can be told from others, where folder is given: one of a module, "
-            f"or functools.partial of one; got {described}."
-        )
-    return described
-
-
-def _described(loader: Callable[..., Any]) -> str:
-    """A function by its name, and what `functools.partial` binds to it: the same in every process."""
-    if isinstance(loader, functools.partial):
-        bound = [*map(repr, loader.args), *(f"{name}={value!r}" for name, value in loader.keywords.items())]
-        return f"{_described(loader.func)}({', '.join(bound)})"
-    owner = getattr(loader, "__self__", None)
-    if owner is not None:
-        return f"{owner!r}.{getattr(loader, '__name__', '')}"
-    if hasattr(loader, "__qualname__"):
-        return f"{loader.__module__}.{loader.__qualname__}"
-    return repr(loader)

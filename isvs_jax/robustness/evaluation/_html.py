@@ -10,7 +10,7 @@ from isvs_jax.robustness.evaluation._markdown import provenance_sections, sectio
 from isvs_jax.robustness.evaluation._summary import Statistic, summary
 from isvs_jax.robustness.evaluation.html_figures import curve_figure, example_figures, heat_map_table
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
-from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.report import Report, check_report
 from isvs_jax.robustness.text import interval, norm_name, percent
 
 HTML = "report.html"
@@ -34,7 +34,8 @@ p, li { overflow-wrap: anywhere; max-width: 48rem; } li { margin: 0.2rem 0; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th, td { padding: 0.3rem 0.7rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); z-index: 1; }
+th { color: var(--soft); font-weight: 600; }
 table.heat td.cell { position: relative; min-width: 3.4rem; border: 1px solid var(--paper); text-align: center;
   padding: 0.35rem 0.4rem; }
 table.heat td.cell:hover, table.heat td.cell:focus { outline: 2px solid var(--ink); outline-offset: -2px; }
@@ -72,6 +73,7 @@ def html_page(report: Report, normaliser: Normaliser | None = None) -> str:
     Returns:
         The page, which refers to nothing outside of it.
     """
+    check_report(report)
     title = f"Robustness of {report.name}"
     body = [f"<h1>{html.escape(title)}</h1>", _tiles(summary(report, normaliser))]
     curves = {f"### ε-curve, {norm_name(curve.norm)}": curve_figure(curve) for curve in report.curves}

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from isvs_jax.robustness.certification import certified_markdown
 from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.attack_markdown import attack_sections
 from isvs_jax.robustness.evaluation.comparison import Combined, setting_leaves
 from isvs_jax.robustness.evaluation.corruption_markdown import class_sections, corruption_sections, resolution_sections
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.protocol import left_out, protocol_name
-from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.report import Report, check_report
 from isvs_jax.robustness.text import NOTHING, capital, grouped, interval, listed, percent, radius, sides, table
 
 
 def markdown(report: Report, normaliser: Normaliser | None = None, pictures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole report as Markdown, accuracies in percent; the arguments are those of `write_report`."""
+    check_report(report)
     sections = [
         f"# Robustness of {report.name}",
         *sections_of(report, normaliser),
@@ -35,9 +37,16 @@ def sections_of(report: Report, normaliser: Normaliser | None) -> list[str]:
         *[f"**Warning**: {sentence}" for sentence in report.other_warnings()],
         *corruption_sections(report, normaliser),
         *attack_sections(report),
+        *_certified_sections(report),
         *resolution_sections(report),
         *class_sections(report),
     ]
+
+
+def _certified_sections(report: Report) -> list[str]:
+    """What is certified, in tables of its own: it is of a smoothed classifier, in L2, and of no attack."""
+    found = [part for summary in report.certified for part in certified_markdown(summary).split("\n\n")]
+    return ["## Certified accuracy", *found] if found else []
 
 
 def provenance_sections(report: Report) -> list[str]:

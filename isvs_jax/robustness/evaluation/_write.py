@@ -33,9 +33,14 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     values = report.to_dict() | _derived(report, normaliser)
-    write_atomically(folder / REPORT, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-    write_atomically(folder / MARKDOWN, markdown(report, normaliser, pictures))
-    write_atomically(folder / HTML, html_page(report, normaliser))
+    texts = {
+        REPORT: json.dumps(values, indent=1, ensure_ascii=False) + "\n",
+        MARKDOWN: markdown(report, normaliser, pictures),
+        HTML: html_page(report, normaliser),
+    }
+    for file, text in texts.items():
+        # Names of folders need not be UTF-8; what Python has in their place is written as an escape.
+        write_atomically(folder / file, text.encode("utf-8", "backslashreplace").decode())
 
 
 def _derived(report: Report, normaliser: Normaliser | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from isvs_jax.robustness.evaluation.cells import AttackResult, Cell, DoublingCheck, EpsilonCurve, StepReach
 from isvs_jax.robustness.evaluation.classes import figures_of
+from isvs_jax.robustness.evaluation.error_growth import growth_sentence
 from isvs_jax.robustness.evaluation.report import Report
 from isvs_jax.robustness.text import (
     NOTHING,
@@ -109,6 +110,7 @@ def _curve(curve: EpsilonCurve) -> list[str]:
         f"{radius(curve.full_radius)} every image can be turned into plain grey, so that no model can hold.",
         table(["ε", "accuracy in %", "95% interval", "worst class in %"], rows),
         *verdict,
+        growth_sentence(curve.epsilons, curve.accuracy),
         _reaches(curve.reaches),
     ]
 

@@ -93,8 +93,8 @@ def curve_cell(work: Work, norm: str, epsilon: float, num_steps: int, told: Told
         batch_key = curve_key(work, number)
         return pgd(work.model, images, labels, batch_key, epsilon=epsilon, norm=norm, num_steps=num_steps)
 
-    correct, _, _ = ask(work, examples, change, work.layout.fitted(len(examples.labels)), told)
-    return cell_of(correct, examples.labels, work.num_classes, seconds=time.perf_counter() - begun)
+    answers = ask(work, examples, change, work.layout.fitted(len(examples.labels)), told)
+    return cell_of(answers.correct, examples.labels, work.num_classes, seconds=time.perf_counter() - begun)
 
 
 def curve_key(work: Work, number: int) -> jax.Array:

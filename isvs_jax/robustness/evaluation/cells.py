@@ -43,6 +43,8 @@ class Cell:
         source: Where corrupted images come from, as in `Report.source`.
         class_correct: The number of right examples of each class; () in reports of older formats.
         class_count: The number of examples of each class.
+        entropy: The mean entropy of the probabilities over the examples with finite logits, in nats; None where the
+            test is an attack, and in older reports.
     """
 
     correct: str
@@ -55,6 +57,7 @@ class Cell:
     source: str = ""
     class_correct: tuple[int, ...] = ()
     class_count: tuple[int, ...] = ()
+    entropy: float | None = None
 
     @property
     def mask(self) -> np.ndarray:

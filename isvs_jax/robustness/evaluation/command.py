@@ -1,4 +1,4 @@
-"""`python -m isvs_jax.robustness`: evaluate a model from the command line, or compare finished reports."""
+"""`python -m isvs_jax.robustness`: evaluate a model from the command line, compare reports, or certify a model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from isvs_jax import environment
 from isvs_jax._command import exit_status
 from isvs_jax._files import write_atomically
 from isvs_jax.data import Dataset, as_float, load_data
+from isvs_jax.robustness.certification import read_summary
 from isvs_jax.robustness.evaluation._evaluate import evaluate
 from isvs_jax.robustness.evaluation._markdown import combined_markdown, summary_table
 from isvs_jax.robustness.evaluation._write import write_report
+from isvs_jax.robustness.evaluation.certified_command import certify_model
 from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.model_source import find_model
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, read_normaliser
-from isvs_jax.robustness.evaluation.options import PROG, Comparison, Evaluation, bound_reader, parse, parse_defence
-from isvs_jax.robustness.evaluation.protocol import protocol
+from isvs_jax.robustness.evaluation.options import PROG, Certification, Comparison, Evaluation, parse
+from isvs_jax.robustness.evaluation.protocol import arguments_of
 from isvs_jax.robustness.evaluation.report import Report, read_report
 from isvs_jax.robustness.evaluation.settings import Resources
+from isvs_jax.robustness.evaluation.words import bound_reader, parse_defence
 from isvs_jax.robustness.text import norm_name
 
 _DOTS = 110
@@ -36,7 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         chosen = parse(arguments)
-        print(_evaluate(chosen) if isinstance(chosen, Evaluation) else _compare(chosen))
+        match chosen:
+            case Evaluation():
+                print(_evaluate(chosen))
+            case Comparison():
+                print(_compare(chosen))
+            case Certification():
+                print(certify_model(chosen))
 
     typed = environment.command_line() if arguments is None else shlex.join([*PROG.split(), *arguments])
     return exit_status(work, PROG, f"Go on with: {typed}")
@@ -45,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(chosen: Evaluation) -> str:
     """Evaluate a model; its figures, and where the report is."""
     normaliser = _normaliser(chosen.normaliser)
+    certified = tuple(map(read_summary, chosen.certified))
     defence = None if chosen.defence is None else parse_defence(chosen.defence)
     resources = Resources(chosen.batch_size)
     dataset = load_data(replace(chosen.data, limit_train=1), progress=chosen.progress)
@@ -63,7 +73,7 @@ def _evaluate(chosen: Evaluation) -> str:
         name=chosen.name or f"{model.name}, {dataset.name}",
         preprocessing="; ".join([*before, *([within] if within else [])]),
         corruptions=replace(chosen.corruptions, read=read),
-        resolutions=protocol(chosen.protocol)["resolutions"] if chosen.resolutions else (),
+        resolutions=arguments_of(chosen.protocol)["resolutions"] if chosen.resolutions else (),
         attacks=chosen.attacks,
         checks=chosen.checks,
         defence=defence,
@@ -75,6 +85,7 @@ def _evaluate(chosen: Evaluation) -> str:
         folder=chosen.out,
         progress=chosen.progress,
     )
+    report = replace(report, certified=certified)
     pictures = _draw(report, chosen.out) if chosen.pictures else []
     write_report(report, chosen.out, normaliser, pictures)
     warnings = "\n".join(f"Warning: {text}" for text in report.warnings)

@@ -10,7 +10,7 @@ import numpy as np
 
 from isvs_jax.robustness.evaluation._summary import SHOWN_BESIDE, Statistic, relative_errors, summary
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
-from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.report import Report, check_reports
 from isvs_jax.robustness.evaluation.statistics import student_interval
 from isvs_jax.robustness.text import listed, sides
 
@@ -53,6 +53,7 @@ def combine(reports: Sequence[Report], name: str, normaliser: Normaliser | None 
     Raises:
         ValueError: There are fewer than two reports, they are of different tests, or two are of the same network.
     """
+    reports = check_reports(reports)
     if len(reports) < 2:
         raise ValueError(f"reports must be two or more, for an interval over trainings; got {len(reports)}.")
     check_same_test(reports)

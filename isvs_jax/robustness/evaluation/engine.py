@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import check_integer
+from isvs_jax._checks import brief, check_integer
 from isvs_jax.data import as_float
 from isvs_jax.robustness._batches import Layout
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree, is_correct
@@ -43,6 +43,22 @@ class Examples(NamedTuple):
         if count is not None:
             count = check_integer("count", count)
         return Examples(self.images[:count], self.labels[:count])
+
+
+class Answers(NamedTuple):
+    """What a model answers, arrays [N].
+
+    Attributes:
+        correct: Whether it is right.
+        confidence: The largest probability.
+        entropy: The entropy of the probabilities, in nats.
+        finite: Whether the logits are finite.
+    """
+
+    correct: Any
+    confidence: Any
+    entropy: Any
+    finite: Any
 
 
 @dataclass(frozen=True)
@@ -79,9 +95,12 @@ def on_devices(logits_fn: LogitsFn, defence: Defence | None, layout: Layout) -> 
 
 
 @jax.jit
-def _ask(model: LogitsFn, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _ask(model: LogitsFn, images: jax.Array, labels: jax.Array) -> Answers:
     logits = model(images).astype(jnp.float32)
-    return is_correct(logits, labels), jax.nn.softmax(logits).max(axis=1), jnp.isfinite(logits).all(axis=1)
+    log_p = jax.nn.log_softmax(logits)
+    # A probability of 0 adds nothing, whatever its logarithm is.
+    entropy = -jnp.sum(jnp.where(log_p > -jnp.inf, jnp.exp(log_p) * log_p, 0.0), axis=1)
+    return Answers(is_correct(logits, labels), jnp.exp(log_p).max(axis=1), entropy, jnp.isfinite(logits).all(axis=1))
 
 
 def ask(
@@ -90,7 +109,7 @@ def ask(
     change: Callable[[jax.Array, jax.Array, np.ndarray, int], jax.Array],
     layout: Layout,
     told: Told,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Answers:
     """Ask the model about changed images, batch by batch of one shape.
 
     Args:
@@ -102,7 +121,7 @@ def ask(
         told: Is told how far it is.
 
     Returns:
-        Arrays [N]: whether the answer is right, how sure it is, and whether the logits are finite.
+        The answers, on the host.
     """
     parts, count = [], len(examples.labels)
     for number, (rows, real) in enumerate(layout.batches(count)):
@@ -110,8 +129,7 @@ def ask(
         images, labels = layout.put(as_float(examples.images[rows])), layout.put(examples.labels[rows])
         answers = _ask(work.model, change(images, labels, rows, number), labels)
         parts.append([np.asarray(part)[:real] for part in answers])
-    correct, confidence, finite = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return correct, confidence, finite
+    return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def clean_cell(work: Work, told: Told) -> Cell:
@@ -124,7 +142,7 @@ def corruption_cell(work: Work, name: str, severity: int, told: Told) -> Cell:
     settings = work.settings.corruptions
     if settings.read is not None:
         read = settings.read(name, severity)
-        _check_read(work, read, f"{name} {severity}")
+        check_read(read, f"{name} {severity}", work.examples, work.num_classes)
         # Kept in uint8: the images of ImageNet-C would fill the memory as floats.
         examples = Examples(read.images, read.labels.astype(np.int32))
         return _question(work, examples, lambda images, rows: images, told, read.source)
@@ -158,19 +176,28 @@ def _question(
     source: str = "",
 ) -> Cell:
     begun = time.perf_counter()
-    correct, confidence, finite = ask(
+    correct, confidence, entropy, finite = ask(
         work, examples, lambda images, labels, rows, number: change(images, rows), work.layout, told
     )
     ece = expected_calibration_error(confidence[finite], correct[finite]) if finite.any() else None
+    mean_entropy = float(entropy[finite].mean()) if finite.any() else None
     seconds = time.perf_counter() - begun
-    found: dict[str, Any] = {"ece": ece, "not_finite": int((~finite).sum()), "seconds": seconds, "source": source}
+    found: dict[str, Any] = {"ece": ece, "entropy": mean_entropy, "not_finite": int((~finite).sum())}
+    found |= {"seconds": seconds, "source": source}
     return cell_of(correct, examples.labels, work.num_classes, **found)
 
 
-def _check_read(work: Work, read: CorruptedImages, place: str) -> None:
-    """Refuse images and labels of files that are not of this model's test."""
+def check_read(read: CorruptedImages, place: str, examples: Examples, num_classes: int) -> None:
+    """Refuse what a loader returned that is not of this model's test.
+
+    Raises:
+        TypeError: It is no `CorruptedImages`.
+        ValueError: The images have another shape or dtype, or the labels are not one of the classes for each.
+    """
+    if not isinstance(read, CorruptedImages):
+        raise TypeError(f"corruptions.read must return CorruptedImages; got {brief(read)} for {place}.")
     images, labels = read.images, read.labels
-    shape, classes = work.examples.images.shape[1:], work.num_classes
+    shape, classes = examples.images.shape[1:], num_classes
     if images.dtype != np.uint8 or images.ndim != 4 or not len(images) or images.shape[1:] != shape:
         raise ValueError(
             f"corruptions.read must return uint8 images [N, H, W, C] of the clean images' shape {shape}; got "

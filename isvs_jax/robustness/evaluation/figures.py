@@ -11,7 +11,7 @@ import numpy as np
 from isvs_jax._extras import optional
 from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.comparison import check_curves, check_side_by_side, remarks
-from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.report import Report, check_report, check_reports
 from isvs_jax.robustness.text import grouped, norm_name
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def heat_map(report: Report) -> Figure:
     Raises:
         ValueError: The report holds no corruptions.
     """
+    check_report(report)
     if not report.corruptions:
         raise ValueError(f"report must hold corruptions, which a heat map shows; got none in {report.name!r}.")
     names, severities = list(report.corruptions), report.severities
@@ -62,6 +63,7 @@ def epsilon_curves(reports: Sequence[Report], norm: str = "linf") -> Figure:
     Raises:
         ValueError: None of the reports holds a curve in this norm, or their curves are of different images or steps.
     """
+    reports = check_reports(reports)
     found = [(report, curve) for report in reports for curve in report.curves if curve.norm == norm]
     if not found:
         raise ValueError(f"reports must hold an ε-curve in the norm {norm!r}; got none in {len(reports)} reports.")
@@ -100,6 +102,7 @@ def bars(reports: Sequence[Report]) -> Figure:
     Raises:
         ValueError: There are no reports, or they are of different tests, which are no comparison.
     """
+    reports = check_reports(reports)
     if not reports:
         raise ValueError("reports must be one or more; got none.")
     check_side_by_side(reports)

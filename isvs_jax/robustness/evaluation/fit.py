@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import brief
+from isvs_jax.robustness.adapters.host import NoGradientError
 from isvs_jax.robustness.adaptive import check_gradient_attacks
-from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
+from isvs_jax.robustness.attacks._model import CLASSES_NEEDED, LogitsFn
 from isvs_jax.robustness.attacks._square import check_square_size
 from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks, each_once, sequence
 from isvs_jax.robustness.resolution import Resolution, low_resolution
@@ -67,11 +68,19 @@ def chosen(
     entries = sequence("resolutions", resolutions, "isvs_jax.robustness.Resolution")
     if not all(isinstance(entry, tuple) and 1 <= len(entry) <= 4 for entry in entries):
         raise TypeError(f"resolutions must be a sequence of isvs_jax.robustness.Resolution; got {brief(entries)}.")
-    found = each_once("resolutions", [Resolution(*entry) for entry in entries], "Resolution")
+    found = each_once("resolutions", [_whole(Resolution(*entry)) for entry in entries], "Resolution")
     # A report says of how many images it is, not of how many it was asked to be.
     attacked = dataclasses.replace(attacked, count=min(attacked.count, count))
     checked = dataclasses.replace(checked, count=min(checked.count, count))
     return Settings(corrupted, found, attacked, checked)
+
+
+def _whole(setting: Resolution) -> Resolution:
+    """The setting with Python's own integers, which JSON takes; what is none is left to `check_fit`."""
+    numbers: dict[str, Any] = {
+        key: int(value) for key, value in setting._asdict().items() if isinstance(value, np.integer)
+    }
+    return setting._replace(**numbers)
 
 
 def check_fit(settings: Settings, shape: Sequence[int], num_classes: int, defended: bool) -> None:
@@ -97,6 +106,24 @@ def check_fit(settings: Settings, shape: Sequence[int], num_classes: int, defend
         check_gradient_attacks(attacks.names)
 
 
+def check_differentiable(settings: Settings, network: LogitsFn, shape: Sequence[int]) -> None:
+    """Refuse attacks and curves that follow the gradient of a network without one; nothing is computed.
+
+    Raises:
+        TypeError: The network has no gradient.
+    """
+    attacks, curves = settings.attacks, settings.checks.curves
+    if not curves and not (attacks.balls and set(attacks.names) - {"square"}):
+        return
+    try:
+        jax.eval_shape(jax.grad(lambda images: jnp.sum(network(images))), jax.ShapeDtypeStruct(shape, jnp.float32))
+    except NoGradientError as error:
+        raise TypeError(
+            "attacks and checks must be attacks=Attacks(names=('square',)) or None and checks=None for a model without "
+            f"a gradient; got the attacks {brief(attacks.names)} and {len(curves)} curves: {error}"
+        ) from error
+
+
 def _check_resolution(setting: Resolution, shape: Sequence[int]) -> None:
     factor, down, up, quality = setting
     changed = functools.partial(low_resolution, factor=factor, down=down, up=up, jpeg_quality=quality)
@@ -104,4 +131,7 @@ def _check_resolution(setting: Resolution, shape: Sequence[int]) -> None:
         jax.eval_shape(changed, jax.ShapeDtypeStruct((1, *shape), np.float32))
     except (ValueError, TypeError) as error:
         size = f"images of {shape[0]}×{shape[1]} pixels"
-        raise ValueError(f"resolutions must be settings that {size} allow; got {tuple(setting)}: {error}") from error
+        raise ValueError(
+            f"resolutions must be settings that {size} allow; got {tuple(setting)}: {error} "
+            "resolutions=() and --no-resolutions leave them out."
+        ) from error

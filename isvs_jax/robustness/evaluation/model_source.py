@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from isvs_jax._checks import brief
-from isvs_jax.robustness.evaluation.options import Evaluation, StateDict
+from isvs_jax.robustness.evaluation.options import Certification, Evaluation, StateDict
 
 _WHAT = "model must be MODULE:FUNCTION or FILE.py:FUNCTION, such as my_package.my_model:load"
 _NEEDED = (
@@ -31,7 +31,7 @@ class ModelSource(NamedTuple):
     name: str
 
 
-def find_model(chosen: Evaluation, num_classes: int) -> ModelSource:
+def find_model(chosen: Evaluation | Certification, num_classes: int) -> ModelSource:
     """The model of a command line.
 
     Raises:

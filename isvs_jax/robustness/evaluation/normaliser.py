@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from isvs_jax._checks import brief
+from isvs_jax._checks import brief, check_path
 from isvs_jax._files import read_json
 from isvs_jax.robustness.evaluation.report import Report, read_report
 
@@ -76,7 +76,7 @@ def read_normaliser(path: str | os.PathLike[str], model: str | None = None) -> N
         FileNotFoundError: There is no such file.
         ValueError: There is no such row, or the file is of another form.
     """
-    file = Path(path)
+    file = check_path("path", path)
     if file.is_dir():
         return normaliser_of(read_report(file))
     if not file.is_file():
@@ -92,7 +92,16 @@ def read_normaliser(path: str | os.PathLike[str], model: str | None = None) -> N
             f"{file} must be a table with name, clean_error and errors by corruption; got no mapping of errors."
         )
     errors = {name: _mean_error(file, name, given) for name, given in values["errors"].items()}
-    return Normaliser(values.get("name", file.stem), errors, _SEVERITIES, values.get("clean_error"))
+    clean = values.get("clean_error")
+    return _normaliser(file, str(values.get("name", file.stem)), errors, _SEVERITIES, clean)
+
+
+def _normaliser(file: Path, name: str, errors: dict[str, float], severities: tuple[int, ...], clean: Any) -> Normaliser:
+    """The normaliser of a file, which is named where it holds other numbers than errors."""
+    try:
+        return Normaliser(name, errors, severities, None if clean is None else float(clean))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} must have errors in [0, 1]; got other values: {error}") from error
 
 
 def _mean_error(file: Path, name: str, given: Any) -> float:
@@ -108,8 +117,11 @@ def _mean_error(file: Path, name: str, given: Any) -> float:
 
 
 def _from_csv(file: Path, model: str | None) -> Normaliser:
-    with file.open(newline="", encoding="utf-8") as stream:
-        lines = [row for row in csv.reader(stream) if any(row)]
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            lines = [row for row in csv.reader(stream) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} must be a table of comma-separated values in UTF-8; got {error}.") from error
     if len(lines) < 3:
         raise ValueError(
             f"{file} must have two rows of corruptions and severities, then models; got {len(lines)} rows."
@@ -139,5 +151,16 @@ def _from_csv(file: Path, model: str | None) -> Normaliser:
         )
     errors = {name: 1 - float(np.mean(list(row.values()))) for name, row in accuracies.items()}
     beside = file.parent / f"{model}.json"
-    clean = read_json(beside).get("clean_acc") if beside.is_file() else None
-    return Normaliser(f"{model} of {file.name}", errors, used, None if clean is None else 1 - float(clean) / 100)
+    return _normaliser(file, f"{model} of {file.name}", errors, used, _clean_error(beside))
+
+
+def _clean_error(file: Path) -> float | None:
+    """The clean error that RobustBench's file of a model says, where there is one."""
+    values = read_json(file) if file.is_file() else {}
+    clean = values.get("clean_acc") if isinstance(values, dict) else values
+    if clean is None:
+        return None
+    try:
+        return 1 - float(clean) / 100
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} must have a number in percent as clean_acc; got {brief(clean)}.") from error

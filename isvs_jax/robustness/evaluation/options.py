@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import ConstructorRegistry
 
-from isvs_jax.augment import View
 from isvs_jax.data import DataChoice
-from isvs_jax.robustness.defences import Defence, rounding_defence, smoothing_defence, total_variation_defence
-from isvs_jax.robustness.evaluation.protocol import Name, protocol
-from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks, Read
-from isvs_jax.robustness.official import load_cifar_c, load_imagenet_c, load_tfds
+from isvs_jax.robustness.certification import RADII
+from isvs_jax.robustness.evaluation.protocol import Name, arguments_of
+from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks
+from isvs_jax.robustness.evaluation.words import fraction_rule, reader_rule
 
 PROG = "python -m isvs_jax.robustness"
-_DESCRIPTION = """Evaluate a model on corruptions, attacks and low resolution, or compare finished reports.
+_DESCRIPTION = """Evaluate a model on corruptions, attacks and low resolution, compare reports, or certify a model.
 
     python -m isvs_jax.robustness evaluate --quick --model my_package.my_model:load --data.spec tfds:cifar10 --out mine
     python -m isvs_jax.robustness evaluate --model my_package.my_model:logits --data.spec folder:photographs --out mine
-    python -m isvs_jax.robustness compare results/mine results/other --out results/both"""
+    python -m isvs_jax.robustness compare results/mine results/other --out results/both
+    python -m isvs_jax.robustness certify --model my_package.my_model:load --sigma 0.25 --defence dense:3 --out mine"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class Evaluation:
         attacks: Which attacks, and how much they may spend. Radii may be fractions such as 8/255.
         checks: Which checks of the attacks are made.
         normaliser: The errors by which mCE divides: a report.json, a JSON table, or FILE.csv#ROW of RobustBench.
+        certified: Folders that certify has written, whose figures are shown in the report, in a table of their own.
         batch_size: The images on the devices at a time, a multiple of the devices; by default 128, or the next one.
         seed: The seed of the corruptions and the attacks.
         pictures: Whether to draw pictures.
@@ -94,6 +94,7 @@ class Evaluation:
     attacks: Attacks = field(default_factory=Attacks)
     checks: HardStopChecks = field(default_factory=HardStopChecks)
     normaliser: str | None = None
+    certified: tuple[Path, ...] = ()
     batch_size: int | None = None
     seed: int = 0
     pictures: bool = True
@@ -117,7 +118,54 @@ class Comparison:
     normaliser: str | None = None
 
 
-def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison:
+@dataclass(frozen=True)
+class Certification:
+    """Certify a model by randomized smoothing. Writes certified.md, certified.json, certificate.json and a picture.
+
+    The same command goes on where it was stopped.
+
+    Attributes:
+        out: The folder of the results, in which the draws are kept.
+        sigma: The standard deviation of the noise, on the scale of [0, 1].
+        model: The model, as for evaluate.
+        model_arguments: As for evaluate.
+        pytorch: The weights of a ResNet in place of a model.
+        name: The name of the model; by default that of the function and the data.
+        defence: What stands between noise and network: a view such as dense:3.2, blur:0.8 or rof:0.1.
+        kappa: The κ of the path.
+        data: The images. The test images are used.
+        count: How many of them, evenly spaced.
+        n0: How many draws choose the class of an image.
+        n: How many draws bound its probability.
+        alpha: The chance, for each image, that its radius is too large.
+        radii: The radii of the table, in L2 on the scale of [0, 1].
+        only_right: Whether the n draws are left out for images for which a wrong class was chosen.
+        batch_size: The noisy images on the devices at a time; by default 512, or the next multiple of the devices.
+        seed: The seed of the noise.
+        progress: Whether to show progress.
+    """
+
+    out: Path
+    sigma: float
+    model: str | None = None
+    model_arguments: tuple[str, ...] = ()
+    pytorch: StateDict = field(default_factory=StateDict)
+    name: str | None = None
+    defence: str | None = None
+    kappa: float = 1.0
+    data: DataChoice = field(default_factory=DataChoice)
+    count: int = 500
+    n0: int = 100
+    n: int = 10_000
+    alpha: float = 0.001
+    radii: tuple[float, ...] = RADII
+    only_right: bool = True
+    batch_size: int | None = None
+    seed: int = 0
+    progress: bool = True
+
+
+def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison | Certification:
     """What a command line describes.
 
     Example:
@@ -128,10 +176,13 @@ def parse(arguments: Sequence[str] | None = None) -> Evaluation | Comparison:
         (1, 3, 5)
     """
     registry = ConstructorRegistry()
-    registry.primitive_rule(_fraction_rule)
-    registry.primitive_rule(_reader_rule)
+    registry.primitive_rule(fraction_rule)
+    registry.primitive_rule(reader_rule)
     evaluation = tyro.conf.subcommand("evaluate", default=_defaults(arguments))
-    commands: Any = Annotated[Evaluation, evaluation] | Annotated[Comparison, tyro.conf.subcommand("compare")]
+    comparison, certification = tyro.conf.subcommand("compare"), tyro.conf.subcommand("certify")
+    commands: Any = (
+        Annotated[Evaluation, evaluation] | Annotated[Comparison, comparison] | Annotated[Certification, certification]
+    )
     with registry:
         return tyro.cli(commands, args=arguments, prog=PROG, description=_DESCRIPTION)
 
@@ -149,113 +200,6 @@ def _defaults(arguments: Sequence[str] | None) -> Evaluation:
     name: Name = "quick" if found.quick else found.protocol or "standard"
     if found.quick and found.protocol == "standard":
         raise ValueError("protocol must be one of 'standard' and 'quick'; got --protocol standard with --quick.")
-    groups = protocol(name)
+    groups = arguments_of(name)
     count, _ = groups.pop("count"), groups.pop("resolutions")
     return Evaluation(tyro.MISSING, name, data=DataChoice(limit_test=count), read_count=count, **groups)
-
-
-def fraction(text: str) -> float:
-    """A number, or a fraction such as 8/255.
-
-    Example:
-        >>> fraction("51/255"), fraction("0.5")
-        (0.2, 0.5)
-    """
-    above, _, below = text.partition("/")
-    try:
-        return float(above) / float(below or 1)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"a radius must be a number or a fraction such as 8/255; got {text!r}.") from None
-
-
-def parse_defence(text: str) -> Defence:
-    """A defence in one word: "dense:TIME", "sparse:TIME", "rounding:LEVELS" or "total_variation:WEIGHT".
-
-    Raises:
-        ValueError: There is no such defence.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> parse_defence("rounding:2").forward(jnp.array([0.2, 0.7])).tolist()
-        [0.0, 1.0]
-    """
-    what = "defence must be dense:TIME, sparse:TIME, rounding:LEVELS or total_variation:WEIGHT"
-    kind, _, value = text.partition(":")
-    try:
-        if kind in ("dense", "sparse"):
-            return smoothing_defence(View.parse(text).strength, output="dense" if kind == "dense" else "sparse")
-        if kind == "rounding":
-            return rounding_defence(int(value))
-        if kind == "total_variation":
-            return total_variation_defence(float(value))
-    except ValueError as error:
-        raise ValueError(f"{what}; got {text!r}: {error}") from error
-    raise ValueError(f"{what}; got {text!r}.")
-
-
-def _fraction_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
-    if info.type is not float:
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="NUMBER",
-        instance_from_str=lambda texts: fraction(texts[0]),
-        is_instance=lambda value: isinstance(value, (int, float)),
-        str_from_instance=lambda value: [_number(value)],
-    )
-
-
-def read_word(word: str) -> Read:
-    """The loader of published images that a word names, see `Evaluation`.
-
-    A folder alone is one of CIFAR-10-C or CIFAR-100-C where labels.npy lies in it.
-
-    Raises:
-        ValueError: There is no such loader.
-
-    Example:
-        >>> read_word("imagenet-c:data/ImageNet-C").args
-        ('data/ImageNet-C',)
-    """
-    kind, _, rest = word.partition(":")
-    loaders: dict[str, Callable[..., Any]] = {
-        "cifar-c": load_cifar_c,
-        "imagenet-c": load_imagenet_c,
-        "tfds": load_tfds,
-    }
-    if kind in loaders and rest:
-        return functools.partial(loaders[kind], rest)
-    if (Path(word) / "labels.npy").is_file():
-        return functools.partial(load_cifar_c, word)
-    raise ValueError(
-        "corruptions.read must be cifar-c:FOLDER, imagenet-c:FOLDER, tfds:cifar10_corrupted or "
-        f"tfds:imagenet2012_corrupted, or a folder with labels.npy; got {word!r}."
-    )
-
-
-def bound_reader(read: Read, count: int | None, data_dir: str | None) -> Read:
-    """A loader of `read_word` with how many images are read, and with the folder of TFDS."""
-    if not isinstance(read, functools.partial):
-        return read
-    options: dict[str, Any] = {} if count is None else {"count": count}
-    if read.func is load_tfds and data_dir is not None:
-        options["data_dir"] = data_dir
-    return functools.partial(read, **options)
-
-
-def _reader_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """A word, in place of a function that reads the published files."""
-    if get_origin(info.type) is not Callable:
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="KIND:FOLDER",
-        instance_from_str=lambda texts: read_word(texts[0]),
-        is_instance=callable,
-        str_from_instance=lambda value: [str(value)],
-    )
-
-
-def _number(value: float) -> str:
-    levels = 255 * value
-    return f"{levels:g}/255" if 0 < value < 0.2 and abs(2 * levels - round(2 * levels)) < 1e-9 else f"{value:g}"

@@ -23,6 +23,7 @@ from isvs_jax.robustness.evaluation.cells import (
 )
 from isvs_jax.robustness.evaluation.effort import Effort, of_attacks, of_curve
 from isvs_jax.robustness.evaluation.engine import Work
+from isvs_jax.robustness.evaluation.error_growth import certainty_warnings
 from isvs_jax.robustness.evaluation.examples import ShownExample
 from isvs_jax.robustness.evaluation.hard_stop_rule import attack_reaches, judge_curve, judge_doubling
 from isvs_jax.robustness.evaluation.report import Report
@@ -114,7 +115,7 @@ def assemble(
         ),
         settings=settings.as_dict(),
         made=made | {"seconds": seconds, "batch_size": work.layout.batch_size},
-        warnings=(*_not_finite(clean, table, resolutions), *_lopsided(work)),
+        warnings=(*_not_finite(clean, table, resolutions), *_lopsided(work), *_too_sure(work, clean)),
         class_names=class_names,
         examples=examples,
     )
@@ -261,3 +262,9 @@ def _lopsided(work: Work) -> tuple[str, ...]:
                 "ones are of these classes alone. Shuffle images and labels together."
             )
     return tuple(found)
+
+
+def _too_sure(work: Work, clean: Cell) -> tuple[str, ...]:
+    """Sentences on a network that is so sure of clean images that attacks along the cross-entropy may fail."""
+    attacked_at_all = bool(work.settings.attacks.balls or work.settings.checks.curves)
+    return tuple(f"attacks: {text}" for text in certainty_warnings(clean.entropy)) if attacked_at_all else ()

@@ -56,7 +56,7 @@ def quick() -> dict[str, Any]:
     }
 
 
-def protocol(name: str) -> dict[str, Any]:
+def arguments_of(name: str) -> dict[str, Any]:
     """The arguments of `evaluate` for a protocol by its name, "standard" or "quick".
 
     Raises:
@@ -70,7 +70,7 @@ def protocol_name(settings: Mapping[str, Any], count: int) -> Name | None:
     """The protocol of the settings of a report of so many images, whatever its radii; None where it is another."""
     names: tuple[Name, ...] = ("standard", "quick")
     for name in names:
-        given = {key: value for key, value in protocol(name).items() if key != "count"}
+        given = {key: value for key, value in arguments_of(name).items() if key != "count"}
         if not _differing(settings, chosen(**given, count=count)):
             return name
     return None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isvs_jax._checks import brief
+from isvs_jax._checks import brief, check_path
 from isvs_jax._files import read_json
+from isvs_jax.robustness.certification import CertifiedSummary
 from isvs_jax.robustness.corruptions import CATEGORIES, CORRUPTIONS
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
@@ -58,6 +58,7 @@ class Report:
             attacks, of the ε-curves and of twice the steps.
         class_names: The names of the classes; () where they are not known.
         examples: A few of the images on which the model fails most, where the report was made in a folder.
+        certified: Figures of certificates, which are of smoothed classifiers and stand apart from those of attacks.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     examples: tuple[ShownExample, ...] = ()
+    certified: tuple[CertifiedSummary, ...] = ()
 
     def __post_init__(self) -> None:
         said = tuple(dict.fromkeys([*self.warnings, *self.attack_sentences()]))
@@ -176,6 +178,24 @@ class Report:
         return rebuilt(cls, _from_format_2(given) if found == 2 else given, "report")
 
 
+def check_reports(reports: Any) -> tuple[Report, ...]:
+    """The reports as a tuple.
+
+    Raises:
+        TypeError: They are no sequence of reports.
+    """
+    found = tuple(reports) if isinstance(reports, Iterable) and not isinstance(reports, str) else (reports,)
+    if not isinstance(reports, Iterable) or not all(isinstance(report, Report) for report in found):
+        raise TypeError(f"reports must be a sequence of Report; got {brief(reports)}.")
+    return found
+
+
+def check_report(report: Any) -> None:
+    """Raise a TypeError unless it is a report."""
+    if not isinstance(report, Report):
+        raise TypeError(f"report must be a Report, as of evaluate or read_report; got {brief(report)}.")
+
+
 def read_report(path: str | os.PathLike[str]) -> Report:
     """The report of a report.json, or of the folder that it is in.
 
@@ -183,7 +203,7 @@ def read_report(path: str | os.PathLike[str]) -> Report:
         FileNotFoundError: There is none.
         ValueError: It is not of this format, or cut.
     """
-    file = Path(path)
+    file = check_path("path", path)
     file = file / REPORT if file.is_dir() else file
     if not file.is_file():
         raise FileNotFoundError(f"path must be a report.json or the folder of one; got {file}, which is not there.")

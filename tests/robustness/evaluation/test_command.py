@@ -15,15 +15,9 @@ from isvs_jax.robustness import load_cifar_c, load_imagenet_c, load_tfds
 from isvs_jax.robustness.evaluation import read_report
 from isvs_jax.robustness.evaluation.command import main
 from isvs_jax.robustness.evaluation.model_source import find_model
-from isvs_jax.robustness.evaluation.options import (
-    Evaluation,
-    bound_reader,
-    fraction,
-    parse,
-    parse_defence,
-    read_word,
-)
+from isvs_jax.robustness.evaluation.options import Evaluation, parse
 from isvs_jax.robustness.evaluation.protocol import quick
+from isvs_jax.robustness.evaluation.words import bound_reader, fraction, parse_defence, read_word
 
 MODEL = """
 import jax.numpy as jnp

@@ -14,11 +14,17 @@ from isvs_jax.robustness.evaluation import (
     Cell,
     Report,
     ResolutionCell,
+    bars,
     combine,
     combined_markdown,
+    epsilon_curves,
+    heat_map,
+    html_page,
+    markdown,
     normaliser_of,
     packed,
     read_normaliser,
+    read_report,
     summary,
 )
 from isvs_jax.robustness.evaluation._summary import relative_errors
@@ -268,3 +274,32 @@ def test_a_cut_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.json").write_text(text)
     with pytest.raises(ValueError, match=r"t\.json must be"):
         read_normaliser(tmp_path / "t.json")
+
+
+def test_what_is_no_report_is_said(tmp_path: Path) -> None:
+    for call in (markdown, html_page, heat_map):
+        with pytest.raises(TypeError, match="report must be a Report, as of evaluate or read_report; got 3"):
+            call(3)  # type: ignore[arg-type]
+    for several in (bars, epsilon_curves, lambda reports: combine(reports, "x")):
+        with pytest.raises(TypeError, match="reports must be a sequence of Report; got 'ab'"):
+            several("ab")  # type: ignore[arg-type]
+    for reader in (read_report, read_normaliser):
+        with pytest.raises(TypeError, match="path must be a path; got None"):
+            reader(None)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("n.json", '{"errors": {"fog": 0.1}, "clean_error": "x"}', r"n\.json must have errors in \[0, 1\]"),
+        ("n.json", '{"errors": {}}', r"n\.json must have errors in \[0, 1\]"),
+        ("n.csv", ",fog,fog\n,1,2\nm,50.0,40.0\n", r"n\.csv must have errors in \[0, 1\]"),
+        ("m.json", '{"clean_acc": "abc"}', r"m\.json must have a number in percent as clean_acc; got 'abc'"),
+        ("m.json", "[]", r"m\.json must have a number in percent as clean_acc; got \[\]"),
+    ],
+)
+def test_a_normaliser_of_another_form_is_named(tmp_path: Path, file: str, text: str, said: str) -> None:
+    (tmp_path / "n.csv").write_text(",fog\n,1\nm,0.5\n")
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_normaliser(tmp_path / (file if file != "m.json" else "n.csv"), "m")

@@ -130,11 +130,13 @@ def test_files_of_the_format_before_are_read(report: Report) -> None:
 
 
 def _without_classes(report: Report) -> Report:
-    """What a report of an older format says: nothing of classes."""
+    """What a report of an older format says: nothing of classes, nor of entropy."""
 
     def strip(values: Any) -> Any:
         if isinstance(values, dict):
-            return {key: strip(value) for key, value in values.items() if not str(key).startswith("class_")}
+            return {
+                key: strip(value) for key, value in values.items() if not str(key).startswith(("class_", "entropy"))
+            }
         return [strip(value) for value in values] if isinstance(values, list | tuple) else values
 
     return Report.from_dict(strip(report.to_dict()))

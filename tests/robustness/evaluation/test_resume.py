@@ -13,6 +13,7 @@ import pytest
 from isvs_jax.robustness import Attacks, CorruptedImages, Corruptions, Resolution, load_cifar_c
 from isvs_jax.robustness.evaluation import Cell, Report, read_report, schedule
 from isvs_jax.robustness.evaluation.effort import Effort
+from isvs_jax.robustness.evaluation.loaders import told_apart
 from isvs_jax.robustness.evaluation.schedule import Task, make_missing
 from isvs_jax.robustness.evaluation.store import Store, differences
 
@@ -207,3 +208,50 @@ def test_without_a_terminal_progress_is_lines(
     assert "1/2 cells, about 40 s left, c half" in lines
     make_missing(tasks, Store(None, {}, np.zeros((1, 2))), False, 0.1)
     assert capsys.readouterr().err == ""
+
+
+def _reads(name: str, severity: int, extra: Any = None) -> CorruptedImages:
+    return CorruptedImages(np.full((4, 8, 8, 3), 100, np.uint8), np.zeros(4, int))
+
+
+def _of_a_script(value: int) -> Any:
+    """A function of a module that another module of the same name may have in another form."""
+    names: dict[str, Any] = {"np": np, "CorruptedImages": CorruptedImages, "__name__": "script"}
+    made = f"CorruptedImages(np.full((4, 8, 8, 3), {value}, 'uint8'), np.zeros(4, int))"
+    exec(f"def read(name, severity):\n    return {made}", names)
+    return names["read"]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        [functools.partial(_reads, extra=np.append(np.zeros(5000), value)) for value in (0, 1)],
+        [functools.partial(_reads, extra=np.array([0.1, 0.1 + value])) for value in (0, 1e-12)],
+        [_of_a_script(100), _of_a_script(101)],
+    ],
+)
+def test_loaders_that_differ_are_told_apart(pair: list[Any]) -> None:
+    first, second = (told_apart(reader, "folder") for reader in pair)
+    assert first != second
+    assert told_apart(pair[0], "folder") == first
+    assert told_apart(functools.partial(load_cifar_c, "x"), "y") == "isvs_jax.robustness.official.load_cifar_c('x')"
+
+
+def test_a_folder_does_not_belong_to_what_found_no_files(problem: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        problem.evaluate(corruptions=read(functools.partial(load_cifar_c, "none")), folder=tmp_path, **QUICK)
+    assert not (tmp_path / "partial.json").exists()
+    with pytest.raises(TypeError, match="read must return CorruptedImages; got None for gaussian_noise 1"):
+        problem.evaluate(corruptions=read(lambda name, severity: None), **QUICK)
+    problem.evaluate(folder=tmp_path, **NONE)
+
+
+def test_numbers_and_names_of_any_kind_are_written(problem: Any, tmp_path: Path) -> None:
+    report = problem.evaluate(
+        folder=tmp_path,
+        resolutions=(Resolution(np.int64(2), jpeg_quality=np.int32(75)),),  # type: ignore[arg-type]
+        class_names=np.array(["a", "b", "c", "d", "caf\udce9"]),
+        **{key: value for key, value in NONE.items() if key != "resolutions"},
+    )
+    assert read_report(tmp_path).class_names == report.class_names
+    assert "caf\\udce9" in (tmp_path / "report.html").read_text() + (tmp_path / "report.md").read_text()
