@@ -1,6 +1,6 @@
 """Regions of an image: the connected components outside a support, and the projection onto images constant on them."""
 
-from functools import partial
+from functools import partial, reduce
 from math import prod
 
 import jax
@@ -144,7 +144,7 @@ def _means(values: jax.Array, labels: jax.Array) -> jax.Array:
     sizes = jnp.maximum(counts, 1).astype(values.dtype)[..., None]
 
     # Divided one by one: a compiler may add up the small terms of a sum of sums on top of the large ones.
-    return _look_up(sum(part / sizes for part in jax.vmap(_sums)(values, labels)), labels)
+    return _look_up(reduce(jnp.add, (part / sizes for part in jax.vmap(_sums)(values, labels))), labels)
 
 
 def _sums(values: jax.Array, labels: jax.Array) -> tuple[jax.Array, ...]:
