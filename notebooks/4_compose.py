@@ -48,9 +48,9 @@ noisy = clean + 0.2 * jax.random.normal(jax.random.key(0), clean.shape)
 # %% [markdown]
 # ## How many steps
 #
-# The number of steps is static. Where the time is a number, it is worked out; where the time is traced, say it: enough
-# for the largest time that may come. A step may be up to `stability_bound` long. κ = 1 denoises as well as κ = 5 in a
-# fifth of the steps.
+# The number of steps is static. Where the time is a number, it is worked out; where only the time is traced, `max_time`
+# bounds it. Here ν will be learned too, so that the number is said: enough for the largest time and the smallest ν that
+# may come. A step may be up to `stability_bound` long. κ = 1 denoises as well as κ = 5 in a fifth of the steps.
 
 # %%
 SOLVER = SplitLBI(kappa=1.0, nu=0.1)

@@ -1,5 +1,6 @@
 """A referee of robustness: corruptions, attacks and low resolution for any function to logits."""
 
+from isvs_jax.robustness.adapters import adapt, from_host, from_torch
 from isvs_jax.robustness.adaptive import WAYS, DefenceResult, attack_defence
 from isvs_jax.robustness.attacks import (
     AutoAttackResult,
@@ -99,6 +100,7 @@ __all__ = [
     "Report",
     "Resolution",
     "Resources",
+    "adapt",
     "apgd",
     "attack_defence",
     "autoattack",
@@ -118,6 +120,8 @@ __all__ = [
     "fab",
     "fab_minimal",
     "fgsm",
+    "from_host",
+    "from_torch",
     "full_radius",
     "hard_stop",
     "list_imagenet_c",

@@ -24,6 +24,7 @@ from jax.tree_util import Partial
 from isvs_jax._checks import brief, check_integer, check_names
 from isvs_jax.robustness._batches import batches, filled
 from isvs_jax.robustness._inputs import check_concrete
+from isvs_jax.robustness.adapters.host import check_gradient
 from isvs_jax.robustness.attacks._autoattack import AutoAttackResult, autoattack_report, check_attacks
 from isvs_jax.robustness.attacks._ball import check_ball
 from isvs_jax.robustness.attacks._checks import check_problem, check_targets
@@ -127,6 +128,8 @@ def attack_defence(
     batch_size = check_integer("batch_size", batch_size)
     check_shapes(defence, images)
     model = defended(network_fn, defence)
+    if set(ordered) - set(_GRADIENT_FREE):
+        check_gradient(network_fn, name="network_fn")
     problem = check_problem(model, images, labels, key, epsilon, norm)
     chosen = check_attacks(attacks, problem.num_classes) if set(ordered) - set(_GRADIENT_FREE) else ()
     check_targets(num_targets, problem.num_classes)

@@ -188,7 +188,9 @@ def apgd(
     check_choice("loss", loss, LOSSES)
     check_integer("num_steps", num_steps)
     check_integer("restarts", restarts)
-    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
+    problem = check_problem(
+        logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples, follows_gradient=True
+    )
     check_classes(loss, problem.num_classes)
     runs = restarts
     if loss == "targeted_dlr":

@@ -11,6 +11,7 @@ import numpy as np
 
 from isvs_jax._checks import check_choice, check_integer, check_names
 from isvs_jax.robustness._inputs import check_concrete
+from isvs_jax.robustness.adapters.host import check_gradient
 from isvs_jax.robustness.attacks._ball import check_ball
 from isvs_jax.robustness.attacks._checks import check_classes, check_problem, check_targets
 from isvs_jax.robustness.attacks._ensemble import (
@@ -148,6 +149,9 @@ def autoattack_report(
     chosen = _chosen(attacks, version, problem.num_classes)
     if "square" in chosen:
         check_square_size(problem.images, norm)
+    following = set(chosen) != {"square"}
+    if following:
+        check_gradient(logits_fn, gradient_fn)
     targets = check_targets(num_targets, problem.num_classes)
     settings = Settings(norm, num_steps, num_queries, targets, eot)
     batch_size, key = min(batch_size, len(problem.labels)), problem.key
@@ -164,7 +168,7 @@ def autoattack_report(
         )
         robust = robust & masks[attack]
     check_ball(problem.images, adversarial, problem.epsilon, norm)
-    warnings = model_warnings(problem, batch_size, jax.random.fold_in(key, 0), eot)
+    warnings = model_warnings(problem, batch_size, jax.random.fold_in(key, 0), eot, following)
     warnings += square_warning(masks)
     return AutoAttackResult(jnp.asarray(adversarial), robust, masks, tuple(warnings))
 

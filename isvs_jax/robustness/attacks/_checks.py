@@ -11,6 +11,7 @@ import numpy as np
 
 from isvs_jax._checks import brief, check_choice, check_integer, check_key, check_number
 from isvs_jax.robustness._inputs import check_images, check_labels
+from isvs_jax.robustness.adapters.host import USE_ADAPT, USE_FROM_HOST, check_function, check_gradient, returned
 from isvs_jax.robustness.attacks._ball import NORMS
 from isvs_jax.robustness.attacks._model import CLASSES_NEEDED, LogitsFn, Model, as_pytree, logits_of
 
@@ -36,19 +37,24 @@ def check_problem(
     norm: str,
     gradient_fn: LogitsFn | None = None,
     eot_samples: int | None = None,
+    *,
+    follows_gradient: bool = False,
 ) -> Problem:
     """Check everything that all attacks share; values are looked at where they are concrete.
 
-    The functions are traced to find the classes, and nothing is computed.
+    The functions are traced to find the classes, and nothing is computed. With `follows_gradient` a model that is seen
+    to have none is refused.
 
     Raises:
         TypeError: An argument has a wrong type or dtype.
         ValueError: A value, a shape or a choice is wrong.
     """
     check_choice("norm", norm, NORMS)
-    for name, function in (("logits_fn", logits_fn), ("gradient_fn", gradient_fn)):
-        if not callable(function) and not (name == "gradient_fn" and function is None):
-            raise TypeError(f"{name} must be a function from images to logits; got {brief(function)}.")
+    check_function("logits_fn", logits_fn)
+    if gradient_fn is not None:
+        check_function("gradient_fn", gradient_fn)
+    if follows_gradient:
+        check_gradient(logits_fn, gradient_fn)
     if eot_samples is not None:
         check_integer("eot_samples", eot_samples)
     # Half precision cannot hold a perturbation of 1/255.
@@ -94,12 +100,18 @@ def _count_classes(name: str, function: LogitsFn, images: jax.Array, extra: tupl
     what = f"{name} must return logits [B, K], here of shape ({batch}, K)"
     try:
         logits = logits_of.eval_shape(function, images, *extra)
-    except jax.errors.TracerArrayConversionError as error:
+    except TypeError as error:
+        # An object with the logits in one of its fields; any other error is the function's own.
+        if "not a valid JAX type" in str(error):
+            raise TypeError(f"{what}; got an object that is no array. {USE_ADAPT}") from error
+        if not isinstance(error, jax.errors.TracerArrayConversionError):
+            raise
         raise TypeError(
-            f"{name} must be a function that JAX can trace; got one that makes a NumPy array of its images."
+            f"{name} must be a function that JAX can trace; got one that makes a NumPy array of its images. "
+            f"{USE_FROM_HOST}"
         ) from error
     if not isinstance(logits, jax.ShapeDtypeStruct):
-        raise TypeError(f"{what}; got a {type(logits).__name__}.")
+        raise TypeError(f"{what}; got {returned(logits)}. {USE_ADAPT}")
     if len(logits.shape) != 2 or logits.shape[0] != batch:
         raise ValueError(f"{what}, for images of shape {images.shape}; got shape {logits.shape}.")
     if not jnp.issubdtype(logits.dtype, jnp.floating):

@@ -119,8 +119,11 @@ def attack_all(
     return robust
 
 
-def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int | None) -> list[str]:
-    """Look at the first batch for outputs and gradients that spoil attacks; copies that fill it up count once."""
+def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int | None, following: bool) -> list[str]:
+    """Look at the first batch for what spoils attacks: outputs, and gradients where one follows them.
+
+    Copies that fill the batch up count once.
+    """
     images, labels = problem.images[:batch_size], problem.labels[:batch_size]
     extra = () if eot is None else (key,)
     rows = np.asarray(images).reshape(len(images), -1)
@@ -136,6 +139,8 @@ def model_warnings(problem: Problem, batch_size: int, key: jax.Array, eot: int |
         warnings.append(
             f"the logits of {bad} of {len(logits)} clean images are not finite; these images count as misclassified."
         )
+    if not following:
+        return warnings
     verdict = jax.jit(look, static_argnames=("loss_name", "eot_samples"))(
         problem.model, images, labels, labels, loss_name="margin", key=key, eot_samples=eot
     )

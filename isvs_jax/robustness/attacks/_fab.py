@@ -150,7 +150,7 @@ def fab_minimal(
     References:
         Croce, Hein, "Minimally distorted adversarial examples with a fast adaptive boundary attack", ICML 2020.
     """
-    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn)
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, follows_gradient=True)
     # No distance is below −1: every run goes on to its last step.
     return _run(problem, -1.0, norm, num_steps, restarts, num_targets)
 
@@ -210,7 +210,7 @@ def fab(
     References:
         Croce, Hein, "Minimally distorted adversarial examples with a fast adaptive boundary attack", ICML 2020.
     """
-    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn)
+    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, follows_gradient=True)
     found = _run(problem, problem.epsilon, norm, num_steps, restarts, num_targets)
     result = project(found.images, problem.images, problem.epsilon, norm)
     return held_in_ball(problem.images, result, problem.epsilon, norm)

@@ -91,7 +91,9 @@ def fgsm(
         Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015.
     """
     check_choice("loss", loss, LOSSES)
-    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
+    problem = check_problem(
+        logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples, follows_gradient=True
+    )
     check_classes(loss, problem.num_classes)
     model, images, labels = problem.model, problem.images, problem.labels
     result = _fgsm(model, images, labels, problem.key, problem.epsilon, norm, loss, eot_samples)
@@ -318,7 +320,9 @@ def pgd(
     check_choice("keep", keep, KEEP)
     check_integer("num_steps", num_steps)
     check_integer("restarts", restarts)
-    problem = check_problem(logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples)
+    problem = check_problem(
+        logits_fn, images, labels, key, epsilon, norm, gradient_fn, eot_samples, follows_gradient=True
+    )
     check_classes(loss, problem.num_classes)
     model, images, labels, key, keys, radius, _ = problem
     start = _checked_start(problem, start, random_start, restarts, norm)

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import brief, check_integer, check_key, check_number
+from isvs_jax._checks import check_integer, check_key, check_number
 from isvs_jax.robustness._batches import Layout, filled
 from isvs_jax.robustness._inputs import check_concrete, check_images
+from isvs_jax.robustness.adapters.host import USE_ADAPT, check_function, returned
 from isvs_jax.robustness.attacks._model import LogitsFn, as_pytree
 from isvs_jax.robustness.defences import Defence, check_shapes, defended
 
@@ -118,8 +119,7 @@ def make_sampler(
     """What draws classes, of an image so many at a time, and the number of classes."""
     check_concrete("certify", images, key)
     check_key(key)
-    if not callable(logits_fn):
-        raise TypeError(f"logits_fn must be a function from images to logits; got {brief(logits_fn)}.")
+    check_function("logits_fn", logits_fn)
     sigma = check_number("sigma", sigma, "(0, inf)", unit="standard deviation on the scale of [0, 1]")
     found = np.asarray(check_images(images), np.float32)
     if defence is not None:
@@ -141,7 +141,7 @@ def make_sampler(
 def _number_of_classes(logits: Any, count: int) -> int:
     what = f"logits_fn must return one array of floats [{count}, K], K at least 2"
     if not (hasattr(logits, "dtype") and jnp.issubdtype(logits.dtype, jnp.floating)):
-        raise TypeError(f"{what}; got {brief(logits)}.")
+        raise TypeError(f"{what}; got {returned(logits)}. {USE_ADAPT}")
     if logits.ndim != 2 or len(logits) != count or logits.shape[1] < 2:
         raise ValueError(f"{what}; got shape {logits.shape}.")
     return int(logits.shape[1])

@@ -16,13 +16,14 @@ import numpy as np
 from isvs_jax import environment
 from isvs_jax._checks import brief, check_integer, check_key
 from isvs_jax.robustness._inputs import check_labels
+from isvs_jax.robustness.adapters.host import USE_ADAPT, USE_FROM_HOST, check_function, returned
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
 from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.engine import Examples, Work, check_read, on_devices
 from isvs_jax.robustness.evaluation.examples import ShownExample, worst_examples
-from isvs_jax.robustness.evaluation.fit import Settings, check_fit, chosen
+from isvs_jax.robustness.evaluation.fit import Settings, check_differentiable, check_fit, chosen
 from isvs_jax.robustness.evaluation.loaders import told_apart
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
@@ -38,7 +39,6 @@ from isvs_jax.robustness.official import CorruptedImages
 from isvs_jax.robustness.resolution import RESOLUTIONS, Resolution
 
 _PROBED = 8
-_ALONE = "Wrap it so that it returns the logits alone."
 
 
 def evaluate(
@@ -122,6 +122,7 @@ def evaluate(
     rows, _ = next(layout.batches(len(examples.labels)))
     probe = _probe(model, layout.put(examples.images[rows]), examples.labels, num_classes)
     check_fit(settings, examples.images.shape[1:], probe.shape[1], defence is not None)
+    check_differentiable(settings, network, (len(rows), *examples.images.shape[1:]))
     names = _checked_names(class_names, probe.shape[1])
     described = {"name": name, "preprocessing": preprocessing, "settings": settings.as_dict()}
     made: dict[str, Any] = {
@@ -151,8 +152,7 @@ def evaluate(
 def _check_kinds(
     logits_fn: Any, name: Any, preprocessing: Any, defence: Any, normaliser: Any, resources: Any, folder: Any
 ) -> None:
-    if not callable(logits_fn):
-        raise TypeError(f"logits_fn must be a function from images to logits; got {brief(logits_fn)}.")
+    check_function("logits_fn", logits_fn)
     for argument, text in (("name", name), ("preprocessing", preprocessing)):
         if not isinstance(text, str):
             raise TypeError(f"{argument} must be a text; got {brief(text)}.")
@@ -216,14 +216,16 @@ def _probe(model: LogitsFn, images: jax.Array, labels: np.ndarray, num_classes: 
     try:
         found = logits_of(model, images)
     except jax.errors.TracerArrayConversionError as error:
-        raise TypeError(f"{what}, and compute it with JAX; got a function that converts images to NumPy.") from error
+        raise TypeError(
+            f"{what}, and compute it with JAX; got a function that converts images to NumPy. {USE_FROM_HOST}"
+        ) from error
     except TypeError as error:
         # An object with the logits in one of its fields; any other error is the function's own.
         if "not a valid JAX type" not in str(error):
             raise
-        raise TypeError(f"{what}; got an object that is no array. {_ALONE}") from error
+        raise TypeError(f"{what}; got an object that is no array. {USE_ADAPT}") from error
     if not isinstance(found, jax.Array):
-        raise TypeError(f"{what}; got {type(found).__name__}. {_ALONE}")
+        raise TypeError(f"{what}; got {returned(found)}. {USE_ADAPT}")
     if found.ndim != 2 or len(found) != len(images) or not jnp.issubdtype(found.dtype, jnp.floating):
         raise ValueError(f"{what}; got {brief(found)}.")
     logits = np.asarray(found).astype(np.float32)

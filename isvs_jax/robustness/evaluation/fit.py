@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax._checks import brief
+from isvs_jax.robustness.adapters.host import NoGradientError
 from isvs_jax.robustness.adaptive import check_gradient_attacks
-from isvs_jax.robustness.attacks._model import CLASSES_NEEDED
+from isvs_jax.robustness.attacks._model import CLASSES_NEEDED, LogitsFn
 from isvs_jax.robustness.attacks._square import check_square_size
 from isvs_jax.robustness.evaluation.settings import Attacks, Corruptions, HardStopChecks, each_once, sequence
 from isvs_jax.robustness.resolution import Resolution, low_resolution
@@ -103,6 +104,24 @@ def check_fit(settings: Settings, shape: Sequence[int], num_classes: int, defend
         check_square_size(jnp.zeros((1, *shape)), "l2")
     if defended and (attacks.balls or curves):
         check_gradient_attacks(attacks.names)
+
+
+def check_differentiable(settings: Settings, network: LogitsFn, shape: Sequence[int]) -> None:
+    """Refuse attacks and curves that follow the gradient of a network without one; nothing is computed.
+
+    Raises:
+        TypeError: The network has no gradient.
+    """
+    attacks, curves = settings.attacks, settings.checks.curves
+    if not curves and not (attacks.balls and set(attacks.names) - {"square"}):
+        return
+    try:
+        jax.eval_shape(jax.grad(lambda images: jnp.sum(network(images))), jax.ShapeDtypeStruct(shape, jnp.float32))
+    except NoGradientError as error:
+        raise TypeError(
+            "attacks and checks must be attacks=Attacks(names=('square',)) or None and checks=None for a model without "
+            f"a gradient; got the attacks {brief(attacks.names)} and {len(curves)} curves: {error}"
+        ) from error
 
 
 def _check_resolution(setting: Resolution, shape: Sequence[int]) -> None:
