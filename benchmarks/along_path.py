@@ -118,19 +118,15 @@ def main() -> None:
     parser.add_argument("--kappas", type=float, nargs="+", default=[5.0, 2.0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--step", action=argparse.BooleanOptionalAction, default=True, help="a ResNet-18 beside 128x32")
+    parser.add_argument(
+        "--others", action=argparse.BooleanOptionalAction, default=True, help="the other augmentations beside 128x32"
+    )
     arguments = parser.parse_args()
     for shape in arguments.shapes:
         batch, side = map(int, shape.split("x"))
         for kappa in arguments.kappas:
-            is_small = side == 32
-            row = measure(
-                batch,
-                side,
-                SplitLBI(kappa=kappa),
-                arguments.rounds,
-                every=is_small,
-                with_step=arguments.step and is_small,
-            )
+            every, with_step = (side == 32 and asked for asked in (arguments.others, arguments.step))
+            row = measure(batch, side, SplitLBI(kappa=kappa), arguments.rounds, every=every, with_step=with_step)
             print(json.dumps(row), flush=True)
 
 

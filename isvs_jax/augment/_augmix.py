@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_batch, brief, check_integer, check_number, example_keys
+from isvs_jax._checks import ArrayLike, as_batch, brief, check_integer, check_number, compute_dtype, example_keys
 from isvs_jax.augment.groups import in_groups
 from isvs_jax.augment.views import View, show_views, with_numbers
 from isvs_jax.solver.split_lbi import SplitLBI
@@ -181,7 +181,9 @@ def _mix(drawn: _Drawn, image: jax.Array, levels: jax.Array, config: AugMixConfi
     chains = chain(drawn.numbers, drawn.starts) / 255
     mixed = jnp.einsum("i,ihwc->hwc", drawn.weights, chains, precision=jax.lax.Precision.HIGHEST)
     # Convex up to rounding.
-    return jnp.clip((1 - drawn.share) * image + drawn.share * mixed, 0, 1).astype(image.dtype)
+    dtype = compute_dtype(image.dtype)
+    share = drawn.share.astype(dtype)
+    return jnp.clip((1 - share) * image.astype(dtype) + share * mixed.astype(dtype), 0, 1).astype(image.dtype)
 
 
 def _random_weights(key: jax.Array, config: AugMixConfig) -> tuple[jax.Array, jax.Array]:

@@ -16,6 +16,7 @@ from isvs_jax.augment._augmix import OPERATIONS
 augmix = jax.jit(eager, static_argnums=2)
 KEYS = jax.random.split(jax.random.key(0), 8)
 IMAGES = jax.random.uniform(jax.random.key(1), (8, 8, 8, 3))
+VIEWS = (View(0.5), View(1.0), View(0.8, "blur"))
 
 
 def test_an_image_depends_on_its_own_key_and_pixels_alone() -> None:
@@ -33,7 +34,10 @@ def test_an_image_depends_on_its_own_key_and_pixels_alone() -> None:
     divided = jax.jit(jax.shard_map(eager, mesh=mesh, in_specs=spec, out_specs=spec))(KEYS, IMAGES)
     np.testing.assert_allclose(divided, together, atol=1e-6)
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
-        jax.eval_shape(partial(eager, config=AugMixConfig()), KEYS, IMAGES)
+        for config in (AugMixConfig(), AugMixConfig(views=VIEWS)):
+            share = jax.shard_map(partial(eager, config=config), mesh=mesh, in_specs=spec, out_specs=spec)
+            jax.eval_shape(share, KEYS, IMAGES)
+            jax.eval_shape(partial(eager, config=config), KEYS, IMAGES.astype(jnp.bfloat16))
 
 
 def test_mixtures_are_images() -> None:
@@ -120,9 +124,6 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         eager(KEYS[:7], IMAGES)
     with pytest.raises(TypeError, match=r"key must be one PRNG key, as of jax.random.key\(0\); got 0\."):
         eager(0, IMAGES)
-
-
-VIEWS = (View(0.5), View(1.0), View(0.8, "blur"))
 
 
 def test_views_are_one_more_operation_and_what_they_smooth_is_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
