@@ -11,8 +11,9 @@ from jax.typing import DTypeLike
 
 from isvs_jax._checks import check_choice, check_integer
 from isvs_jax.models.cnn import CNN
-from isvs_jax.models.layers import check_dtype
-from isvs_jax.models.residual import ResNet, ResNet18, ResNet50, WideResNet
+from isvs_jax.models.layers import CIFAR10_MEAN, CIFAR10_STD, check_dtype
+from isvs_jax.models.preactivation import PreActResNet18, WideResNet
+from isvs_jax.models.residual import ResNet, ResNet18, ResNet50
 from isvs_jax.models.vision_transformer import VisionTransformer
 
 
@@ -24,6 +25,8 @@ class _Entry:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+# The networks of Gowal et al. (2020) and those after them, trained on CIFAR with its own statistics.
+_GOWAL = {"activation": "silu", "border": "end", "mean": CIFAR10_MEAN, "std": CIFAR10_STD}
 _TINY = {"width": 192, "depth": 12, "heads": 3}
 _SMALL = {"width": 384, "depth": 12, "heads": 6}
 _BASE = {"width": 768, "depth": 12, "heads": 12}
@@ -38,6 +41,12 @@ _ENTRIES: Mapping[str, _Entry] = MappingProxyType(
         **{
             f"wrn{depth}_{widen}": _Entry(WideResNet, {"depth": depth, "widen": widen})
             for depth, widen in ((16, 4), (16, 8), (28, 10), (34, 10), (40, 2), (40, 4))
+        },
+        "preact_resnet18": _Entry(PreActResNet18),
+        "preact_resnet18_silu": _Entry(PreActResNet18, _GOWAL | {"final_norm": True, "shortcut_size": 3}),
+        **{
+            f"wrn{depth}_{widen}_silu": _Entry(WideResNet, {"depth": depth, "widen": widen} | _GOWAL)
+            for depth, widen in ((28, 10), (34, 10), (70, 16))
         },
         "resnet50": _Entry(ResNet50),
         "vit_tiny": _Entry(VisionTransformer, _TINY | _OF_32),
@@ -64,14 +73,16 @@ def build(
 ) -> nn.Module:
     """The network of a name, called as model(images, train=...).
 
-    Colour images are brought to mean 0 and variance 1 by the statistics of ImageNet, others by mean 0.5 and standard
-    deviation 0.25, and so are all images of the small CNN. Another normalisation is another attribute:
-    `build(...).clone(mean=..., std=...)`.
+    Colour images are brought to mean 0 and variance 1 by the statistics of ImageNet, and by those of CIFAR-10 where the
+    name ends with "silu"; others, and all images of the small CNN, by mean 0.5 and standard deviation 0.25. Another
+    normalisation is another attribute: `build(...).clone(mean=..., std=...)`.
 
     Args:
         name: One of `MODELS`: "cnn"; "resnet20", 32, 44, 56 and "resnet18" for small images; "wrn28_10" and other wide
-            residual networks, depth and widening; "resnet50" for photographs; "vit_tiny" and "vit_small" with patches
-            of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224", "vit_base_224".
+            residual networks, depth and widening; "preact_resnet18"; "wrn28_10_silu", "wrn34_10_silu", "wrn70_16_silu"
+            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs; "vit_tiny" and
+            "vit_small" with patches of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224",
+            "vit_base_224".
         num_classes: The number of logits.
         channels: The number of channels of an image.
         dtype: The dtype of the computation, as a string or a type; parameters, batch statistics and logits are float32.

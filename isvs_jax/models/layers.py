@@ -13,6 +13,15 @@ from isvs_jax.models.initialisers import he_normal, lecun_normal
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+# The statistics of CIFAR-10 as the networks of Gowal et al. (2020) have them inside.
+CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
+CIFAR10_STD = (0.2471, 0.2435, 0.2616)
+
+Border = str
+"""Where a convolution of stride 2 is widened: one of BORDERS."""
+
+BORDERS = ("centred", "end")
+
 _COMPUTE_DTYPES = ("bfloat16", "float16", "float32", "float64")
 
 
@@ -69,15 +78,20 @@ class Layers:
         standardised = (images.astype(self.exact) - jnp.asarray(mean, self.exact)) / jnp.asarray(std, self.exact)
         return standardised.astype(self.dtype)
 
-    def convolution(self, width: int, size: int, stride: int = 1, *, name: str) -> nn.Conv:
-        """A convolution without bias, as wide inside as its border, started as He et al. (2015) start it."""
-        # The border is given: "SAME" would shift a convolution of stride 2 by a pixel.
-        border = (size // 2, size // 2)
+    def convolution(self, width: int, size: int, stride: int = 1, *, name: str, border: Border = "centred") -> nn.Conv:
+        """A convolution without bias, as wide inside as its border, started as He et al. (2015) start it.
+
+        With the border "end" one of stride 2 is widened by a pixel less before than behind, as by TensorFlow's "SAME"
+        where the side is even.
+        """
+        # The border is given: "SAME" depends on the side of the image.
+        before = max(size // 2 - 1, 0) if border == "end" and stride == 2 else size // 2
+        widened = (before, size // 2)
         return nn.Conv(
             width,
             (size, size),
             (stride, stride),
-            padding=(border, border),
+            padding=(widened, widened),
             use_bias=False,
             dtype=self.dtype,
             precision=self.precision,

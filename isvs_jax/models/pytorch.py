@@ -10,7 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax.models.classifier import Variables
-from isvs_jax.models.residual import ResidualNetwork, ResNet, WideResNet
+from isvs_jax.models.preactivation import PreActResNet18, WideResNet
+from isvs_jax.models.pytorch_names import renamed
+from isvs_jax.models.residual import ResNet, ResNet18, ResNet50
+
+ResidualNetwork = ResNet | ResNet18 | ResNet50 | WideResNet | PreActResNet18
+"""The networks that take weights from PyTorch."""
 
 # Names of Flax's leaves and what PyTorch calls them.
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -66,6 +71,11 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResidualNetwork) 
     torchvision's. Kernels are turned from [out, in, height, width] to [height, width, in, out]; nothing else is
     changed, so the logits are the same.
 
+    Of the networks on RobustBench's CIFAR boards it takes `WideResNet` (the names of TRADES, as "wrn28_10"), those of
+    Gowal et al. ("wrn28_10_silu", "preact_resnet18_silu") and `PreActResNet18`. Names tell the two kinds apart, and
+    shapes what else differs in them. They do not tell the activation, "relu" or "silu", whether a shortcut is `shared`,
+    nor the normalisation of the input where the state dict does not hold it: these are the model's.
+
     Args:
         state_dict: Arrays by PyTorch's names, as `read_state_dict` returns them.
         model: The network that they belong to; its shapes are checked.
@@ -74,7 +84,8 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResidualNetwork) 
         {"params": ..., "batch_stats": ...} of float32.
 
     Raises:
-        ValueError: A name is missing or left over, or a shape differs: the first few are listed.
+        ValueError: A name is missing or left over, or a shape differs: the first few are listed. Or the border or the
+            statistics of the input, where the state dict tells them, are others than the model's.
 
     Example:
         >>> model = ResNet(depth=8)
@@ -85,9 +96,9 @@ def import_resnet(state_dict: Mapping[str, np.ndarray], model: ResidualNetwork) 
         >>> import_resnet(state_dict, model)["params"]["layer2_0"]["conv1"]["kernel"].shape
         (3, 3, 16, 32)
     """
-    channels = len(model.mean) if len(model.mean) > 1 else _input_channels(state_dict)
+    given = renamed(state_dict, model)
+    channels = len(model.mean) if len(model.mean) > 1 else _input_channels(given)
     expected = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32))
-    given = {name: array for name, array in state_dict.items() if not name.endswith("num_batches_tracked")}
     used, problems = set(), []
 
     def leaf(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> jax.Array:

@@ -108,14 +108,14 @@ def attack_defence(
 
     Example:
         >>> import jax, jax.numpy as jnp
-        >>> from isvs_jax.robustness import smoothing_defence
+        >>> from isvs_jax.robustness import rounding_defence
         >>> network = lambda x: jnp.stack([x.mean((1, 2, 3)), 0.9 - x.mean((1, 2, 3))], axis=1)
         >>> images, labels = jnp.full((2, 4, 4, 1), 0.5).at[1].set(0.8), jnp.array([0, 0])
         >>> result = attack_defence(
-        ...     network, smoothing_defence(0.5), images, labels, jax.random.key(0), epsilon=0.1, attacks=["apgd-ce"],
-        ...     num_steps=10, num_queries=10, num_draws=2)
-        >>> result.robust.tolist()
-        [False, True]
+        ...     network, rounding_defence(8), images, labels, jax.random.key(0), epsilon=0.1,
+        ...     ways=["unrolled", "identity"], attacks=["apgd-ce"], num_steps=10)
+        >>> {name: mask.tolist() for name, mask in result.per_attack.items()}
+        {'clean': [True, True], 'unrolled': [True, True], 'identity': [False, True]}
 
     References:
         Athalye, Carlini, Wagner, "Obfuscated gradients give a false sense of security", ICML 2018.

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from isvs_jax.models import ResNet, ResNet18, ResNet50, Variables, WideResNet, import_resnet, logits_fn
-from isvs_jax.models.pytorch import export_names
-from isvs_jax.models.residual import ResidualNetwork
+from isvs_jax.models.pytorch import ResidualNetwork, export_names
 from tests.models.drawing import drawn as drawn_of
 from tests.models.drawing import shapes
 

@@ -124,7 +124,6 @@ class Settings(NamedTuple):
 
     norm: str
     loss: str
-    num_steps: int
     random_start: bool
     eot_samples: int | None
 
@@ -139,6 +138,7 @@ class Setup(NamedTuple):
     key: jax.Array
     epsilon: jax.Array
     step_size: jax.Array
+    num_steps: jax.Array
     start: jax.Array | None
 
 
@@ -175,7 +175,7 @@ def _advance(state: State, context: Context, settings: Settings) -> State:
 
 
 def _unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
-    return state.step < settings.num_steps
+    return state.step < context.setup.num_steps
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -196,7 +196,7 @@ def _begin(restart: jax.Array, state: State, setup: Setup, settings: Settings) -
 @functools.partial(jax.jit, static_argnames="settings")
 def _finish(state: State, context: Context, settings: Settings) -> State:
     """Look at the last iterate too: a step looks at the image from which it starts."""
-    verdict = _view(state.images, settings.num_steps, context, settings)
+    verdict = _view(state.images, context.setup.num_steps, context, settings)
     return state._replace(best=keep_worse(state.best, state.images, verdict))
 
 
@@ -283,7 +283,7 @@ def pgd(
         epsilon: The radius of the ball, at least 0; it may be traced.
         norm: "linf" or "l2".
         loss: "cross_entropy", "margin" or "dlr".
-        num_steps: The steps of a restart (static).
+        num_steps: The steps of a restart; another number compiles nothing anew.
         step_size: The length α of a step; None is 2.5·ε/num_steps. From a random start the far side of the ball is 2ε
             away, so that num_steps × step_size should be 2ε or more; less than ε is refused.
         restarts: The number of independent random starts (static).
@@ -327,8 +327,9 @@ def pgd(
     model, images, labels, key, keys, radius, _ = problem
     start = _checked_start(problem, start, random_start, restarts, norm)
     length = _checked_step(num_steps, step_size, radius if step_size is None else epsilon)
-    setup = Setup(model, images, labels, keys, key, radius, jnp.asarray(length, images.dtype), start)
-    settings = Settings(norm, loss, num_steps, random_start, eot_samples)
+    of_step, steps = jnp.asarray(length, images.dtype), jnp.asarray(num_steps, jnp.int32)
+    setup = Setup(model, images, labels, keys, key, radius, of_step, steps, start)
+    settings = Settings(norm, loss, random_start, eot_samples)
     if belongs_on_host(setup):
         state = _restarts(HOST, setup, restarts, settings)
     else:

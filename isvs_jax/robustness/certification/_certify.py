@@ -53,7 +53,8 @@ def certify(
     and not about the network by itself.
 
     Args:
-        logits_fn: A function from images [B, H, W, C] to logits [B, K], deterministic, each image for itself.
+        logits_fn: A function from images [B, H, W, C] to logits [B, K], deterministic, each image for itself; also one
+            of `from_torch` or `from_host`, as no gradient is asked for.
         images: Floats [N, H, W, C] in [0, 1].
         key: A PRNG key; the noise follows from it, the place of the image and the number of the draw.
         sigma: The standard deviation of the noise on the scale of [0, 1], whatever the network does to its input.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from isvs_jax._checks import brief
+from isvs_jax._checks import brief, check_choice
 from isvs_jax.robustness.evaluation.options import Certification, Evaluation, StateDict
 
 _WHAT = "model must be MODULE:FUNCTION or FILE.py:FUNCTION, such as my_package.my_model:load"
@@ -109,10 +109,23 @@ def _required(function: Callable[..., Any]) -> int:
 
 
 def _from_pytorch(file: Path, weights: StateDict, num_classes: int) -> ModelSource:
-    from isvs_jax.models import ResNet, import_resnet, logits_fn, read_state_dict
+    from isvs_jax.models import MODELS, ResNet, build, import_resnet, logits_fn, read_state_dict
 
-    model = ResNet(depth=weights.depth, num_classes=num_classes, mean=weights.mean, std=weights.std)
+    if weights.network is None:
+        model: Any = ResNet(depth=weights.depth, num_classes=num_classes)
+    else:
+        check_choice("pytorch.network", weights.network, _of_pytorch(MODELS))
+        model = build(weights.network, num_classes)
+    statistics = {"mean": weights.mean, "std": weights.std}
+    model = model.clone(**{name: values for name, values in statistics.items() if values is not None})
     variables = import_resnet(read_state_dict(file), model)
-    mean, std = (" ".join(f"{value:g}" for value in values) for values in (weights.mean, weights.std))
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (model.mean, model.std))
     preprocessing = f"(x − mean)/std with mean {mean} and std {std}"
-    return ModelSource(logits_fn(model, variables), variables, preprocessing, f"ResNet-{weights.depth}")
+    return ModelSource(
+        logits_fn(model, variables), variables, preprocessing, weights.network or f"ResNet-{weights.depth}"
+    )
+
+
+def _of_pytorch(names: Sequence[str]) -> list[str]:
+    """The names of the networks that take weights from PyTorch."""
+    return [name for name in names if name.startswith(("resnet", "wrn", "preact"))]

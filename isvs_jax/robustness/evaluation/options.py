@@ -28,19 +28,23 @@ _DESCRIPTION = """Evaluate a model on corruptions, attacks and low resolution, c
 
 @dataclass(frozen=True)
 class StateDict:
-    """The weights of a ResNet for CIFAR that PyTorch saved.
+    """The weights of a residual network that PyTorch saved.
 
     Attributes:
-        file: The file of the state dict; its network has shortcuts without parameters (option A).
-        depth: The depth of the network: 20, 32, 44, 56 and so on.
-        mean: The mean that is taken from the input, by channel.
-        std: The deviation by which the input is divided, by channel.
+        file: The file of the state dict.
+        network: The network, such as wrn28_10, wrn28_10_silu, preact_resnet18 or resnet18; by default the ResNet for
+            CIFAR with shortcuts without parameters (option A).
+        depth: The depth of that ResNet: 20, 32, 44, 56 and so on.
+        mean: The mean that is taken from the input, by channel; by default the network's, that of ImageNet, or of
+            CIFAR-10 for names with silu.
+        std: The deviation by which the input is divided, by channel, with the same default.
     """
 
     file: Path | None = None
+    network: str | None = None
     depth: int = 20
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

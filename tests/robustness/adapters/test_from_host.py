@@ -1,5 +1,10 @@
 """NumPy functions as models."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -176,3 +181,24 @@ def test_what_is_no_function_or_no_image_is_said():
         from_host(3)
     with pytest.raises(ValueError, match=r"images must be \[B, H, W, C\]; got shape \(2, 2, 3\)"):
         from_host(lambda x: x)(jnp.zeros((2, 2, 3)))
+
+
+def test_large_batches_do_not_wait_for_ever_with_one_core():
+    """JAX has one thread here: a callback that waits for a copy of its 12 MiB would hold it."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("the cores of a process can be chosen on Linux alone")
+    program = """
+        import os
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        import jax, jax.numpy as jnp, numpy as np
+        from isvs_jax.robustness import from_host
+        model = from_host(lambda x: np.stack([x.mean((1, 2, 3)), x[:, 0, 0, 0]], axis=1))
+        images = np.random.default_rng(0).random((1024, 32, 32, 3), np.float32)
+        unaligned = images.ravel()[1 : 1 + 1023 * 3072].reshape(1023, 32, 32, 3)
+        several = jax.jit(lambda x: sum(model(x * scale).sum() for scale in (0.5, 0.7)))
+        print(jax.jit(model)(images).shape, several(images).shape, several(unaligned).shape)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "(1024, 2) () ()\n"

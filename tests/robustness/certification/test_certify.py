@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from isvs_jax.robustness import Defence, certify, predict, read_certificate
+from isvs_jax.robustness import Defence, certify, from_host, predict, read_certificate
 from isvs_jax.robustness.certification import leading_classes, sampler
 
 SIGMA = 0.25
@@ -101,6 +101,17 @@ def test_noise_comes_before_the_defence_and_is_not_clipped():
     # Each of four pixels is above 1 with a chance of Φ(−0.2) = 0.42: one of them is with 0.887.
     assert certificate.defence == "lets through what is beyond 1"
     assert certificate.counts[0] / certificate.n == pytest.approx(0.887, abs=4 * np.sqrt(0.887 * 0.113 / 400))
+
+
+def test_a_numpy_model_is_certified_like_one_of_jax(found):
+    def on_host(images):
+        mean = images.mean((1, 2, 3))
+        return np.stack([1 - mean, mean], axis=1)
+
+    certificate = _run(model=from_host(on_host), devices=jax.devices()[:1])
+    # Of a mean of one half up to rounding either class is right.
+    np.testing.assert_allclose(certificate.counts, found.counts, atol=1)
+    assert certificate.prediction.tolist() == found.prediction.tolist()
 
 
 def test_with_labels_only_what_can_be_right_is_drawn(found):

@@ -282,7 +282,7 @@ def test_what_does_not_fit_is_refused_before_any_work(
         ({"images": np.zeros((21, 8, 8, 3), np.uint8)}, r"images must be floats in \[0, 1\]; .*as_float scales"),
         ({"logits_fn": "tuple"}, "logits_fn must return one array .*; got a tuple of 2"),
         ({"logits_fn": "dict"}, "logits_fn must return one array .*; got a dict of .logits."),
-        ({"logits_fn": "object"}, "logits_fn must return one array .* adapt"),
+        ({"logits_fn": "object"}, "logits_fn must return one array .*adapt"),
         ({"logits_fn": "numpy"}, "logits_fn must return .* converts images to NumPy"),
         ({"num_classes": 5.0}, "num_classes must be an integer"),
     ],
