@@ -5,6 +5,7 @@
 # make train-smoke   a few steps of every training method
 # make notebooks     execute the notebooks and save their outputs
 # make bench    ours beside its peers, timed; results/bench/ holds figures, tables and a picture (about ten minutes)
+# make accelerator   is the library right on the devices at hand, and how fast? results/accelerator/ holds the page (minutes)
 # make lint     style and types
 # make docs     the documentation site, in build/site; a warning is an error
 # make wheel    build the wheel, install it in an empty environment, use it
@@ -19,7 +20,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo reproduce test train-smoke notebooks bench lint docs wheel clean
+.PHONY: demo reproduce test train-smoke notebooks bench accelerator lint docs wheel clean
 
 demo: $(VENV)/.train
 	$(BIN)/python -m experiments.demo --data "$(DATA)" $(ARGS)
@@ -43,6 +44,10 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m pytest benchmarks/peers -o python_files="bench_*.py" -o filterwarnings=default \
 		--benchmark-json=results/bench/rounds.json --benchmark-disable-gc -q $(ARGS)
 	$(BIN)/python -m benchmarks.peers.report --from results/bench/rounds.json --out results/bench
+
+# On an accelerator: first pip install "jax[cuda13]", or what JAX's installation page says for the device, in the environment.
+accelerator: $(VENV)/.train
+	$(BIN)/python -m isvs_jax.accelerator $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -3,4 +3,4 @@
 from isvs_jax._command import start
 
 if __name__ == "__main__":
-    raise SystemExit(start("python -m isvs_jax", "isvs_jax.photograph", extra="photo"))
+    raise SystemExit(start("python -m isvs_jax", "isvs_jax.photograph.command", extra="photo"))

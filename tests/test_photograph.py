@@ -1,13 +1,21 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import isvs_jax
-from isvs_jax.photograph import _path, main, read_photograph, smooth_photograph
+from isvs_jax.data.image_files import read_image
+from isvs_jax.photograph import pictures, smooth_photograph
+from isvs_jax.photograph.command import folders_of, main
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+
+def read_photograph(file, max_side=None):
+    pixels = read_image(file, max_side=max_side, any_size=True)
+    return pixels / np.float32(255) if pixels.dtype == np.uint8 else pixels
 
 
 @pytest.fixture
@@ -34,19 +42,62 @@ def test_files_are_the_smoothed_images(tmp_path, levels):
         assert strip.size[0] > 4 * 300
 
 
-@pytest.mark.parametrize("solver", [
-    isvs_jax.SplitLBI(), isvs_jax.SplitLBI(tolerance=0.01), isvs_jax.SplitLBI(step_size=0.03),
-    isvs_jax.SplitLBI(scheme="explicit"),
-])  # fmt: skip
-def test_states_are_those_of_the_scale_space(levels, solver):
-    """Before the first entry, within a finish of it, between two long steps, and two times with as many long steps."""
-    image, times = levels / np.float32(255), [0.0, 0.1, 0.5, 1.4, 1.5, 3.0]
-    path = isvs_jax.scale_space(image, times, solver)
-    for k, state in enumerate(_path(image, times, solver)):
-        np.testing.assert_allclose(solver.dense(state), path.dense[k], atol=2e-6)
-        for edges, expected in zip(solver.support(state), path.support, strict=True):
-            np.testing.assert_array_equal(edges, expected[k])
-    assert k == len(times) - 1
+@pytest.mark.parametrize("solver", [isvs_jax.SplitLBI(step_size=0.03), isvs_jax.SplitLBI(scheme="explicit")])
+def test_other_steps_give_their_own_images(tmp_path, levels, solver):
+    Image.fromarray(levels).save(tmp_path / "photo.png")
+    file = smooth_photograph(tmp_path / "photo.png", [1.4], solver, folder=tmp_path, outputs=["dense"])[0]
+    expected = isvs_jax.smooth(levels / np.float32(255), 1.4, solver)
+    np.testing.assert_allclose(read_photograph(file), expected, atol=0.5 / 255 + 1e-5)
+
+
+def test_a_large_photograph(tmp_path, monkeypatch, capsys):
+    """In several bands, with a detail first; a second call finds it finished, and one that was stopped goes on."""
+    rng = np.random.default_rng(0)
+    levels = np.kron(rng.integers(0, 255, (10, 47, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "wide.png")
+    arguments = ["--times", "0.5", "1", "--nu", "1", "--kappa", "2"]
+    monkeypatch.chdir(tmp_path)
+    real = pictures.piecewise_constant
+
+    def stopped(image, support):
+        if image.shape[1] == levels.shape[1]:
+            raise KeyboardInterrupt
+        return real(image, support)
+
+    monkeypatch.setattr(pictures, "piecewise_constant", stopped)
+    assert main(["wide.png", *arguments]) == 130
+    said = capsys.readouterr()
+    assert "detail.png" in said.out
+    assert "goes on with the photographs that are not finished" in said.err
+    assert [file.name for file in (tmp_path / "wide_scale_space").glob("*.png")] == ["detail.png"]
+    monkeypatch.setattr(pictures, "piecewise_constant", real)
+    assert main(["wide.png", *arguments]) == 0
+    solver = isvs_jax.SplitLBI(2.0, 1.0)
+    for output in ("dense", "sparse"):
+        expected = isvs_jax.smooth(levels / np.float32(255), 1.0, solver, output)
+        written = read_photograph(tmp_path / "wide_scale_space" / f"{output}_t1.png")
+        np.testing.assert_allclose(written, np.clip(expected, 0, 1), atol=0.5 / 255 + 1e-5)
+    when = (tmp_path / "wide_scale_space" / "strip.png").stat().st_mtime_ns
+    assert main(["wide.png", *arguments]) == 0
+    assert (tmp_path / "wide_scale_space" / "strip.png").stat().st_mtime_ns == when
+    assert main(["wide.png", "--times", "2"]) == 1
+    assert "wide_scale_space must hold no file of these names" in capsys.readouterr().err
+
+
+def test_several_photographs_and_folders(tmp_path, levels):
+    (tmp_path / "album").mkdir()
+    for name in ("a.png", "b.png", "album/c.png", "album/.hidden.png", "album/a.jpg"):
+        Image.fromarray(levels).save(tmp_path / name)
+    (tmp_path / "album" / "notes.txt").write_text("no image")
+    a, b, album = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "album"
+    assert list(folders_of([a, b, a], None).values()) == [Path("a_scale_space"), Path("b_scale_space")]
+    assert folders_of([a], tmp_path / "out") == {a: tmp_path / "out"}
+    assert list(folders_of([b, album], tmp_path / "out")) == [b, album / "a.jpg", album / "c.png"]
+    with pytest.raises(ValueError, match="photos must differ in the names of their files; got two of the name 'a'"):
+        folders_of([a, album], None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty must hold image files"):
+        folders_of([tmp_path / "empty"], None)
 
 
 @pytest.mark.parametrize(

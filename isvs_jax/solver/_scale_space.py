@@ -10,11 +10,9 @@ from jax.sharding import PartitionSpec
 from isvs_jax._checks import ArrayLike, as_image, as_numbers, brief_numbers, check_times, compute_dtype, concrete
 from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
-from isvs_jax.solver.euler import Euler
 from isvs_jax.solver.flow import to_planar
-from isvs_jax.solver.integrator import choose_integrator
+from isvs_jax.solver.integrator import Integrator, choose_integrator
 from isvs_jax.solver.split_lbi import SplitLBI
-from isvs_jax.solver.stabilised import Stabilised
 
 
 class ScaleSpace(NamedTuple):
@@ -126,7 +124,7 @@ def _specs(leading: PartitionSpec) -> ScaleSpace:
 
 @jax.jit
 @left_to_compiler(_specs)
-def _record(image: jax.Array, times: jax.Array, solver: SplitLBI, integrator: Euler | Stabilised) -> ScaleSpace:
+def _record(image: jax.Array, times: jax.Array, solver: SplitLBI, integrator: Integrator) -> ScaleSpace:
     dtype = compute_dtype(image.dtype)
     times = times.astype(dtype)
     stable = (jnp.diff(times, prepend=-jnp.ones((), dtype)) > 0) & integrator.reaches(solver.flow, times)

@@ -21,11 +21,10 @@ from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.euler import Euler
 from isvs_jax.solver.flow import FlowState, to_planar
-from isvs_jax.solver.integrator import choose_euler, choose_integrator
+from isvs_jax.solver.integrator import Integrator, choose_euler, choose_integrator
 from isvs_jax.solver.regions import component_means
 from isvs_jax.solver.shrinkage import support
 from isvs_jax.solver.split_lbi import SplitLBI
-from isvs_jax.solver.stabilised import Stabilised
 
 Output = Literal["dense", "sparse"]
 OUTPUTS: tuple[str, ...] = get_args(Output)
@@ -164,7 +163,7 @@ def smooth_until(
 @partial(jax.jit, static_argnames="output")
 @left_to_compiler(lambda leading: leading)
 def _smooth(
-    image: jax.Array, time: jax.Array, solver: SplitLBI, integrator: Euler | Stabilised, *, output: Output
+    image: jax.Array, time: jax.Array, solver: SplitLBI, integrator: Integrator, *, output: Output
 ) -> jax.Array:
     time = time.astype(compute_dtype(image.dtype))
 

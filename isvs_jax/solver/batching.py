@@ -3,7 +3,7 @@
 What a path holds besides its images is held for one block at a time, and what its gradient holds for about √N steps.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial, wraps
 from math import gcd, isqrt, prod
 from typing import Any, ParamSpec, TypeVar
@@ -125,28 +125,6 @@ def scan_steps(body: Callable[[Carry, Any], Carry], carry: Carry, steps: Any) ->
         return filled.reshape(chunks, chunk, *leaf.shape[1:])
 
     return jax.lax.scan(one_chunk, carry, jax.tree.map(chunked, steps))[0]
-
-
-def host_steps(
-    body: Callable[[Carry, Any], Carry], carry: Carry, steps: Iterable[Any], moved: Callable[[], object]
-) -> Carry:
-    """The same loop driven from the host, a compiled step a call: for images so large that somebody waits for it.
-
-    Args:
-        body: A `jax.tree_util.Partial`, compiled once for all loops over the same function.
-        carry: A pytree of arrays.
-        steps: The steps, those of size 0 left out.
-        moved: Called after every step.
-    """
-    for step in steps:
-        carry = jax.block_until_ready(_one_step(body, carry, step))
-        moved()
-    return carry
-
-
-@jax.jit
-def _one_step(body: Callable[[Carry, Any], Carry], carry: Carry, step: Any) -> Carry:
-    return body(carry, step)
 
 
 def _chunks(length: int) -> tuple[int, int]:

@@ -5,9 +5,8 @@ changes nothing.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
-from math import floor
 from typing import Literal, get_args
 
 import jax
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from isvs_jax._checks import ArrayLike
-from isvs_jax.solver.batching import host_steps, scan_steps
+from isvs_jax.solver.batching import scan_steps
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.flow import Flow, FlowState, adjoint, cast, per_image
 
@@ -135,18 +134,6 @@ class Euler:
         start = flow.start(planar)
         sizes = self._sizes(max_time, self._step_size(max_time[None]))
         return scan_steps(body, (start, is_ahead(start.z)), sizes)[0]
-
-    def in_turn(
-        self, flow: Flow, planar: jax.Array, times: Sequence[float], moved: Callable[[], object]
-    ) -> Iterator[FlowState]:
-        """The states at the times one after another, driven from the host; `moved` is called after every step."""
-        alpha = times[-1] / self.num_steps if self.step_size is None else float(self.step_size)
-        state, taken = flow.start(planar), 0
-        body = Partial(Euler.step, self, flow, planar)
-        for time in times:
-            goal = max(0, floor(time / alpha * (1 - 1e-6)))
-            state, taken = host_steps(body, state, [planar.dtype.type(alpha)] * (goal - taken), moved), goal
-            yield host_steps(body, state, [planar.dtype.type(time - goal * alpha)], moved)
 
     def solves(self, num_times: int = 1) -> int:
         """The number of solves of a path, at most: u(0), every step, and the shorter steps to several times."""

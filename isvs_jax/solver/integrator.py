@@ -1,8 +1,8 @@
 """Who integrates a path: the one place where it is decided, from the solver, the times and the images.
 
 An integrator has `state(flow, planar, time)`, the state at a time, `states(flow, planar, times)`, those at several, and
-`reaches(flow, times)`, whether these can be trusted. There are three: `Euler`, `Stabilised`, and `OnChip`, which is
-`Stabilised` as one GPU program an image.
+`reaches(flow, times)`, whether these can be trusted. There are four: `Euler`, `Stabilised`, `OnChip`, which is
+`Stabilised` as one GPU program an image, and `Tiled`, which is `Stabilised` on the tiles of large images.
 """
 
 from math import ceil, prod
@@ -24,6 +24,9 @@ from isvs_jax.solver.euler import SLACK, Euler
 from isvs_jax.solver.plan import count_long_steps, plan_path
 from isvs_jax.solver.split_lbi import SplitLBI
 from isvs_jax.solver.stabilised import Stabilised
+from isvs_jax.solver.tiles import Tiled, border_width, longest_side
+
+Integrator = Euler | Stabilised | Tiled
 
 # The images that the GPU program takes.
 MAX_SIDE = 64
@@ -37,12 +40,13 @@ def choose_integrator(
     num_steps: int | None,
     name: str = "times",
     max_time: float | None = None,
-) -> Euler | Stabilised:
+) -> Integrator:
     """Who takes the path of an image to some times.
 
     - `num_steps` is given: Euler steps of time / num_steps, or of `solver.step_size` where that is set.
     - The scheme is "explicit" or has a step size: Euler steps of that size, or the default one.
-    - Else stabilised steps, on the chip where `solver.on_chip` and the images say so.
+    - Else stabilised steps, on the chip where `solver.on_chip` and the images say so, and in tiles where `solver.tiles`
+      and the size of the images do.
 
     Args:
         solver: The flow and how it is integrated.
@@ -69,11 +73,20 @@ def choose_integrator(
     num_long = count_long_steps(plan, _last(bound), float(solver.kappa), float(solver.nu))
     steps = Stabilised(plan, num_long, max_time)
     if not _is_on_chip(solver.on_chip, image):
-        return steps
+        return _in_tiles(solver, steps, image.shape[-3], image.shape[-2])
     # Only here: where no kernel is taken, Pallas is not even imported.
     from isvs_jax.solver.on_chip import OnChip
 
     return OnChip(plan, num_long, max_time, interpret=bool(solver.on_chip))
+
+
+def _in_tiles(solver: SplitLBI, steps: Stabilised, height: int, width: int) -> Stabilised | Tiled:
+    """The steps in tiles, where these are asked for or take less time."""
+    if solver.tiles is False or (solver.tiles is None and jax.default_backend() != "cpu"):
+        return steps
+    border = border_width(float(solver.nu), solver.tolerance)
+    longest = longest_side(height, width, border, at_any_cost=bool(solver.tiles))
+    return steps if longest is None else Tiled(steps, border, longest)
 
 
 def choose_euler(solver: SplitLBI, times: ArrayLike, num_steps: int | None, name: str) -> Euler:

@@ -13,6 +13,9 @@ from isvs_jax.solver.flow import Flow, FlowState, cast, to_planar
 from isvs_jax.solver.plan import tolerance_share
 from isvs_jax.solver.shrinkage import PENALTIES, Penalty, support
 
+# What a solver holds besides numbers: the choices and the tolerance.
+Static = tuple[Penalty, Scheme, float | None, bool | None, bool | None]
+
 # The default Euler step as a share of the stability bound.
 _SHARE = {"spectral": 0.95, "explicit": 0.5}
 
@@ -41,11 +44,15 @@ class SplitLBI:
             program was compiled for GPUs and interpreted, but not yet run on one. None: on an NVIDIA GPU, for images of
             up to 64 × 64 pixels and 4 channels in float32, where no derivative is taken (docs/performance.md). True:
             wherever no derivative is taken, by an interpreter where there is no such GPU, which is slow.
+        tiles: Whether stabilised steps follow a large image tile by tile, each with a border of its neighbours, which
+            differs from the image in one piece by about a third of the tolerance; static. None: on a CPU, where it is
+            faster: for images of more than 128 pixels a side, unless nu is small. True: on every platform. False:
+            never.
 
     Raises:
-        TypeError: A number is no number, or `on_chip` is no bool.
-        ValueError: A number is not positive and finite, a choice is unknown, or `tolerance` or `on_chip=True`
-            comes with "explicit" or with a step size, which take other steps.
+        TypeError: A number is no number, or `on_chip` or `tiles` is no bool.
+        ValueError: A number is not positive and finite, a choice is unknown, or `tolerance`, `on_chip=True` or
+            `tiles=True` comes with "explicit" or with a step size, which take other steps.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -69,6 +76,7 @@ class SplitLBI:
     step_size: ArrayLike | None = None
     tolerance: float | None = None
     on_chip: bool | None = False
+    tiles: bool | None = None
 
     def __post_init__(self) -> None:
         check_choice("penalty", self.penalty, PENALTIES)
@@ -77,10 +85,12 @@ class SplitLBI:
         if self.tolerance is not None:
             check_number("tolerance", self.tolerance, "(0, 1)")
             self._check_stabilised("tolerance", "None")
-        if self.on_chip is not None and not isinstance(self.on_chip, bool):
-            raise TypeError(f"on_chip must be None, True or False; got {brief(self.on_chip)}.")
-        if self.on_chip:
-            self._check_stabilised("on_chip", "None or False")
+        for name in ("on_chip", "tiles"):
+            choice = getattr(self, name)
+            if choice is not None and not isinstance(choice, bool):
+                raise TypeError(f"{name} must be None, True or False; got {brief(choice)}.")
+            if choice:
+                self._check_stabilised(name, "None or False")
 
     def _check_stabilised(self, name: str, otherwise: str) -> None:
         if self.scheme == "explicit" or self.step_size is not None:
@@ -96,17 +106,21 @@ class SplitLBI:
         if self.step_size is not None:
             check_positive("step_size", self.step_size)
 
-    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], tuple[Penalty, Scheme, float | None, bool | None]]:
+    def tree_flatten(self) -> tuple[tuple[ArrayLike, ...], Static]:
         """The numbers as children, the choices and the tolerance as static data."""
-        return (self.kappa, self.nu, self.step_size), (self.penalty, self.scheme, self.tolerance, self.on_chip)
+        return (self.kappa, self.nu, self.step_size), (
+            self.penalty,
+            self.scheme,
+            self.tolerance,
+            self.on_chip,
+            self.tiles,
+        )
 
     @classmethod
-    def tree_unflatten(
-        cls, static: tuple[Penalty, Scheme, float | None, bool | None], children: Sequence[ArrayLike]
-    ) -> "SplitLBI":
+    def tree_unflatten(cls, static: Static, children: Sequence[ArrayLike]) -> "SplitLBI":
         """Unchecked: a tree may carry gradients, tangents or axis numbers in place of the numbers."""
         solver = object.__new__(cls)
-        names = ("kappa", "nu", "step_size", "penalty", "scheme", "tolerance", "on_chip")
+        names = ("kappa", "nu", "step_size", "penalty", "scheme", "tolerance", "on_chip", "tiles")
         for name, value in zip(names, (*children, *static), strict=True):
             object.__setattr__(solver, name, value)
         return solver

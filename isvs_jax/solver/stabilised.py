@@ -7,9 +7,7 @@ settles. What is recorded, and who shares the batch, changes neither; nor does u
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from math import floor
 from typing import NamedTuple
 
 import jax
@@ -17,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from isvs_jax.solver.batching import host_steps, scan_steps
+from isvs_jax.solver.batching import scan_steps
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.flow import Flow, FlowState, cast, per_image
 from isvs_jax.solver.plan import SLACK, Plan
@@ -100,35 +98,6 @@ class Stabilised:
         steps = jnp.asarray(rows[:, :3], planar.dtype), course.sizes(flow, self.plan, rows)
         z = scan_steps(Partial(_stage_if_any, flow, planar), Stage(course.z, course.z), steps).z
         return FlowState(course.times, flow.dense(planar, z), z)
-
-    def in_turn(
-        self, flow: Flow, planar: jax.Array, times: Sequence[float], moved: Callable[[], object]
-    ) -> Iterator[FlowState]:
-        """The states at the times one after another, driven from the host.
-
-        Only one of them and the long path are held; `moved` is called after every solve: of u(0) anew for each time.
-        """
-        plan, body = self.plan, Partial(next_stage, flow, planar)
-        length, far, taken = plan.long_length * float(flow.nu) / float(flow.kappa), None, 0
-
-        def through(z: Edges, rows: np.ndarray, sizes: np.ndarray) -> Edges:
-            steps = zip(rows[:, :3].astype(planar.dtype), sizes.astype(planar.dtype), strict=True)
-            return host_steps(body, Stage(z, z), [step for step in steps if step[1] > 0], moved).z
-
-        for time in times:
-            course = _set_out(flow, planar, np.array([time], planar.dtype), plan)
-            moved()
-            z, left = jax.tree.map(lambda edge: edge[0], course.z), float(course.left[0])
-            count = floor(left / length + SLACK)
-            if count > taken:
-                rows = plan.long_rows(count - taken)
-                far, taken = through(z if far is None else far, rows, np.full(len(rows), length)), count
-            rest, finish = plan.long_rows(1), plan.finish_rows()
-            z = through(z if far is None else far, rest, np.full(len(rest), max(0.0, left - count * length)))
-            z = through(z, finish, finish[:, 4] * (float(course.finish[0]) / plan.finish_length))
-            state = FlowState(course.times[0], _dense(flow, planar, z), z)
-            moved()
-            yield state
 
     def solves(self, num_times: int = 1) -> int:
         """The number of solves of a path, at most: u(0), the long steps if an image enters at once, finishes, u(t)."""
@@ -218,7 +187,3 @@ def _after_long_steps(flow: Flow, planar: jax.Array, course: Course, plan: Plan,
 def _unit(flow: Flow, like: jax.Array) -> jax.Array:
     """The unit of the lengths of a plan, ν/κ."""
     return cast(flow.nu / flow.kappa, like)
-
-
-_set_out = jax.jit(set_out, static_argnames="plan")
-_dense = jax.jit(Flow.dense)
