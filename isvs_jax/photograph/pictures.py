@@ -11,8 +11,8 @@ from isvs_jax._checks import ArrayLike
 from isvs_jax._extras import optional
 from isvs_jax._progress import progress_bar
 from isvs_jax.solver._smooth import Output
-from isvs_jax.solver.bands import bands, divide
 from isvs_jax.solver.edges import Edges
+from isvs_jax.solver.large_image import bands, divide
 from isvs_jax.solver.regions import piecewise_constant
 from isvs_jax.solver.split_lbi import SplitLBI
 

@@ -46,7 +46,7 @@ def method_configs() -> dict[str, TrainConfig]:
 
     Example:
         >>> sorted(method_configs())[:4]
-        ['adversarial', 'augmix', 'blur', 'coarse_to_fine']
+        ['adversarial', 'augmix', 'augmix_blur', 'augmix_path']
     """
     path = Inputs("random", PATH_VIEWS)
     noisy = Augmentation(crop=4, noise=_NOISE)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import isvs_jax
-from isvs_jax.solver.bands import bands
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.flow import difference
+from isvs_jax.solver.large_image import bands
 from isvs_jax.solver.tiles import border_width, cut, joined, joined_edges, longest_side, tiles_of
 
 
