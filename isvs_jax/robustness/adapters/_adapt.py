@@ -27,9 +27,9 @@ class _Adapted:
 
     def __call__(self, model: Callable[..., Any], images: jax.Array, *extra: Any) -> jax.Array:
         if self.mean is not None:
-            images = images - jnp.asarray(self.mean, images.dtype)
+            images = images - _spread("mean", self.mean, images)
         if self.std is not None:
-            images = images / jnp.asarray(self.std, images.dtype)
+            images = images / _spread("std", self.std, images)
         if self.channels_first:
             images = jnp.moveaxis(images, -1, -3)
         return picked(model(images, *extra), self.output, "model", USE_ADAPT)
@@ -62,7 +62,8 @@ def adapt(
 
     Raises:
         TypeError: An argument is of another kind. What the model returns is looked at when it is called or traced.
-        ValueError: A std is not positive, a number is not finite, or the channels of a PyTorch module are given twice.
+        ValueError: A std is not positive, a number is not finite, or the channels of a PyTorch module are given twice;
+            when it is called, mean or std are not one for each channel.
 
     Example:
         >>> def model(images):
@@ -87,6 +88,15 @@ def adapt(
             model, output = dataclasses.replace(model, output=output), None
     adapted = _Adapted(channels_first, _numbers("mean", mean), _numbers("std", std), output)
     return Partial(adapted, model)
+
+
+def _spread(name: str, numbers: tuple[float, ...], images: jax.Array) -> jax.Array:
+    """A number for all channels, or one for each, as an array of the shape of the images."""
+    if len(numbers) not in (1, images.shape[-1]):
+        raise ValueError(
+            f"{name} must be a number, or one for each of the {images.shape[-1]} channels of images; got {numbers}."
+        )
+    return jnp.broadcast_to(jnp.asarray(numbers, images.dtype), images.shape)
 
 
 def _numbers(name: str, given: Any) -> tuple[float, ...] | None:

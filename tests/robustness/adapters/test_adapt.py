@@ -45,6 +45,19 @@ def test_what_a_model_wants_and_returns_is_adapted(form, output):
     np.testing.assert_allclose(jax.jit(adapted)(_IMAGES), wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_another_number_of_channels_is_refused():
+    for name in ("mean", "std"):
+        with pytest.raises(ValueError, match=rf"{name} must be a number, or one for each of the 1 channels .*; got"):
+            adapt(lambda images: images.mean((1, 2)), **{name: (0.1, 0.2, 0.3)})(_IMAGES[..., :1])
+
+
+def test_nothing_is_promoted_or_broadcast_unasked():
+    adapted = adapt(from_host(lambda images: images.mean((1, 2))), mean=(0.1, 0.2, 0.3), std=0.5)
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        found = jax.jit(adapted)(_IMAGES)
+    np.testing.assert_allclose(found, (_IMAGES.mean((1, 2)) - np.array([0.1, 0.2, 0.3])) / 0.5, atol=1e-5)
+
+
 def test_the_arrays_of_a_model_stay_traced():
     compiled = jax.jit(lambda model, images: model(images))
     for scale in (1.0, 2.0):

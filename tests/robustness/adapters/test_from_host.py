@@ -202,3 +202,16 @@ def test_large_batches_do_not_wait_for_ever_with_one_core():
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "(1024, 2) () ()\n"
+
+
+def test_a_model_whose_classes_change_is_refused():
+    """One logit in place of three would be spread over them."""
+    kept = [3]
+    model = jax.jit(from_host(lambda images: images.mean((1, 2))[:, : kept[0]]))
+    images = jnp.full((4, 2, 2, 3), 0.5)
+    model(images)
+    kept[0] = 1
+    with pytest.raises(
+        (ValueError, jax.errors.JaxRuntimeError), match=r"logits must keep the shape \(4, 3\) .*; got \(4, 1\)"
+    ):
+        jax.block_until_ready(model(images))

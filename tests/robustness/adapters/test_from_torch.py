@@ -240,3 +240,12 @@ def test_large_batches_do_not_wait_for_themselves():
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=240, check=True
     )
     assert 0.4 < float(done.stdout) < 0.6
+
+
+def test_double_precision(module):
+    with jax.enable_x64(True):
+        images = jnp.asarray(_IMAGES, jnp.float64)
+        logits, pull = jax.vjp(jax.jit(from_torch(module)), images)
+        (gradient,) = pull(jnp.ones_like(logits))
+    assert logits.dtype == gradient.dtype == jnp.float64
+    np.testing.assert_allclose(logits, _own(module, _IMAGES), atol=1e-5)
