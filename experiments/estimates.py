@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation import mean_interval, student_interval, summary
+from isvs_jax.robustness.evaluation import mean_interval, share_interval, student_interval, summary
 from isvs_jax.robustness.evaluation._summary import corruption_groups, robust_label
 
 
@@ -58,13 +58,14 @@ def estimate(
     return Estimate(float(np.mean(values)), low, high, tuple(values), tuple(dict.fromkeys(warnings)))
 
 
-def estimate_of_shares(each: Sequence[np.ndarray]) -> Estimate:
-    """The estimate of a mean over test images.
+def estimate_of_shares(each: Sequence[np.ndarray], cells: int = 1) -> Estimate:
+    """The estimate of a mean over test images, for one training with Wilson's interval, which is never a point.
 
     Args:
         each: For every training a share in [0, 1] for each test image, [N].
+        cells: The number of cells that a share is of.
     """
-    interval = mean_interval(each[0]) if len(each[0]) > 1 else None
+    interval = share_interval(np.asarray(each[0], np.float64), cells)
     return estimate([float(shares.mean()) for shares in each], interval)
 
 

@@ -69,7 +69,12 @@ def resolution_table(reports: Reports) -> Table:
     rows = {
         str(entrant): (
             figures(several)["clean"],
-            *(estimate_of_shares([_shares(report, chosen) for report in several]) for chosen in columns.values()),
+            *(
+                estimate_of_shares(
+                    [_shares(report, chosen) for report in several], sum(map(chosen, several[0].resolutions))
+                )
+                for chosen in columns.values()
+            ),
         )
         for entrant, several in reports.items()
     }

@@ -46,12 +46,13 @@ def test_text_has_half_the_interval_and_a_mark_for_warnings() -> None:
     assert estimate([0.5], None, ["It rises."]).percent(0) == "50*"
 
 
-def test_shares_over_images_are_of_the_normal_approximation() -> None:
-    values = np.array([0.0, 0.5, 1.0, 0.5, 0.5])
-    found = estimate_of_shares([values])
-    reach = stats.norm.ppf(0.975) * stats.sem(values)
-    assert (found.low, found.high) == pytest.approx((0.5 - reach, 0.5 + reach))
-    assert estimate_of_shares([values, 1 - values]).values == (0.5, 0.5)
+def test_shares_over_images_have_the_interval_of_wilson() -> None:
+    right = np.array([True, False, True, True, True])
+    found = estimate_of_shares([right])
+    expected = stats.binomtest(4, 5).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert estimate_of_shares([np.zeros(64)]).percent() == "0.0 ± 5.7"
+    assert estimate_of_shares([right, ~right]).values == (0.8, pytest.approx(0.2))
 
 
 def test_columns_of_a_report_are_those_of_its_summary() -> None:
