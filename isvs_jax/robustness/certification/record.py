@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from isvs_jax._files import read_json, write_atomically
+from isvs_jax.robustness._resuming import check_same, differing
 from isvs_jax.robustness.certification._certificate import CERTIFICATE, Certificate, read_certificate
 from isvs_jax.robustness.certification.tally import Tally
 
 # Seconds between two writings.
 _INTERVAL = 30.0
-# Logits of one network on another machine, or in batches of another size, differ by rounding only.
-_TOLERANCE = 1e-3
 
 
 class Record:
@@ -81,13 +80,7 @@ class Record:
     def _take(self, file: Path) -> None:
         content = read_json(file)
         try:
-            found = [
-                f"{name} is {content['asked'].get(name)!r} there and {self._asked.get(name)!r} here"
-                for name in sorted({*content["asked"], *self._asked})
-                if content["asked"].get(name) != self._asked.get(name)
-            ]
-            if not found and not _same(np.asarray(content["probe"], np.float64), self._probe):
-                found = ["the network: its logits on the first images"]
+            found = differing((content["asked"], content["probe"]), (self._asked, self._probe))
             if not found:
                 self._tally.fill(content["tally"])
                 self.sessions = list(content["sessions"])
@@ -96,15 +89,4 @@ class Record:
             raise ValueError(
                 f"{file} must be a certification; got something else ({error!r}). Move it away."
             ) from error
-        if found:
-            raise ValueError(
-                f"folder must be that of the same certification, or a new one; got {file}, which differs: "
-                f"{'; '.join(found)}."
-            )
-
-
-def _same(first: np.ndarray, second: np.ndarray) -> bool:
-    if first.shape != second.shape:
-        return False
-    scale = np.nanmax(np.abs(second), initial=1.0, where=np.isfinite(second))
-    return bool(np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True))
+        check_same(found, file, "certification")

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from isvs_jax._files import read_json, write_atomically
+from isvs_jax.robustness._resuming import check_same, differing
 from isvs_jax.robustness.evaluation.cells import Cell, rebuilt
 from isvs_jax.robustness.evaluation.examples import ShownExample
 
 PARTIAL = "partial.json"
 REPORT = "report.json"
-# Logits of one network on another machine, or in batches of another size, differ by rounding only.
-_PROBE_TOLERANCE = 1e-3
 
 
 class Store(Mapping[str, Cell]):
@@ -98,13 +97,9 @@ class Store(Mapping[str, Cell]):
     def _read(self, file: Path) -> dict[str, Cell]:
         content = read_json(file)
         try:
-            there, probe = content["fingerprint"], np.asarray(content["probe"], np.float64)
             self.sessions = list(content["sessions"])
-            # A cell is taken over only where everything that it depends on is the same. The probe stands for networks
-            # whose parameters are not known.
-            found = differences(there, self._fingerprint)
-            if not found and not _same(probe, self._probe):
-                found = ["the network: its logits on the first images"]
+            # A cell is taken over only where everything that it depends on is the same.
+            found = differing((content["fingerprint"], content["probe"]), (self._fingerprint, self._probe))
             # What differs is said first: cells of an older version have another form.
             cells = {} if found else rebuilt(dict[str, Cell], content["cells"], str(file))
             if not found and "examples" in content:
@@ -113,33 +108,5 @@ class Store(Mapping[str, Cell]):
             raise ValueError(
                 f"{file} must be the partial result of an evaluation; got something else ({error!r}). Move it away."
             ) from error
-        if found:
-            raise ValueError(
-                f"folder must be that of the same evaluation, or a new one; got {file}, which differs: "
-                f"{'; '.join(found)}."
-            )
+        check_same(found, file, "evaluation")
         return cells
-
-
-def differences(there: Any, here: Any, place: str = "") -> list[str]:
-    """Where two trees of dictionaries differ, one sentence a place.
-
-    Example:
-        >>> differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
-        ['b.c is 2 there and 3 here']
-    """
-    if isinstance(there, dict) and isinstance(here, dict):
-        names = sorted(set(there) | set(here))
-        return [
-            sentence
-            for name in names
-            for sentence in differences(there.get(name), here.get(name), f"{place}.{name}" if place else name)
-        ]
-    return [] if there == here else [f"{place} is {there!r} there and {here!r} here"]
-
-
-def _same(first: np.ndarray, second: np.ndarray) -> bool:
-    if first.shape != second.shape:
-        return False
-    scale = np.nanmax(np.abs(second), initial=1.0, where=np.isfinite(second))
-    return bool(np.allclose(first, second, rtol=0, atol=_PROBE_TOLERANCE * scale, equal_nan=True))

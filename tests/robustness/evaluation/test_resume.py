@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness import Attacks, CorruptedImages, Corruptions, Resolution, load_cifar_c
+from isvs_jax.robustness._resuming import differences
 from isvs_jax.robustness.evaluation import Cell, Report, read_report, schedule
 from isvs_jax.robustness.evaluation.effort import Effort
 from isvs_jax.robustness.evaluation.loaders import told_apart
 from isvs_jax.robustness.evaluation.schedule import Task, make_missing
-from isvs_jax.robustness.evaluation.store import Store, differences
+from isvs_jax.robustness.evaluation.store import Store
 
 QUICK: dict[str, Any] = {"attacks": None, "checks": None, "resolutions": ()}
 NONE = QUICK | {"corruptions": None}
