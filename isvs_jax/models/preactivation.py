@@ -76,8 +76,16 @@ class WideResNet(nn.Module):
         hidden = layers.standardise(images, self.mean, self.std)
         hidden = layers.convolution(16, 3, name="conv1")(hidden)
         for stage, number, width, stride in stages(((self.depth - 4) // 6,) * 3, 16 * self.widen):
-            name = f"block{stage}_layer_{number}"
-            hidden = _WideBlock(width, stride, layers, self.activation, self.border, name=name)(hidden)
+            block = _Block(
+                width,
+                stride,
+                layers,
+                self.activation,
+                self.border,
+                shortcut_name="convShortcut",
+                name=f"block{stage}_layer_{number}",
+            )
+            hidden = block(hidden)
         hidden = _ACTIVATIONS[self.activation](layers.batch_norm(name="bn1")(hidden))
         return layers.pooled_logits(hidden, self.num_classes, name="fc")
 
@@ -143,31 +151,13 @@ class PreActResNet18(nn.Module):
         shortcut = self.shared, self.shortcut_size
         for stage, number, width, stride in stages(self.blocks, self.width):
             name = f"layer{stage}_{number}"
-            hidden = _PreActBlock(width, stride, layers, self.activation, self.border, *shortcut, name=name)(hidden)
+            hidden = _Block(width, stride, layers, self.activation, self.border, *shortcut, name=name)(hidden)
         if self.final_norm:
             hidden = _ACTIVATIONS[self.activation](layers.batch_norm(name="bn")(hidden))
         return layers.pooled_logits(hidden, self.num_classes, name="linear")
 
 
-class _WideBlock(nn.Module):
-    """Two convolutions, each after its normalisation, and a shortcut."""
-
-    width: int
-    stride: int
-    layers: Layers
-    activation: Activation
-    border: Border
-
-    @nn.compact
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        activated = _ACTIVATIONS[self.activation](self.layers.batch_norm(name="bn1")(inputs))
-        shortcut = inputs
-        if self.stride != 1 or inputs.shape[-1] != self.width:
-            shortcut = self.layers.convolution(self.width, 1, self.stride, name="convShortcut")(activated)
-        return shortcut + _branch(self, activated)
-
-
-class _PreActBlock(nn.Module):
+class _Block(nn.Module):
     """Two convolutions, each after its normalisation, and a shortcut of the inputs before or after the first."""
 
     width: int
@@ -175,26 +165,22 @@ class _PreActBlock(nn.Module):
     layers: Layers
     activation: Activation
     border: Border
-    shared: bool
-    shortcut_size: int
+    shared: bool = True
+    shortcut_size: int = 1
+    shortcut_name: str = "shortcut_0"
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        activated = _ACTIVATIONS[self.activation](self.layers.batch_norm(name="bn1")(inputs))
+        layers, border, activate = self.layers, self.border, _ACTIVATIONS[self.activation]
+        activated = activate(layers.batch_norm(name="bn1")(inputs))
         shortcut = inputs
         if self.stride != 1 or inputs.shape[-1] != self.width:
-            size, border = self.shortcut_size, self.border
-            convolution = self.layers.convolution(self.width, size, self.stride, name="shortcut_0", border=border)
+            size, name = self.shortcut_size, self.shortcut_name
+            convolution = layers.convolution(self.width, size, self.stride, name=name, border=border)
             shortcut = convolution(activated if self.shared else inputs)
-        return shortcut + _branch(self, activated)
-
-
-def _branch(block: _WideBlock | _PreActBlock, activated: jax.Array) -> jax.Array:
-    """conv(a(bn(conv(activated))))."""
-    layers = block.layers
-    hidden = layers.convolution(block.width, 3, block.stride, name="conv1", border=block.border)(activated)
-    hidden = _ACTIVATIONS[block.activation](layers.batch_norm(name="bn2")(hidden))
-    return layers.convolution(block.width, 3, name="conv2")(hidden)
+        hidden = layers.convolution(self.width, 3, self.stride, name="conv1", border=border)(activated)
+        hidden = activate(layers.batch_norm(name="bn2")(hidden))
+        return shortcut + layers.convolution(self.width, 3, name="conv2")(hidden)
 
 
 def _check_form(activation: str, border: str) -> None:
