@@ -42,10 +42,12 @@ def test_files_are_the_smoothed_images(tmp_path, levels):
         assert strip.size[0] > 4 * 300
 
 
-@pytest.mark.parametrize("solver", [isvs_jax.SplitLBI(step_size=0.03), isvs_jax.SplitLBI(scheme="explicit")])
+@pytest.mark.parametrize(
+    "solver", [isvs_jax.SplitLBI(step_size=np.float32(0.03)), isvs_jax.SplitLBI(scheme="explicit")]
+)
 def test_other_steps_give_their_own_images(tmp_path, levels, solver):
     Image.fromarray(levels).save(tmp_path / "photo.png")
-    file = smooth_photograph(tmp_path / "photo.png", [1.4], solver, folder=tmp_path, outputs=["dense"])[0]
+    file = smooth_photograph(tmp_path / "photo.png", np.array([1.4]), solver, folder=tmp_path, outputs=["dense"])[0]
     expected = isvs_jax.smooth(levels / np.float32(255), 1.4, solver)
     np.testing.assert_allclose(read_photograph(file), expected, atol=0.5 / 255 + 1e-5)
 

@@ -63,17 +63,19 @@ def smooth_photograph(
     folder = Path(f"{Path(photo).stem}_scale_space") if folder is None else Path(folder)
     files = {(t, output): folder / f"{output}_t{t:g}.png" for t in times for output in outputs}
     strip, detail = folder / "strip.png", folder / "detail.png"
-    about = _about(pixels, times, solver, outputs)
-    if _is_finished(folder, about, [*files.values(), strip]) and not overwrite:
-        return [*files.values(), strip]
-    existing = [str(path) for path in (*files.values(), strip, detail) if path.exists()]
-    if existing and not overwrite and _noted(folder) != about:
+    written, about = [*files.values(), strip], _about(pixels, times, solver, outputs)
+    begun, finished = ({**about, _FINISHED: end} for end in (False, True))
+    noted = None if overwrite else _noted(folder)
+    if noted == finished and all(path.exists() for path in written):
+        return written
+    existing = [str(path) for path in (*written, detail) if path.exists()]
+    if existing and not overwrite and noted not in (begun, finished):
         raise FileExistsError(
             f"{folder} must hold no file of these names; got {brief(existing)}. Choose another folder (--out) or add "
             "--overwrite."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / ABOUT_FILE, {**about, _FINISHED: False})
+    write_json(folder / ABOUT_FILE, begun)
     if max(pixels.shape[:2]) > _LARGE:
         part = middle(pixels)
         strip_of(part, pictures_of(part, times, solver, outputs), times).save(detail)
@@ -83,8 +85,8 @@ def smooth_photograph(
         for time, picture in zip(times, row, strict=True):
             to_pillow(picture).save(files[time, output])
     strip_of(pixels, pictures, times).save(strip)
-    write_json(folder / ABOUT_FILE, {**about, _FINISHED: True})
-    return [*files.values(), strip]
+    write_json(folder / ABOUT_FILE, finished)
+    return written
 
 
 def _about(pixels: np.ndarray, times: Sequence[float], solver: SplitLBI, outputs: Sequence[Output]) -> dict[str, Any]:
@@ -96,23 +98,18 @@ def _about(pixels: np.ndarray, times: Sequence[float], solver: SplitLBI, outputs
         "shape": list(pixels.shape),
         "times": [float(time) for time in times],
         "outputs": list(outputs),
-        "solver": {field.name: getattr(solver, field.name) for field in dataclasses.fields(solver)},
+        # Numbers of NumPy and JAX are none of JSON.
+        "solver": {
+            name: value if value is None or isinstance(value, (str, bool)) else float(value)
+            for name, value in dataclasses.asdict(solver).items()
+        },
     }
 
 
-def _noted(folder: Path) -> dict[str, Any] | None:
-    """What a folder says that it holds, without whether it is finished."""
+def _noted(folder: Path) -> Any:
+    """What a folder says that it holds, and whether all of it is there."""
     file = folder / ABOUT_FILE
-    if not file.exists():
-        return None
-    noted = read_json(file, "Delete it, or choose another folder (--out).")
-    return {name: value for name, value in noted.items() if name != _FINISHED}
-
-
-def _is_finished(folder: Path, about: dict[str, Any], files: Sequence[Path]) -> bool:
-    if _noted(folder) != about or not all(file.exists() for file in files):
-        return False
-    return bool(read_json(folder / ABOUT_FILE).get(_FINISHED))
+    return read_json(file, "Delete it, or choose another folder (--out).") if file.exists() else None
 
 
 def _check(times: Sequence[float], outputs: Sequence[str], max_side: int | None) -> None:

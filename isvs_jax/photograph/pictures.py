@@ -10,6 +10,7 @@ import numpy as np
 from isvs_jax._checks import ArrayLike
 from isvs_jax._extras import optional
 from isvs_jax._progress import progress_bar
+from isvs_jax.data import as_float
 from isvs_jax.solver._smooth import Output
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.large_image import bands, divide
@@ -77,13 +78,8 @@ def _sparse(pixels: np.ndarray, entered: Sequence[Edges]) -> np.ndarray:
     for channel in range(pixels.shape[-1]):
         one = slice(channel, channel + 1)
         own = support if shared else Edges(*(edges[..., one] for edges in support))
-        levels[..., one] = _levels(piecewise_constant(_floats(pixels[..., one]), own))
+        levels[..., one] = _levels(piecewise_constant(as_float(pixels[..., one]), own))
     return levels
-
-
-def _floats(pixels: np.ndarray) -> np.ndarray:
-    """Of levels or floats, floats in [0, 1]."""
-    return pixels / np.float32(255) if pixels.dtype == np.uint8 else pixels
 
 
 def _levels(image: ArrayLike) -> np.ndarray:
@@ -110,7 +106,7 @@ def strip_of(original: np.ndarray, rows: dict[Output, list[np.ndarray]], times: 
     how = pillow.Resampling.NEAREST if scale > 1 else pillow.Resampling.LANCZOS
     for i, (output, pictures) in enumerate(rows.items()):
         titles = ["original", *(f"{output}, t = {time:g}" for time in times)]
-        for j, (title, picture) in enumerate(zip(titles, [_levels(_floats(original)), *pictures], strict=True)):
+        for j, (title, picture) in enumerate(zip(titles, [_levels(as_float(original)), *pictures], strict=True)):
             x, y = gap + j * (cell_width + gap), gap + i * (height + label + gap)
             draw.text((x, y), title, fill="black", font=font)
             sheet.paste(to_pillow(picture).convert("RGB").resize((width, height), how), (x, y + label))
