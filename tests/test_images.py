@@ -7,7 +7,7 @@ import pytest
 
 import isvs_jax
 from isvs_jax import augment, filters
-from isvs_jax._checks import as_image
+from isvs_jax._images import as_image
 
 KEY = jax.random.key(0)
 

@@ -5,7 +5,8 @@ from functools import partial
 
 import jax
 
-from isvs_jax._checks import ArrayLike, as_batch, as_keys, check_choice, check_number
+from isvs_jax._checks import ArrayLike, as_keys, check_choice, check_number
+from isvs_jax._images import as_batch
 from isvs_jax.augment.versions import draw_versions, show_in_groups, show_versions
 from isvs_jax.augment.views import View, check_strengths, with_numbers
 from isvs_jax.solver._smooth import OUTPUTS, Output

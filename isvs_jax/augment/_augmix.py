@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_batch, brief, check_integer, check_number, compute_dtype, example_keys
+from isvs_jax._checks import ArrayLike, brief, check_integer, check_number, example_keys
+from isvs_jax._images import as_batch, compute_dtype
 from isvs_jax.augment.groups import in_groups
 from isvs_jax.augment.views import View, show_views, with_numbers
 from isvs_jax.solver.split_lbi import SplitLBI

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_batch, brief, check_choice, check_number, compute_dtype, example_keys
+from isvs_jax._checks import ArrayLike, brief, check_choice, check_number, example_keys
+from isvs_jax._images import as_batch, compute_dtype
 from isvs_jax.augment.bands import between, blur_bands, check_sigmas
 from isvs_jax.augment.groups import in_groups
 from isvs_jax.augment.views import check_strengths, with_numbers

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image
+from isvs_jax._checks import ArrayLike
+from isvs_jax._images import as_image
 from isvs_jax.augment.views import check_strengths
 from isvs_jax.filters.linear import gaussian_blur
 from isvs_jax.filters.matching import matched_strength

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_batch, as_keys, brief, check_integer, check_number, example_keys
+from isvs_jax._checks import ArrayLike, as_keys, brief, check_integer, check_number, example_keys
+from isvs_jax._images import as_batch
 from isvs_jax.augment.groups import Branch, in_groups
 
 Images = Callable[[ArrayLike, ArrayLike], jax.Array]

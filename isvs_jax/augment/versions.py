@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_batch, as_keys, check_integer, check_number
+from isvs_jax._checks import ArrayLike, as_keys, check_integer, check_number
+from isvs_jax._images import as_batch
 from isvs_jax.augment.groups import FEWEST, Branch, in_groups, most_groups
 from isvs_jax.augment.views import View
 from isvs_jax.filters.matching import FILTERS

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from isvs_jax import SplitLBI, piecewise_constant, scale_space
-from isvs_jax._checks import ArrayLike, as_image, brief, check_choice, check_number, check_scalar
+from isvs_jax._checks import ArrayLike, brief, check_choice, check_number, check_scalar
+from isvs_jax._images import as_image
 from isvs_jax.filters.matching import FILTERS
 
 Kind = Literal["dense", "sparse", "blur", "lowpass", "rof"]

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, check_choice, check_number, compute_dtype
+from isvs_jax._checks import ArrayLike, check_choice, check_number
+from isvs_jax._images import as_image, compute_dtype
 from isvs_jax.solver.cosine import dct_matrix
 
 Border = Literal["nearest", "reflect", "mirror"]

@@ -6,7 +6,8 @@ from typing import Literal
 import jax
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, check_choice, check_number
+from isvs_jax._checks import ArrayLike, check_choice, check_number
+from isvs_jax._images import as_image
 from isvs_jax.filters.linear import gaussian_blur, low_pass, radii
 from isvs_jax.filters.total_variation import rof
 

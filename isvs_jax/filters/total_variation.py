@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import as_image, check_integer, check_number, compute_dtype
+from isvs_jax._checks import check_integer, check_number
+from isvs_jax._images import as_image, compute_dtype
 from isvs_jax.solver.edges import Edges, difference, difference_adjoint
 
 # ‖D‖² ≤ 8: the step of gradient descent on the dual problem.

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, check_choice
+from isvs_jax._checks import ArrayLike, as_numbers, check_choice
 from isvs_jax._extras import optional
+from isvs_jax._images import as_image
 from isvs_jax.solver._scale_space import ScaleSpace
 from isvs_jax.solver._smooth import OUTPUTS, Output
 from isvs_jax.solver.edges import Edges

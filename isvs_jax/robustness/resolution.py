@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import check_choice, check_integer, compute_dtype
+from isvs_jax._checks import check_choice, check_integer
+from isvs_jax._images import compute_dtype
 from isvs_jax.robustness._inputs import ROUNDING, check_images
 from isvs_jax.robustness.corruptions._operators import HIGHEST
 from isvs_jax.robustness.corruptions.jpeg import code, quantisation_tables

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from isvs_jax._checks import ArrayLike, as_image, as_numbers, brief_numbers, check_times, compute_dtype, concrete
+from isvs_jax._checks import ArrayLike, as_numbers, brief_numbers, check_times, concrete
+from isvs_jax._images import as_image, compute_dtype
 from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.flow import to_planar

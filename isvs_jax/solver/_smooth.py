@@ -7,16 +7,8 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import (
-    ArrayLike,
-    as_image,
-    as_numbers,
-    brief_numbers,
-    check_choice,
-    check_per_image,
-    compute_dtype,
-    concrete,
-)
+from isvs_jax._checks import ArrayLike, as_numbers, brief_numbers, check_choice, concrete
+from isvs_jax._images import as_image, check_per_image, compute_dtype
 from isvs_jax.solver.batching import left_to_compiler, map_blocks
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.euler import Euler

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image
+from isvs_jax._checks import ArrayLike
+from isvs_jax._images import as_image
 
 
 class Edges(NamedTuple):

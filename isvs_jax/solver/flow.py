@@ -13,7 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, compute_dtype
+from isvs_jax._checks import ArrayLike
+from isvs_jax._images import compute_dtype
 from isvs_jax.solver import cosine
 from isvs_jax.solver.edges import Edges, forward_differences, forward_differences_adjoint
 from isvs_jax.solver.shrinkage import Penalty, shrink

@@ -10,16 +10,8 @@ from math import ceil, prod
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import (
-    ArrayLike,
-    brief,
-    check_integer,
-    check_number,
-    check_scalar,
-    check_times,
-    compute_dtype,
-    concrete,
-)
+from isvs_jax._checks import ArrayLike, brief, check_integer, check_number, check_scalar, check_times, concrete
+from isvs_jax._images import compute_dtype
 from isvs_jax.solver.euler import SLACK, Euler
 from isvs_jax.solver.plan import count_long_steps, plan_path
 from isvs_jax.solver.split_lbi import SplitLBI

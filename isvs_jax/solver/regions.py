@@ -6,7 +6,8 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, brief, compute_dtype
+from isvs_jax._checks import ArrayLike, brief
+from isvs_jax._images import as_image, compute_dtype
 from isvs_jax.solver.batching import left_to_compiler
 from isvs_jax.solver.edges import Edges, check_edge_shapes
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import ArrayLike, as_image, brief, check_choice, check_number, check_positive
+from isvs_jax._checks import ArrayLike, brief, check_choice, check_number, check_positive
+from isvs_jax._images import as_image
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.euler import SCHEMES, Scheme, euler_step, stability_bound
 from isvs_jax.solver.flow import Flow, FlowState, cast, to_planar

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from isvs_jax import SplitLBI
-from isvs_jax._checks import as_image, check_integer, check_number, example_keys
+from isvs_jax._checks import check_integer, check_number, example_keys
+from isvs_jax._images import as_image
 from isvs_jax.augment.views import View, show_views
 
 

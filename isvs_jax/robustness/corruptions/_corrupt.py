@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isvs_jax._checks import brief, check_choice, check_integer, check_key, compute_dtype
+from isvs_jax._checks import brief, check_choice, check_integer, check_key
+from isvs_jax._images import compute_dtype
 from isvs_jax.robustness._inputs import ROUNDING, check_images
 from isvs_jax.robustness.corruptions import _spatter, blur, digital, jpeg, noise, weather
 from isvs_jax.robustness.corruptions._operators import floor_to_grey_level
