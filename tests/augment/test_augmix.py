@@ -11,7 +11,7 @@ from scipy import stats
 from isvs_jax import SplitLBI
 from isvs_jax.augment import AugMixConfig, View, show_views
 from isvs_jax.augment import augmix as eager
-from isvs_jax.augment._augmix import OPERATIONS
+from isvs_jax.augment.operations import OPERATIONS
 
 augmix = jax.jit(eager, static_argnums=2)
 KEYS = jax.random.split(jax.random.key(0), 8)

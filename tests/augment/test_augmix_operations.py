@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from isvs_jax.augment._augmix import MAPS, OPERATIONS, apply_operation, autocontrast_table, equalize_table
+from isvs_jax.augment.operations import MAPS, OPERATIONS, apply_operation, autocontrast_table, equalize_table
 from tests.compilation import as_usual
 
 operation = jax.jit(apply_operation, compiler_options=as_usual())
