@@ -23,15 +23,20 @@ from isvs_jax.models.preactivation import WideResNet
 
 
 def architectures(name: str) -> Any:
-    """A file of the package's architectures, without the rest of it, which needs much that these do not."""
+    """A file of the package's architectures, without the rest of it, which needs much that these do not.
+
+    Raises:
+        ModuleNotFoundError: The package is not installed.
+    """
     package = importlib.util.find_spec("robustbench")
     if package is None or not package.submodule_search_locations:
-        sys.exit("robustbench must be installed: pip install robustbench --no-deps")
+        raise ModuleNotFoundError("robustbench must be installed: pip install robustbench --no-deps")
     file = Path(package.submodule_search_locations[0], "model_zoo", "architectures", f"{name}.py")
     specification = importlib.util.spec_from_file_location(f"_robustbench_{name}", file)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     return module
 
@@ -50,16 +55,17 @@ def theirs(name: str, model: Any) -> tuple[Any, bool]:
 
 
 def randomised(module: Any) -> dict[str, np.ndarray]:
-    """Random weights and statistics; the state dict."""
+    """Fill a module with values of which no two are equal, statistics of batches too; its state dict."""
+    torch.manual_seed(0)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
                 tensor.copy_(torch.exp(0.1 * torch.randn_like(tensor)))
-            elif name.endswith("weight"):
+            elif tensor.ndim >= 2 and name.endswith("weight"):
                 tensor.copy_(torch.randn_like(tensor) * (2 / tensor[0].numel()) ** 0.5)
-            elif tensor.is_floating_point():
+            elif tensor.is_floating_point() and name.rpartition(".")[2] not in ("mean", "std", "mu", "sigma"):
                 tensor.copy_(0.1 * torch.randn_like(tensor))
-    return {name: tensor.numpy() for name, tensor in module.eval().state_dict().items()}
+    return {name: tensor.numpy().copy() for name, tensor in module.eval().state_dict().items()}
 
 
 def main() -> None:
@@ -70,9 +76,11 @@ def main() -> None:
     images = np.random.default_rng(0).random((arguments.count, 32, 32, 3), np.float32)
     print("| network | parameters | largest logit | largest difference | compiled and run |\n|---|---:|---:|---:|---:|")
     for name in arguments.names:
-        torch.manual_seed(0)
         model = build(name, 10)
-        module, normalises = theirs(name, model)
+        try:
+            module, normalises = theirs(name, model)
+        except ModuleNotFoundError as error:
+            sys.exit(str(error))
         weights = randomised(module)
         given = images if normalises else (images - np.float32(model.mean)) / np.float32(model.std)
         with torch.no_grad():

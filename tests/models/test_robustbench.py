@@ -1,9 +1,6 @@
 """Networks of RobustBench's CIFAR boards, against the classes of the robustbench package and classes by hand."""
 
 import functools
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +14,7 @@ from tests.models.drawing import drawn
 
 torch = pytest.importorskip("torch", reason="the reference is PyTorch, which no extra installs")
 nn, functional = torch.nn, torch.nn.functional
+package = pytest.importorskip("benchmarks.robustbench_networks")
 
 _IMAGES = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
 
@@ -88,23 +86,9 @@ class _PreActByHand(nn.Module):
         return self.logits(functional.silu(self.batchnorm(hidden)).mean((2, 3)))
 
 
-def randomised(module: Any) -> dict[str, np.ndarray]:
-    """Fill a module with values of which no two are equal, statistics of batches too; its state dict."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for name, tensor in module.state_dict().items():
-            if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
-                tensor.copy_(torch.exp(0.1 * torch.randn_like(tensor)))
-            elif tensor.ndim >= 2 and name.endswith("weight"):
-                tensor.copy_(torch.randn_like(tensor) * (2 / tensor[0].numel()) ** 0.5)
-            elif tensor.is_floating_point() and name.rpartition(".")[2] not in ("mean", "std", "mu", "sigma"):
-                tensor.copy_(0.1 * torch.randn_like(tensor))
-    return {name: tensor.numpy().copy() for name, tensor in module.eval().state_dict().items()}
-
-
 def compare(module: Any, model: ResidualNetwork, *, normalises: bool) -> None:
     """The logits of a module and of a network with its weights."""
-    state_dict = randomised(module)
+    state_dict = package.randomised(module)
     given = _IMAGES if normalises else (_IMAGES - np.float32(model.mean)) / np.float32(model.std)
     with torch.no_grad():
         wanted = module(torch.from_numpy(given.transpose(0, 3, 1, 2).copy())).numpy()
@@ -126,18 +110,10 @@ def test_the_preactivation_network_by_hand() -> None:
 
 
 def _architectures(name: str) -> Any:
-    """A file of architectures of the robustbench package; the rest of the package needs much that these do not."""
-    found = importlib.util.find_spec("robustbench")
-    if found is None or not found.submodule_search_locations:
+    try:
+        return package.architectures(name)
+    except ModuleNotFoundError:
         pytest.skip("robustbench is not installed; it is the reference of its own networks")
-    file = Path(found.submodule_search_locations[0], "model_zoo", "architectures", f"{name}.py")
-    specification = importlib.util.spec_from_file_location(f"_robustbench_{name}", file)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("activation", ["relu", "silu"])
@@ -187,7 +163,7 @@ def test_prefixes_and_statistics_of_the_input() -> None:
 def test_what_a_state_dict_is_not_is_said() -> None:
     model = WideResNet(10, 1, num_classes=5)
     silu = model.clone(activation="silu", border="end")
-    names = randomised(_WideByHand(model.mean, model.std))
+    names = package.randomised(_WideByHand(model.mean, model.std))
     with pytest.raises(ValueError, match=r"model.border must be 'end' for a state dict with names such as init_conv"):
         import_resnet(names, model)
     with pytest.raises(ValueError, match=r"model.border must be 'centred' for a state dict .*"):
