@@ -9,14 +9,13 @@ GPU fuses a little differently. A stage is one solve with its step.
 
 import argparse
 import json
-import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from isvs_jax import SplitLBI, smooth
+from isvs_jax.accelerator.speed import seconds
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.integrator import choose_integrator
 from isvs_jax.solver.stabilised import Stage, next_stage, set_out
@@ -66,22 +65,11 @@ def count(size: tuple[int, int, int], until: float, batch: int = 128) -> dict[st
     }
 
 
-def seconds(function: Callable, images: jax.Array, repeats: int = 20) -> float:
-    """The median time of a call, after one that compiles."""
-    function(images).block_until_ready()
-    taken = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        function(images).block_until_ready()
-        taken.append(time.perf_counter() - began)
-    return float(np.median(taken))
-
-
 def timed(size: tuple[int, int, int], batch: int, until: float) -> dict[str, object]:
     """Milliseconds of a batch by the kernel and by XLA, and how far their images differ."""
     images = jax.random.uniform(jax.random.key(0), (batch, *size))
     by = [jax.jit(lambda x, s=SplitLBI(on_chip=on): smooth(x, until, s)) for on in (True, False)]
-    kernel, xla = (seconds(function, images) for function in by)
+    kernel, xla = (seconds(function, images, repetitions=20)[0] for function in by)
     error = float(jnp.abs(by[0](images) - by[1](images)).max())
     return {"size": size, "batch": batch, "kernel_ms": 1e3 * kernel, "xla_ms": 1e3 * xla, "largest_difference": error}
 

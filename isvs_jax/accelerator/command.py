@@ -57,7 +57,7 @@ def measure(asked: Accelerator, say: Callable[[str], None] = print) -> dict[str,
 
     Args:
         asked: What is wanted.
-        say: A function that takes a line for each part as it begins.
+        say: A function that takes a line for each part, when it is done.
 
     Returns:
         The content of accelerator.json.
@@ -70,6 +70,10 @@ def measure(asked: Accelerator, say: Callable[[str], None] = print) -> dict[str,
     result |= {"extent": "small" if extent is SMALL else "full", "checks": [], "rates": [], "failures": []}
     say(f"{len(devices)} × {devices[0].device_kind} ({platform}): about {10 if extent is FULL else 4} minutes at most.")
 
+    def write() -> None:
+        write_json(asked.out / "accelerator.json", _plain(result))
+        write_atomically(asked.out / "accelerator.md", page(result))
+
     def note(name: str, part: Callable[[], None]) -> None:
         try:
             part()
@@ -77,8 +81,7 @@ def measure(asked: Accelerator, say: Callable[[str], None] = print) -> dict[str,
             result["failures"].append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:300]}")
             say(f"  failed: {result['failures'][-1]}")
         result["seconds"] = round(time.monotonic() - began, 1)
-        write_json(asked.out / "accelerator.json", _plain(result))
-        write_atomically(asked.out / "accelerator.md", page(result))
+        write()
 
     side, count = (16, 4) if extent is SMALL else (32, 64)
     for number, check in enumerate(checks(devices, side, count), start=1):
@@ -88,7 +91,7 @@ def measure(asked: Accelerator, say: Callable[[str], None] = print) -> dict[str,
     for number, rate in enumerate(rates(extent, limits, platform == "gpu"), start=1):
         note(f"measurement {number}", partial(_add_rate, result, rate, say))
     result["on_chip"] = _verdict(result)
-    note("page", lambda: None)
+    write()
     return result
 
 

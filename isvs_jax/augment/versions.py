@@ -5,6 +5,7 @@ Version 0 of an image is the image itself, version k the k-th of some views.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from isvs_jax._images import as_batch
 from isvs_jax.augment.groups import FEWEST, Branch, in_groups, most_groups
 from isvs_jax.augment.views import View
 from isvs_jax.filters.matching import FILTERS
-from isvs_jax.solver._smooth import smooth
+from isvs_jax.solver._smooth import Output, smooth
 from isvs_jax.solver.split_lbi import SplitLBI
 
 Shown = Callable[[jax.Array, jax.Array], jax.Array]
@@ -147,7 +148,7 @@ def _programs(views: tuple[View, ...], solver: SplitLBI) -> tuple[list[Shown], l
 
     def on_path(kind: str) -> Shown:
         latest = max(view.strength for view in views if view.kind == kind)
-        return lambda images, times: smooth(images, times, solver, kind, max_time=latest)  # type: ignore[arg-type]
+        return lambda images, times: smooth(images, times, solver, cast(Output, kind), max_time=latest)
 
     def filtered(view: View) -> Shown:
         return lambda images, _: FILTERS[view.kind](images, view.strength)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 
 from isvs_jax._checks import check_integer, check_key, check_names, check_number
 from isvs_jax.augment.views import View
-from isvs_jax.filters.matching import FILTERS, matched_strength
+from isvs_jax.filters.matching import FILTERS, FilterKind, matched_strength
 from isvs_jax.robustness._inputs import check_images, check_labels
 from isvs_jax.robustness.attacks._model import LogitsFn
 from isvs_jax.robustness.certification.sampler import make_sampler
@@ -149,6 +149,6 @@ def matched_filters(
     energy = float(jnp.mean((noisy - defence.forward(noisy)) ** 2))
     found = {}
     for kind in names:
-        strength = matched_strength(kind, noisy, energy)  # type: ignore[arg-type]  # check_names has looked
-        found[kind] = view_defence(View(strength, kind))  # type: ignore[arg-type]
+        filtered = cast(FilterKind, kind)
+        found[kind] = view_defence(View(matched_strength(filtered, noisy, energy), filtered))
     return found
