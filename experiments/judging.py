@@ -27,8 +27,8 @@ from isvs_jax.robustness import (
     read_report,
     smoothing_defence,
 )
+from isvs_jax.robustness._resuming import differences
 from isvs_jax.robustness.evaluation.comparison import check_side_by_side
-from isvs_jax.robustness.evaluation.store import differences
 from isvs_jax.training import load_classifier
 
 # The number of images at a time, and a few more where devices share them.

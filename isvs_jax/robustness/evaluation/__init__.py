@@ -3,10 +3,8 @@
 from isvs_jax.environment import parameters_hash
 from isvs_jax.robustness.evaluation._evaluate import evaluate
 from isvs_jax.robustness.evaluation._hard_stop import SIX_WAYS, HardStop, doubling_check, epsilon_curve, hard_stop
-from isvs_jax.robustness.evaluation._html import html_page
 from isvs_jax.robustness.evaluation._markdown import combined_markdown, markdown
 from isvs_jax.robustness.evaluation._summary import Statistic, summary
-from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.cells import (
     AttackResult,
     Cell,
@@ -20,10 +18,12 @@ from isvs_jax.robustness.evaluation.cells import (
 from isvs_jax.robustness.evaluation.comparison import Combined, combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
 from isvs_jax.robustness.evaluation.hard_stop_rule import curve_warnings, doubling_warnings, full_radius, step_reach
+from isvs_jax.robustness.evaluation.html_report import html_page
 from isvs_jax.robustness.evaluation.leaderboard import robustbench_entry, write_robustbench_entry
 from isvs_jax.robustness.evaluation.normaliser import Normaliser, normaliser_of, read_normaliser
 from isvs_jax.robustness.evaluation.protocol import quick, standard
 from isvs_jax.robustness.evaluation.report import Report, read_report
+from isvs_jax.robustness.evaluation.report_files import write_report
 from isvs_jax.robustness.evaluation.settings import CURVE, EPSILONS, Attacks, Corruptions, HardStopChecks, Resources
 from isvs_jax.robustness.evaluation.statistics import (
     expected_calibration_error,

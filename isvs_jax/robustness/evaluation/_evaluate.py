@@ -20,13 +20,13 @@ from isvs_jax.robustness.adapters.host import USE_ADAPT, USE_FROM_HOST, check_fu
 from isvs_jax.robustness.attacks._model import LogitsFn, logits_of
 from isvs_jax.robustness.defences import Defence, check_shapes
 from isvs_jax.robustness.evaluation import plan
-from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.engine import Examples, Work, check_read, on_devices
 from isvs_jax.robustness.evaluation.examples import ShownExample, worst_examples
 from isvs_jax.robustness.evaluation.fit import Settings, check_differentiable, check_fit, chosen
 from isvs_jax.robustness.evaluation.loaders import told_apart
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import Report
+from isvs_jax.robustness.evaluation.report_files import write_report
 from isvs_jax.robustness.evaluation.schedule import make_missing
 from isvs_jax.robustness.evaluation.settings import (
     Attacks,

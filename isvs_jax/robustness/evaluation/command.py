@@ -18,7 +18,6 @@ from isvs_jax.data import Dataset, as_float, load_data
 from isvs_jax.robustness.certification import read_summary
 from isvs_jax.robustness.evaluation._evaluate import evaluate
 from isvs_jax.robustness.evaluation._markdown import combined_markdown, summary_table
-from isvs_jax.robustness.evaluation._write import write_report
 from isvs_jax.robustness.evaluation.certified_command import certify_model
 from isvs_jax.robustness.evaluation.comparison import combine
 from isvs_jax.robustness.evaluation.figures import bars, epsilon_curves, heat_map
@@ -27,6 +26,7 @@ from isvs_jax.robustness.evaluation.normaliser import Normaliser, read_normalise
 from isvs_jax.robustness.evaluation.options import PROG, Certification, Comparison, Evaluation, parse
 from isvs_jax.robustness.evaluation.protocol import arguments_of
 from isvs_jax.robustness.evaluation.report import Report, read_report
+from isvs_jax.robustness.evaluation.report_files import write_report
 from isvs_jax.robustness.evaluation.settings import Resources
 from isvs_jax.robustness.evaluation.words import bound_reader, parse_defence
 from isvs_jax.robustness.text import norm_name

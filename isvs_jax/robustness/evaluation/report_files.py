@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from isvs_jax._files import write_atomically
-from isvs_jax.robustness.evaluation._html import HTML, html_page
 from isvs_jax.robustness.evaluation._markdown import markdown
 from isvs_jax.robustness.evaluation._summary import summary
 from isvs_jax.robustness.evaluation.classes import class_figures, class_names
+from isvs_jax.robustness.evaluation.html_report import HTML, html_page
 from isvs_jax.robustness.evaluation.normaliser import Normaliser
 from isvs_jax.robustness.evaluation.report import DERIVED, Report
 from isvs_jax.robustness.evaluation.store import REPORT
