@@ -5,20 +5,18 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 # Compilation leaves lines on the terminal that say nothing to the reader.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import jax
 import tyro
 
 from experiments.claims import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
 from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
 from experiments.study import Study, usual_study
-from isvs_jax._command import exit_status
+from isvs_jax._command import exit_status, keep_compiled
 
 _PROG = "python -m experiments"
 _DESCRIPTION = f"""Put a claim to the test: train, judge, and write a table and pictures.
@@ -29,9 +27,6 @@ _DESCRIPTION = f"""Put a claim to the test: train, judge, and write a table and 
 
 What is finished is kept and used again. Each experiment leaves FOLDER/NAME/report.md, result.json and pictures; "all" a
 page FOLDER/README.md too. `{_PROG} CLAIM --size SIZE --help` shows what is usual at a size."""
-
-# Programs that take so many seconds to compile are kept.
-_WORTH_KEEPING = 0.3
 
 # In the order in which they are read. Each module has `run`, from the configuration to a `Section`.
 _RUNS: dict[type, Any] = {
@@ -57,13 +52,8 @@ class All:
     study: Study
 
 
-def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False) -> int:
-    """Run the command; its exit status.
-
-    Args:
-        arguments: The arguments; by default those of the command line.
-        keep_compiled: Whether to keep compiled programs in the folder of the study, for the whole process.
-    """
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
     study = usual_study(arguments, "smoke")
     claims = {kind.__name__.lower(): (_first_line(kind), kind(study=study)) for kind in (*_RUNS, All)}
 
@@ -71,8 +61,6 @@ def main(arguments: Sequence[str] | None = None, *, keep_compiled: bool = False)
         chosen = tyro.extras.overridable_config_cli(
             claims, prog=_PROG, description=_DESCRIPTION, args=arguments, config=(tyro.conf.OmitArgPrefixes,)
         )
-        if keep_compiled:
-            _keep_compiled(chosen.study.root / "compiled")
         if isinstance(chosen, All):
             _run_all(chosen.study)
         else:
@@ -106,13 +94,8 @@ def _run_all(study: Study) -> None:
     print(study.root / "README.md", flush=True)
 
 
-def _keep_compiled(folder: Path) -> None:
-    """Compile no program twice, be it for another seed, another experiment or after a stop."""
-    jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
-
-
 if __name__ == "__main__":
     # Orbax warns of every checkpoint that is read only to be read.
     logging.getLogger("absl").setLevel(logging.ERROR)
-    sys.exit(main(keep_compiled=True))
+    keep_compiled()
+    sys.exit(main())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,9 +19,13 @@ from isvs_jax._extras import missing
 
 INTERRUPTED = 130
 
+# Programs that take so many seconds to compile are kept, and of them so many bytes, the latest used.
+_WORTH_KEEPING = 0.3
+_MOST_KEPT = 1 << 30
+
 
 def start(prog: str, module: str, extra: str = "train") -> int:
-    """Run `main` of the module of a command.
+    """Run `main` of the module of a command, with the programs that were compiled before.
 
     Args:
         prog: The command, such as "python -m isvs_jax.data".
@@ -28,12 +35,38 @@ def start(prog: str, module: str, extra: str = "train") -> int:
     Returns:
         The exit status; 1 with one sentence where a package of an extra is missing.
     """
+    keep_compiled()
     try:
         main = import_module(module).main
     except ModuleNotFoundError as error:
         print(f"{prog}: {missing(error, extra)}", file=sys.stderr)
         return 1
     return main()
+
+
+def keep_compiled() -> None:
+    """Compile no program twice: keep them from process to process, for the whole process.
+
+    They are kept where the variable JAX_COMPILATION_CACHE_DIR says, by default in isvs_jax within the folder of caches
+    of the user (XDG_CACHE_HOME, or ~/.cache). JAX_ENABLE_COMPILATION_CACHE=false switches it off.
+    """
+    # Imported here: whoever only imports this module needs no JAX yet.
+    import jax
+
+    settings = jax.config.values
+    if settings["jax_compilation_cache_dir"] is not None or not settings["jax_enable_compilation_cache"]:
+        return
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = caches / "isvs_jax" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # A home that cannot be written to has no cache.
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
+    # Without filelock, of the extra `train`, JAX cannot drop what is old.
+    if importlib.util.find_spec("filelock") is not None:
+        jax.config.update("jax_compilation_cache_max_size", _MOST_KEPT)
 
 
 def exit_status(work: Callable[[], None], prog: str, again: str = "The same command goes on from there.") -> int:

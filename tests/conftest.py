@@ -1,6 +1,7 @@
 """Eight CPU devices for every test, fast compilation, and strictness where a test asks for it."""
 
 import gc
+import os
 from collections.abc import Iterator
 
 import jax
@@ -10,6 +11,8 @@ from tests import compilation
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
+# Commands that tests start keep nothing in the home of who runs them.
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

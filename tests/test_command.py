@@ -5,9 +5,10 @@ import os
 import signal
 import sys
 
+import jax
 import pytest
 
-from isvs_jax._command import INTERRUPTED, exit_status
+from isvs_jax._command import INTERRUPTED, exit_status, keep_compiled
 from isvs_jax._extras import optional, unavailable
 from isvs_jax._progress import progress_bar
 
@@ -76,3 +77,24 @@ def test_progress_that_is_not_asked_for_is_not_shown(capsys: pytest.CaptureFixtu
     with progress_bar(total=2, shown=False) as bar:
         bar.update(2)
     assert capsys.readouterr().err == ""
+
+
+def test_compiled_programs_are_kept_unless_jax_is_told_otherwise(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = {name: value for name, value in jax.config.values.items() if "_cache" in name}
+    folder = tmp_path / "isvs_jax" / "compiled"
+    try:
+        jax.config.update("jax_enable_compilation_cache", False)
+        keep_compiled()
+        assert not folder.exists()
+        jax.config.update("jax_enable_compilation_cache", True)
+        jax.config.update("jax_compilation_cache_dir", "mine")
+        keep_compiled()
+        assert jax.config.values["jax_compilation_cache_dir"] == "mine"
+        jax.config.update("jax_compilation_cache_dir", None)
+        keep_compiled()
+        assert jax.config.values["jax_compilation_cache_dir"] == str(folder)
+        assert folder.is_dir()
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)

@@ -1,18 +1,28 @@
 """The exact solve of (I + DᵀD/ν) u = b by cosine transforms.
 
 With no wrap-around, DᵀD is diagonal in the orthonormal DCT-II: its eigenvalue at frequency (k, l) is
-(2 − 2 cos πk/H) + (2 − 2 cos πl/W). Arrays are planar here: [..., H, W].
+(2 − 2 cos πk/H) + (2 − 2 cos πl/W). On a CPU large images are transformed along their rows only, and the tridiagonal
+systems that are left along the columns are solved by elimination. Arrays are planar here: [..., H, W].
 """
+
+from math import prod
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from isvs_jax.solver.edges import forward_differences, forward_differences_adjoint
+from isvs_jax.solver.tridiagonal import solve_rows
 
 # Up to this side a transform is a product with its matrix, beyond it an FFT. On a CPU, with three channels, the two are
 # about level from 64 to 160 pixels; at 224 the FFT takes a quarter less time (benchmarks/transforms.py). Elsewhere not
 # measured.
 CPU_MATRIX_SIDE = 128
 MATRIX_SIDE = 512
+# On a CPU, elimination takes less time than transforms along the columns from so many rows on, and from so many numbers
+# on that stand in one row of all planes: each row is a step of a loop (benchmarks/transforms.py).
+SWEPT_ROWS = 64
+SWEPT_NUMBERS = 640
 
 
 def solve(right_side: jax.Array, nu: jax.Array) -> jax.Array:
@@ -29,14 +39,37 @@ def solve(right_side: jax.Array, nu: jax.Array) -> jax.Array:
         Strang, "The discrete cosine transform", SIAM Review 41 (1999).
     """
     height, width = right_side.shape[-2:]
-    dtype = right_side.dtype
-    rows = jnp.asarray(eigenvalues(height), dtype)[None, :]
-    columns = jnp.asarray(eigenvalues(width), dtype)[:, None]
+    planes = prod(right_side.shape[:-2])
+    if jax.default_backend() != "cpu" or height < SWEPT_ROWS or planes * width < SWEPT_NUMBERS:
+        return _by_transforms(right_side, nu)
+    # Its derivatives are solves again: the matrix is symmetric.
+    return jax.lax.custom_linear_solve(
+        lambda u: u + _laplacian(u) / nu, right_side, lambda _, b: _by_elimination(b, nu), symmetric=True
+    )
+
+
+def _by_transforms(right_side: jax.Array, nu: jax.Array) -> jax.Array:
+    """Transforms along both axes."""
+    height, width = right_side.shape[-2:]
+    rows = jnp.asarray(eigenvalues(height), right_side.dtype)[None, :]
+    columns = jnp.asarray(eigenvalues(width), right_side.dtype)[:, None]
     # Transforms run along the last axis, where products with a matrix are one large product and FFTs find their
     # numbers in a row: the middle part is turned, once there and once back.
     spectrum = jnp.expand_dims(1 + (columns + rows) / nu, tuple(range(right_side.ndim - 2)))
     coefficients = _transform(jnp.swapaxes(_transform(right_side), -1, -2)) / spectrum
     return _inverse(jnp.swapaxes(_inverse(coefficients), -1, -2))
+
+
+def _by_elimination(right_side: jax.Array, nu: jax.Array) -> jax.Array:
+    """Transforms along the rows, elimination along the columns: (ν + λₖ + L) u = νb for each frequency k."""
+    shift = nu + jnp.asarray(eigenvalues(right_side.shape[-1]), right_side.dtype)
+    return _inverse(solve_rows(nu * _transform(right_side), shift))
+
+
+def _laplacian(planar: jax.Array) -> jax.Array:
+    """DᵀD."""
+    axes = {"row_axis": -2, "column_axis": -1}
+    return forward_differences_adjoint(forward_differences(planar, **axes), **axes)
 
 
 def matrix_side() -> int:
@@ -68,7 +101,7 @@ def dct(array: jax.Array) -> jax.Array:
         (1980).
     """
     size = array.shape[-1]
-    ordered = jnp.concatenate([array[..., ::2], array[..., 1::2][..., ::-1]], axis=-1)
+    ordered = jnp.concatenate([array[..., ::2], array[..., ::-1][..., size % 2 :: 2]], axis=-1)
     turned = jnp.fft.rfft(ordered) * _twiddles(size, array)
     return jnp.concatenate([turned.real, -turned.imag[..., 1 : (size + 1) // 2][..., ::-1]], axis=-1)
 

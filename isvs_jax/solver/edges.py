@@ -104,6 +104,6 @@ def forward_differences_adjoint(edges: Edges, row_axis: int, column_axis: int) -
 
 
 def _forward_adjoint(edge: jax.Array, axis: int) -> jax.Array:
-    before, after = [(0, 0)] * edge.ndim, [(0, 0)] * edge.ndim
-    before[axis], after[axis] = (1, 0), (0, 1)
-    return jnp.pad(edge, before) - jnp.pad(edge, after)
+    widths = [(0, 0)] * edge.ndim
+    widths[axis] = (1, 1)
+    return -jnp.diff(jnp.pad(edge, widths), axis=axis)

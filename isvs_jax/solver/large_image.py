@@ -54,10 +54,10 @@ def bands(image: np.ndarray, times: Sequence[float], solver: SplitLBI = SplitLBI
         ValueError: A shape, a time or a number of the solver is out of its range.
 
     Example:
-        >>> image = np.random.default_rng(0).random((150, 140, 1), np.float32)
+        >>> image = np.random.default_rng(0).random((260, 40, 1), np.float32)
         >>> path = list(bands(image, [1.0, 2.0], SplitLBI(nu=1.0)))
         >>> [band.start for band in path], np.concatenate([band.dense for band in path], axis=1).shape
-        ([0, 52, 98], (2, 150, 140, 1))
+        ([0, 130], (2, 260, 40, 1))
     """
     rows, columns = divide(image.shape[0], image.shape[1], solver)
     solver, last = dataclasses.replace(solver, tiles=False), image.shape[0] - 1

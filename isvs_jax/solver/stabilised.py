@@ -47,10 +47,10 @@ class Course(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Where a step stands between its stages: yⱼ and yⱼ₋₁, planar."""
+    """Where a step stands between its stages: yⱼ and what the last stage changed, yⱼ − yⱼ₋₁, planar."""
 
     z: Edges
-    before: Edges
+    change: Edges
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["plan", "num_long", "max_time"])
@@ -96,7 +96,7 @@ class Stabilised:
             course, num_long = _after_long_steps(flow, planar, course, self.plan, num_long), 0
         rows = self.plan.rows(num_long + 1)
         steps = jnp.asarray(rows[:, :3], planar.dtype), course.sizes(flow, self.plan, rows)
-        z = scan_steps(Partial(_stage_if_any, flow, planar), Stage(course.z, course.z), steps).z
+        z = scan_steps(Partial(_stage_if_any, flow, planar), _at_rest(course.z), steps).z
         return FlowState(course.times, flow.dense(planar, z), z)
 
     def solves(self, num_times: int = 1) -> int:
@@ -135,15 +135,22 @@ def next_stage(flow: Flow, planar: jax.Array, stage: Stage, step: tuple[jax.Arra
         stage: The stage before, with the axes of `planar` or a leading axis of times before them.
         step: The coefficients μ, ν, μ̃, shape [3], and the size h ≥ 0 in units of time, shape [...] or [T, ...].
     """
-    (mu, nu, of_slope), size = step
+    (_, nu, of_slope), size = step
     h = per_image(size)
 
-    def combine(now: jax.Array, before: jax.Array, rate: jax.Array) -> jax.Array:
-        return jnp.where(h > 0, mu * now + nu * before + of_slope * h * rate, now)
+    def changed(change: jax.Array, rate: jax.Array) -> jax.Array:
+        return jnp.where(h > 0, of_slope * h * rate - nu * change, 0)
 
-    # Solved here and not kept from the stage before: an image less in memory.
+    # Solved here and not kept from the stage before: an image less in memory. As μ + ν = 1, a stage adds to yⱼ₋₁, which
+    # is done in place.
     slope = flow.slope(flow.dense(planar, stage.z), stage.z)
-    return Stage(jax.tree.map(combine, stage.z, stage.before, slope), stage.z)
+    change = jax.tree.map(changed, stage.change, slope)
+    return Stage(jax.tree.map(jnp.add, stage.z, change), change)
+
+
+def _at_rest(z: Edges) -> Stage:
+    """The stage before the first of a step."""
+    return Stage(z, jax.tree.map(jnp.zeros_like, z))
 
 
 def _stage_if_any(flow: Flow, planar: jax.Array, stage: Stage, step: tuple[jax.Array, jax.Array]) -> Stage:
@@ -180,7 +187,7 @@ def _after_long_steps(flow: Flow, planar: jax.Array, course: Course, plan: Plan,
 
     first = jax.tree.map(lambda edge: edge[-1], course.z)
     steps = jnp.asarray(rows[:, :3], planar.dtype), sizes, reached
-    z = scan_steps(body, (Stage(first, first), course.z), steps)[1]
+    z = scan_steps(body, (_at_rest(first), course.z), steps)[1]
     return course._replace(z=z, left=course.left - counts * length)
 
 

@@ -26,12 +26,10 @@ from isvs_jax.solver.stabilised import Stabilised
 # (ν = 0.02), see benchmarks/tiles.py. A border is wide enough that a third of the tolerance is left of it.
 _AT_NO_BORDER = 0.08
 _SHARE = 1 / 3
-# What a solve of a tile costs on a CPU, in nanoseconds a pixel: about this and so much more with each pixel of its
-# side, by products with matrices; and of a whole image too large for these (benchmarks/tiles.py).
-_TILE_COST = (2.3, 0.038)
-_WHOLE_COST = 18.0
-# The sides of tiles that are tried. An image of no longer sides than the longest of the first is not divided.
-_BY_MATRIX, _BY_FFT = range(64, 129), (256, 512, 1024)
+# What a pixel of a large image costs on a CPU, beside one of a tile, which stays in the caches (benchmarks/tiles.py).
+_WHOLE_COST = 1.5
+# The sides of tiles that are tried. An image of no longer sides than the longest is not divided.
+_SIDES = range(64, 257)
 
 
 class Cuts(NamedTuple):
@@ -168,13 +166,9 @@ def longest_side(height: int, width: int, border: int, *, at_any_cost: bool = Fa
 
     def cost(longest: int) -> float:
         rows, columns = cut(height, border, longest), cut(width, border, longest)
-        area = rows.starts.size * rows.length * columns.starts.size * columns.length
-        side = max(rows.length, columns.length)
-        by_matrix = _TILE_COST[0] + _TILE_COST[1] * side
-        return area / (height * width) * (by_matrix if side < _BY_MATRIX.stop else _WHOLE_COST)
+        return rows.starts.size * rows.length * columns.starts.size * columns.length / (height * width)
 
-    if max(height, width) < _BY_MATRIX.stop:
+    if max(height, width) < _SIDES.stop:
         return None
-    sides = [side for side in (*_BY_MATRIX, *_BY_FFT) if side > 2 * border]
-    best = min(sides, key=cost, default=None)
+    best = min((side for side in _SIDES if side > 2 * border), key=cost, default=None)
     return best if best is not None and (at_any_cost or cost(best) < _WHOLE_COST) else None
