@@ -38,6 +38,8 @@ _ENTRIES: Mapping[str, _Entry] = MappingProxyType(
         "cnn": _Entry(CNN),
         **{f"resnet{depth}": _Entry(ResNet, {"depth": depth}) for depth in (20, 32, 44, 56)},
         "resnet18": _Entry(ResNet18),
+        # For photographs of 64 to 160 pixels on few cores.
+        "resnet18_slim": _Entry(ResNet18, {"width": 24, "stem": "photograph"}),
         **{
             f"wrn{depth}_{widen}": _Entry(WideResNet, {"depth": depth, "widen": widen})
             for depth, widen in ((16, 4), (16, 8), (28, 10), (34, 10), (40, 2), (40, 4))
@@ -80,7 +82,8 @@ def build(
     Args:
         name: One of `MODELS`: "cnn"; "resnet20", 32, 44, 56 and "resnet18" for small images; "wrn28_10" and other wide
             residual networks, depth and widening; "preact_resnet18"; "wrn28_10_silu", "wrn34_10_silu", "wrn70_16_silu"
-            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs; "vit_tiny" and
+            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs, and "resnet18_slim"
+            (width 24, 1.6 million parameters) for photographs of 64 to 160 pixels on few cores; "vit_tiny" and
             "vit_small" with patches of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224",
             "vit_base_224".
         num_classes: The number of logits.
