@@ -82,10 +82,9 @@ def build(
     Args:
         name: One of `MODELS`: "cnn"; "resnet20", 32, 44, 56 and "resnet18" for small images; "wrn28_10" and other wide
             residual networks, depth and widening; "preact_resnet18"; "wrn28_10_silu", "wrn34_10_silu", "wrn70_16_silu"
-            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs, and "resnet18_slim"
-            (width 24, 1.6 million parameters) for photographs of 64 to 160 pixels on few cores; "vit_tiny" and
-            "vit_small" with patches of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224",
-            "vit_base_224".
+            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs, and for those of
+            64 to 160 pixels on few cores "resnet18_slim" (width 24, 1.6 million parameters); "vit_tiny" and "vit_small"
+            with patches of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224", "vit_base_224".
         num_classes: The number of logits.
         channels: The number of channels of an image.
         dtype: The dtype of the computation, as a string or a type; parameters, batch statistics and logits are float32.
