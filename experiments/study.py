@@ -47,6 +47,7 @@ class Study:
         batch_size: The number of images in a step.
         learning_rate: The largest learning rate of the schedule.
         weight_decay: The weight decay of the optimizer.
+        kappa: The kappa of the flow in all trainings but those that vary it; less costs less.
         seeds: The seeds of the trainings; with two or more, intervals are over trainings.
         epsilons: The radii of the attacks, L∞.
         attacks: The attacks of `isvs_jax.robustness.autoattack_report`, in order.
@@ -73,6 +74,7 @@ class Study:
     batch_size: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
+    kappa: float = 5.0
     seeds: tuple[int, ...] = (0, 1, 2)
     epsilons: tuple[float, ...] = (1 / 255, 2 / 255)
     attacks: tuple[str, ...] = ("apgd-ce", "apgd-t", "square")
