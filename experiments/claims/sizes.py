@@ -8,18 +8,29 @@ import numpy as np
 from experiments.claims.ablation import dot_plot
 from experiments.claims.comparison import PAIRED, common_remarks
 from experiments.estimates import Estimate, difference, differences, estimate, figures
-from experiments.judging import Entrant, NothingFinishedError, judged
+from experiments.judging import Entrant, NothingFinishedError, judged, referee_images
+from experiments.measures.smoothing import FILTERS, contour_error, equals, shown
 from experiments.section import Section, Table
 from experiments.study import Study, study_of_size
+from experiments.trainings import trainings
 from isvs_jax._checks import check_integer
+from isvs_jax.data import as_float
 from isvs_jax.robustness import Report
+from isvs_jax.robustness.evaluation import mean_interval
 from isvs_jax.robustness.evaluation.classes import class_figures, class_names
+from isvs_jax.training.methods import PATH_VIEWS
 
 _USUAL = (("blur", "path"), ("lowpass", "path"), ("rof", "path"), ("raw", "path"), ("raw", "blur"))
 _SMOKE = (("blur", "path"), ("raw", "path"))
+_HEIGHTS = (64, 96, 128)
 _COLUMNS = ("clean", "all corruptions", "noise", "blur", "weather", "digital", "contrast", "low resolution, mean")
 _DRAWN = ("clean", "all corruptions", "blur", "contrast")
 _ALL = "all corruptions"
+
+_CONTOURS = (
+    "Contour error: ‖Du − Dx‖/‖Dx‖ over the strongest tenth of the edges, the mean of at most {count} test images; "
+    "filters of equal energy on these. ± half of the 95% interval over images."
+)
 
 BySeed = Mapping[Entrant, Mapping[int, Report]]
 """Reports by entrant and seed."""
@@ -31,29 +42,35 @@ class Sizes:
 
     Attributes:
         study: Size, data, seeds, folder. The trainings of each height are in a folder of it.
-        heights: The heights (and widths) of the images in pixels; () for those of the study alone.
+        heights: The heights (and widths) of the images in pixels; () for 64, 96 and 128 at size "photographs", and for
+            those of the study alone at other sizes.
         pairs: The pairs that are compared, first the base and then who is set against it; () for the usual ones. What
             is said of single corruptions and classes is of the first.
+        images: At most so many test images of each height are smoothed, to see what is kept of their contours; 0 leaves
+            that out.
     """
 
     study: Study = field(default_factory=study_of_size)
     heights: tuple[int, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
+    images: int = 64
 
     def __post_init__(self) -> None:
         for height in self.heights:
             check_integer("each of heights", height)
+        check_integer("images", self.images, 0)
         if len(set(self.heights)) < len(self.heights):
             raise ValueError(f"heights must differ; got {self.heights}.")
 
     @property
     def studies(self) -> tuple[Study, ...]:
         """One study for each height."""
-        if not self.heights:
+        heights = self.heights or (_HEIGHTS if self.study.size == "photographs" else ())
+        if not heights:
             return (self.study,)
         return tuple(
             replace(self.study, out=self.study.root / str(height), data=replace(self.study.data, image_size=height))
-            for height in self.heights
+            for height in heights
         )
 
     @property
@@ -82,11 +99,12 @@ def run(claim: Sizes) -> Section:
         "At several sizes of image",
         "Where contours are wider than a pixel, a network trained along the path is more robust than one trained on "
         "filters that take away as much energy.",
-        (_change_table(changes, columns), _accuracies(found, columns), *_details(pair, found)),
+        (_change_table(changes, columns), _accuracies(found, columns), *_details(pair, found), *_contours(claim)),
         {"differences": (dot_plot(changes, drawn), "Differences in points, with 95% intervals.")} if changes else {},
         (
             *_remarks(found, claim.study, wanted),
             f"{PAIRED} n: trainings.",
+            *((_CONTOURS.format(count=claim.images),) if claim.images else ()),
             f"Each filter takes away as much energy as the path in its place, on the training images of its size; κ = "
             f"{claim.study.kappa:g}.",
         ),
@@ -166,6 +184,22 @@ def _by_class(pairs: Sequence[tuple[Report, Report]]) -> list[Estimate | str]:
 
 def _class_accuracies(report: Report) -> tuple[float | None, ...] | None:
     return next((entry.classes for entry in class_figures(report) if entry.label == _ALL), None)
+
+
+def _contours(claim: Sizes) -> tuple[Table, ...]:
+    """What the path and filters of equal energy keep of contours, at each size."""
+    rows: dict[str, tuple[Estimate | str, ...]] = {}
+    for study in claim.studies if claim.images else ():
+        images = as_float(referee_images(study).images[: claim.images])
+        solver = trainings(study)["path"].inputs.solver
+        for view, filters in equals(images, PATH_VIEWS, solver).items():
+            every = shown(images, (view, *filters), solver)
+            errors = [contour_error(images, smoothed) for smoothed in every]
+            change = errors[0] - errors[1]
+            values = tuple(Estimate(float(each.mean()), None, None, (float(each.mean()),)) for each in errors)
+            paired = Estimate(float(change.mean()), *mean_interval(change, -1.0, 1.0), (float(change.mean()),))
+            rows[f"{view}, {images.shape[1]}×{images.shape[2]}"] = (*values, paired)
+    return (Table("contour error in %", ("path", *FILTERS, "path less blur"), rows),) if rows else ()
 
 
 def _remarks(found: Mapping[str, BySeed], study: Study, wanted: Sequence[Entrant]) -> tuple[str, ...]:
