@@ -37,8 +37,8 @@ class Study:
 
     Attributes:
         size: The size, which says what is usual for all else: "demo" for a small network on embedded digits and
-            "smoke" for a look at every experiment on them (minutes), "cpu" for a machine with few cores, "photographs" for
-            a folder of photographs on such a machine, "gpu".
+            "smoke" for a look at every experiment on them (minutes), "cpu" for a machine with few cores,
+            "photographs" for a folder of photographs on such a machine, "gpu".
         out: The folder of trainings, reports, tables and pictures; by default results/SIZE. The same command again
             goes on where it stopped.
         data: The images. Trainings are tested on all test images; the referee takes `limit_test` of them, and attacks
