@@ -16,6 +16,12 @@ from isvs_jax.robustness.text import grouped, radius
 Reports = Mapping[Entrant, Sequence[Report]]
 """The reports of each entrant, one a seed."""
 
+PAIRED = (
+    "Differences are of the same test images and, training by training, of the same seed: ± half of the 95% interval "
+    "over trainings and test images, and where there is one training over test images alone."
+)
+"""What the interval of a difference is over."""
+
 
 @dataclass(frozen=True)
 class Comparison:
