@@ -114,8 +114,10 @@ def execute(
         label="/".join(run.out.parts[-2:]),
         progress=progress,
     )
-    seconds = read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1)
-    return _result(run.out, model, state, dataset.test, seconds)
+    # Other processes than the first one have no log.
+    last = read_log(run.out)[-1] if first else {"seconds": round(time.monotonic() - began, 1)}
+    spent = {name: last[name] for name in ("seconds", "processor_seconds") if name in last}
+    return _result(run.out, model, state, dataset.test, spent)
 
 
 def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
@@ -191,7 +193,9 @@ def _note_session(folder: Path, devices: list[jax.Device]) -> None:
     write_json(file, sessions)
 
 
-def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split, seconds: float) -> dict[str, Any]:
+def _result(
+    folder: Path, model: nn.Module, state: TrainState, test: data.Split, spent: dict[str, float]
+) -> dict[str, Any]:
     """The content of result.json; the network is tested only where the file is not of these parameters and labels."""
     hashed = environment.parameters_hash(jax.device_get(state.variables))
     tested = {"parameters_sha256": hashed, "test_labels_sha256": _hash(test.labels)}
@@ -205,7 +209,7 @@ def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split,
         "parameters": models.count_parameters(state.variables),
         **tested,
         "steps": int(state.step),
-        "seconds": seconds,
+        **spent,
     }
     if jax.process_index() == 0:
         write_json(file, result)
