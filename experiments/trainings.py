@@ -60,9 +60,7 @@ VARIATIONS: tuple[Variation, ...] = (
 def trainings(study: Study) -> dict[str, TrainConfig]:
     """Every training of a study by name, the seed being 0.
 
-    - The methods of `isvs_jax.training.methods`: "raw"; "noise"; "fixed", "path", "coarse_to_fine" and "consistency";
-      "blur", "lowpass" and "rof"; "scale_mix" and "scale_mix_blur"; "augmix", "augmix_path" and "augmix_blur";
-      "adversarial" and "trades"; "path_noise", "path_augmix", "path_adversarial" and "path_trades".
+    - The methods of `isvs_jax.training.method_configs`, with its recipes such as "augmix_noise" and "all_round".
     - "contrast", "noise_contrast": with contrast down to 0.2, the second with noise too.
     - "mixed": half raw, else dense t = 4, 8 or sparse t = 8.
     - "mixed_noise", "mixed_noise_contrast", "consistency_noise_contrast": with that augmentation too.
