@@ -98,7 +98,7 @@ def path_slider(
     ]
     if blur:
         sigmas = [_matching_sigma(original, rms, limits) for rms in residual]
-        along["blur"] = np.stack([as_numpy(gaussian_blur(original, sigma)) for sigma in sigmas])
+        along["blur"] = np.stack([as_numpy(gaussian_blur(image[0], sigma)) for sigma in sigmas])
         said = [f"{text}, and so is the blur of σ = {sigma:.2f}" for text, sigma in zip(said, sigmas, strict=True)]
     first = len(said) // 2
 
