@@ -1,7 +1,7 @@
 # make demo     train two small networks on real images and judge them; results/demo/ holds the report (minutes)
 # make test     the whole test suite
 # make reproduce     every experiment from training to table and picture; results/SIZE/README.md shows them
-#                    SIZE=smoke (minutes), cpu (many hours), gpu; a command that was stopped goes on when it is given again
+#                    SIZE=smoke (minutes), cpu (many hours), photographs, gpu; a command that was stopped goes on when it is given again
 # make train-smoke   a few steps of every training method
 # make notebooks     execute the notebooks and save their outputs
 # make bench    ours beside its peers, timed; results/bench/ holds figures, tables and a picture (about ten minutes)

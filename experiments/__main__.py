@@ -12,7 +12,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tyro
 
-from experiments.claims import ablation, additions, adversarial, corruptions, filtering, methods, resolution, scales
+from experiments.claims import (
+    ablation,
+    additions,
+    adversarial,
+    corruptions,
+    filtering,
+    methods,
+    resolution,
+    scales,
+    sizes,
+)
 from experiments.judging import NothingFinishedError
 from experiments.section import Section, write_index, write_section
 from experiments.study import Study, usual_study
@@ -34,6 +44,7 @@ _RUNS: dict[type, Any] = {
     adversarial.Adversarial: adversarial.run,
     resolution.Resolution: resolution.run,
     filtering.Filtering: filtering.run,
+    sizes.Sizes: sizes.run,
     ablation.Ablation: ablation.run,
     scales.Scales: scales.run,
     additions.Additions: additions.run,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.evaluation import mean_interval, share_interval, student_interval, summary
@@ -16,8 +17,8 @@ class Estimate:
 
     Attributes:
         mean: The mean over the trainings.
-        low: The lower end of the 95% interval: Student's over trainings, or over test images where there is one
-            training. None where there is no interval.
+        low: The lower end of the 95% interval: Student's over trainings, for differences over trainings and test
+            images, or over test images where there is one training. None where there is no interval.
         high: Its upper end.
         values: The value of each training.
         warnings: Why the figure may be too high.
@@ -46,14 +47,20 @@ class Estimate:
 
 
 def estimate(
-    values: Sequence[float], interval: tuple[float, float] | None = None, warnings: Sequence[str] = ()
+    values: Sequence[float],
+    interval: tuple[float, float] | None = None,
+    warnings: Sequence[str] = (),
+    *,
+    least: float = 0.0,
 ) -> Estimate:
     """The estimate of shares of some trainings; `interval` is that of a single one over test images.
+
+    They are from `least` to 1: −1 for differences of shares.
 
     >>> estimate([0.6, 0.62, 0.61]).percent()
     '61.0 ± 2.5'
     """
-    ends = student_interval(values, 0.0, 1.0) if len(values) > 1 else interval
+    ends = student_interval(values, least, 1.0) if len(values) > 1 else interval
     low, high = (None, None) if ends is None else ends
     return Estimate(float(np.mean(values)), low, high, tuple(values), tuple(dict.fromkeys(warnings)))
 
@@ -90,14 +97,15 @@ def shares(report: Report, column: str) -> np.ndarray:
     Args:
         report: The report of one training.
         column: A label of `isvs_jax.robustness.evaluation._summary` that is an accuracy: "clean", "all corruptions", a
-            category of corruptions, "fog", "contrast", "low resolution, mean", or a robust accuracy, which is of the
-            images under attack.
+            category of corruptions, "low resolution, mean", or a robust accuracy, which is of the images under attack;
+            or the name of a corruption.
 
     Raises:
         ValueError: The column is none of these, or the report has no such cells.
     """
     cells = {
         "clean": [report.clean],
+        **{name: list(row.values()) for name, row in report.corruptions.items()},
         **{
             group: [cell for name in names for cell in report.corruptions[name].values()]
             for group, names in corruption_groups(report).items()
@@ -111,10 +119,43 @@ def shares(report: Report, column: str) -> np.ndarray:
     return np.mean([cell.mask for cell in cells[column]], axis=0)
 
 
-def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -> Estimate:
-    """Mean accuracy less that of the base, with a 95% interval: Student's over the trainings, compared seed by seed.
+def crossed_estimate(values: np.ndarray) -> Estimate:
+    """The mean over trainings and test images, with a 95% interval for other trainings and other images.
 
-    Where there is one training, the interval is over test images, compared image by image.
+    Each training has seen each image, v[s, i] = m + a[s] + b[i] + c[s, i]. The variance of the mean is that over
+    trainings, plus that over images, less what both count of c:
+
+        V = var_s(mean_i v)/S + var_i(mean_s v)/N − var(c)/(S N),
+
+    at least the larger of the first two. The degrees of freedom of Student's quantile are Satterthwaite's.
+
+    Args:
+        values: float [S, N], S trainings and N images, two or more of each.
+
+    References:
+        Searle, Casella, McCulloch, "Variance components", Wiley 1992, chapter 4 (the balanced two-way layout).
+
+    >>> crossed_estimate(np.array([[0.2, 0.4, 0.0], [0.3, 0.5, 0.1]])).percent()
+    '25.0 ± 43.4'
+    """
+    trainings, images = values.shape
+    of_trainings, of_images = values.mean(1), values.mean(0)
+    mean = float(values.mean())
+    left = values - of_trainings[:, None] - of_images[None, :] + mean
+    freedom = np.array([trainings - 1, images - 1, (trainings - 1) * (images - 1)])
+    squares = np.array([images * of_trainings.var() * trainings, trainings * of_images.var() * images, (left**2).sum()])
+    parts = squares / freedom / values.size
+    variance = max(parts[0] + parts[1] - parts[2], *parts[:2])
+    spread = float((parts**2 / freedom).sum())
+    reach = float(stdtrit(variance**2 / spread, 0.975) * variance**0.5) if spread else 0.0
+    return Estimate(mean, max(-1.0, mean - reach), min(1.0, mean + reach), tuple(map(float, of_trainings)))
+
+
+def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -> Estimate:
+    """Mean accuracy less that of the base, compared seed by seed and image by image, with a 95% interval.
+
+    The interval is over trainings and test images, as of `crossed_estimate`; where there is one training, over test
+    images.
 
     Args:
         reports: One report a seed.
@@ -126,10 +167,11 @@ def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -
     """
     if len(reports) != len(base) or not base:
         raise ValueError(f"reports must be one or more, as many as base; got {len(reports)} and {len(base)}.")
-    each = [shares(one, column) - shares(other, column) for one, other in zip(reports, base, strict=True)]
-    means = tuple(float(values.mean()) for values in each)
-    low, high = student_interval(means, -1.0, 1.0) if len(means) > 1 else mean_interval(each[0], -1.0, 1.0)
-    return Estimate(float(np.mean(means)), low, high, means)
+    each = np.array([shares(one, column) - shares(other, column) for one, other in zip(reports, base, strict=True)])
+    if len(each) > 1:
+        return crossed_estimate(each)
+    mean = float(each.mean())
+    return Estimate(mean, *mean_interval(each[0], -1.0, 1.0), (mean,))
 
 
 def differences(

@@ -12,7 +12,7 @@ import tyro
 from isvs_jax.data import DataChoice
 from isvs_jax.training import ModelChoice
 
-Size = Literal["demo", "smoke", "cpu", "gpu"]
+Size = Literal["demo", "smoke", "cpu", "photographs", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Study:
 
     Attributes:
         size: The size, which says what is usual for all else: "demo" for a small network on embedded digits and
-            "smoke" for a look at every experiment on them (minutes), "cpu" for a machine with few cores, "gpu".
+            "smoke" for a look at every experiment on them (minutes), "cpu" for a machine with few cores,
+            "photographs" for a folder of photographs on such a machine, "gpu".
         out: The folder of trainings, reports, tables and pictures; by default results/SIZE. The same command again
             goes on where it stopped.
         data: The images. Trainings are tested on all test images; the referee takes `limit_test` of them, and attacks
@@ -47,6 +48,7 @@ class Study:
         batch_size: The number of images in a step.
         learning_rate: The largest learning rate of the schedule.
         weight_decay: The weight decay of the optimizer.
+        kappa: The kappa of the flow in all trainings but those that vary it; less costs less.
         seeds: The seeds of the trainings; with two or more, intervals are over trainings.
         epsilons: The radii of the attacks, L∞.
         attacks: The attacks of `isvs_jax.robustness.autoattack_report`, in order.
@@ -73,6 +75,7 @@ class Study:
     batch_size: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
+    kappa: float = 5.0
     seeds: tuple[int, ...] = (0, 1, 2)
     epsilons: tuple[float, ...] = (1 / 255, 2 / 255)
     attacks: tuple[str, ...] = ("apgd-ce", "apgd-t", "square")
@@ -142,6 +145,15 @@ SIZES: Mapping[str, Study] = MappingProxyType(
             training_epsilon=8 / 255,
         ),
         "cpu": Study("cpu"),
+        "photographs": Study(
+            "photographs",
+            data=Images("folder:photographs", image_size=128),
+            model=Network("resnet18_slim"),
+            epochs=25,
+            # At 128 pixels and kappa 5 the path costs more than the network.
+            kappa=2.0,
+            severities=(1, 3, 5),
+        ),
         "gpu": Study(
             "gpu",
             data=Images("tfds:cifar10", limit_test=10_000),
@@ -170,7 +182,8 @@ def study_of_size(size: str = "smoke", data: str | None = None, **others: Any) -
 
     Args:
         size: A name of `SIZES`.
-        data: A specification of other images than the size's, which keep their own height and width.
+        data: A specification of other images than the size's. They keep their own height and width, but for
+            "photographs", which have those of the size.
         **others: Fields of `Study`.
 
     Example:
@@ -181,7 +194,8 @@ def study_of_size(size: str = "smoke", data: str | None = None, **others: Any) -
     """
     study = SIZES[size]
     if data is not None and data != study.data.spec:
-        study = replace(study, data=replace(study.data, spec=data, image_size=None))
+        image_size = study.data.image_size if study.size == "photographs" else None
+        study = replace(study, data=replace(study.data, spec=data, image_size=image_size))
     return replace(study, **others)
 
 

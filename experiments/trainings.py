@@ -11,7 +11,6 @@ from isvs_jax.augment import View
 from isvs_jax.data import DataChoice, Dataset, load_data
 from isvs_jax.training import execute
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.methods import PATH_VIEWS, method_configs, views_to_match
 from isvs_jax.training.optimizer import OptimizerConfig
 from isvs_jax.training.run import Run, difference
@@ -55,15 +54,13 @@ VARIATIONS: tuple[Variation, ...] = (
     Variation("output", "dense and sparse", "views", (*PATH_VIEWS, *_SPARSE)),
     *(Variation("raw share", f"{share:g}", "raw_share", share) for share in (0.0, 0.25, 0.75)),
 )
-"""The variations of "path": dense t = 2, 4 or 8 half of the time, else the image itself; ν = 0.1, κ = 5, "color"."""
+"""The variations of "path": dense t = 2, 4 or 8 half of the time, else the image; ν = 0.1, κ of the study, "color"."""
 
 
 def trainings(study: Study) -> dict[str, TrainConfig]:
     """Every training of a study by name, the seed being 0.
 
-    - The methods of `isvs_jax.training.methods`: "raw"; "noise"; "fixed", "path", "coarse_to_fine" and "consistency";
-      "blur", "lowpass" and "rof"; "scale_mix" and "scale_mix_blur"; "augmix", "augmix_path" and "augmix_blur";
-      "adversarial" and "trades"; "path_noise", "path_augmix", "path_adversarial" and "path_trades".
+    - The methods of `isvs_jax.training.method_configs`, with its recipes such as "augmix_noise" and "all_round".
     - "contrast", "noise_contrast": with contrast down to 0.2, the second with noise too.
     - "mixed": half raw, else dense t = 4, 8 or sparse t = 8.
     - "mixed_noise", "mixed_noise_contrast", "consistency_noise_contrast": with that augmentation too.
@@ -71,7 +68,7 @@ def trainings(study: Study) -> dict[str, TrainConfig]:
     """
     methods = {name: _budgeted(config, study) for name, config in method_configs().items()}
     raw, path, noise = methods["raw"], methods["path"], methods["noise"].augmentation
-    mixed = replace(raw, inputs=Inputs(path.inputs.way, _MIXED))
+    mixed = replace(path, inputs=replace(path.inputs, views=_MIXED))
     both = replace(noise, contrast=_CONTRAST)
     return methods | {
         "contrast": replace(raw, augmentation=replace(raw.augmentation, contrast=_CONTRAST)),
@@ -85,12 +82,22 @@ def trainings(study: Study) -> dict[str, TrainConfig]:
 
 
 def _budgeted(config: TrainConfig, study: Study) -> TrainConfig:
-    """A method with the budget of a study."""
+    """A method with the budget and the flow of a study."""
     objective = config.objective
     if objective.name in ("adversarial", "trades"):
         objective = replace(objective, epsilon=study.training_epsilon, attack_steps=study.training_steps)
     optimizer = OptimizerConfig(learning_rate=study.learning_rate, weight_decay=study.weight_decay)
-    return replace(config, epochs=study.epochs, batch_size=study.batch_size, optimizer=optimizer, objective=objective)
+    # The four pixels that are usual at 32 are an eighth of the side.
+    augmentation = replace(config.augmentation, crop=max(4, (study.data.image_size or 0) // 8))
+    return replace(
+        config,
+        inputs=replace(config.inputs, solver_kappa=study.kappa),
+        epochs=study.epochs,
+        batch_size=study.batch_size,
+        optimizer=optimizer,
+        objective=objective,
+        augmentation=augmentation,
+    )
 
 
 # Claims ask for the same trainings: a process looks once whether one is finished.

@@ -1,4 +1,4 @@
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -140,12 +140,15 @@ def test_a_long_side_is_shrunk(tmp_path, levels):
     assert read_photograph(tmp_path / "photo.png", max_side=60).shape == (9, 12, 3)
 
 
-def test_the_command_line(tmp_path, levels):
+def test_the_command_line(tmp_path, levels, monkeypatch, capsys):
     Image.fromarray(levels).save(tmp_path / "photo.png")
-    command = [sys.executable, "-m", "isvs_jax", "photo.png", "--times", "0.5", "--output", "dense"]
-    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.split() == ["photo_scale_space/dense_t0.5.png", "photo_scale_space/strip.png"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["isvs_jax", "photo.png", "--times", "0.5", "--output", "dense"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("isvs_jax", run_name="__main__")
+    said = capsys.readouterr()
+    assert end.value.code == 0, said.err
+    assert said.out.split() == ["photo_scale_space/dense_t0.5.png", "photo_scale_space/strip.png"]
     assert (tmp_path / "photo_scale_space" / "dense_t0.5.png").exists()
 
 

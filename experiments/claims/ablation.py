@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.claims.comparison import Reports, common_remarks
+from experiments.claims.comparison import PAIRED, Reports, common_remarks
 from experiments.estimates import Estimate, differences, figures
 from experiments.judging import Entrant, NothingFinishedError, judged
 from experiments.section import Section, Table
@@ -102,8 +102,7 @@ def run(claim: Ablation) -> Section:
         {"differences": (picture, "Difference to the base in points of accuracy, with 95% intervals.")},
         (
             *common_remarks(reports, study, entrants),
-            "Differences (Δ, in points) are of the same test images and, training by training, of the same seed: ± "
-            "half of Student's 95% interval over the trainings, or, where there is one, of that over test images.",
+            f"Differences (Δ) are in points. {PAIRED}",
             "Times mean other things for another ν or penalty: what has entered by then differs too.",
         ),
     )

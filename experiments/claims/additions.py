@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from experiments.claims.ablation import dot_plot
 from experiments.claims.comparison import (
+    PAIRED,
     accuracy_columns,
     accuracy_table,
     common_remarks,
@@ -58,7 +59,6 @@ def run(claim: Additions) -> Section:
         f"{base} → {other}": differences(found.get(other, {}), found.get(base, {}), columns) for base, other in pairs
     }
     changes = {pair: row for pair, row in changes.items() if row}
-    several = any(len(one.values) > 1 for row in changes.values() for one in row.values())
     return Section(
         "additions",
         "In addition to other defences",
@@ -69,9 +69,7 @@ def run(claim: Additions) -> Section:
         else {},
         (
             *common_remarks(reports, claim.study, wanted),
-            "Differences, in points, are of the same test images and, training by training, of the same seed: "
-            + ("± half of Student's 95% interval over n seeds" if several else "± half of the 95% interval over images")
-            + (", for n = 1 of the 95% interval over test images." if several else "."),
+            f"{PAIRED} n: trainings.",
             *warning_remarks(reports),
         ),
     )

@@ -9,12 +9,21 @@ from experiments.estimates import figures
 from experiments.judging import Entrant, judged
 from experiments.section import Table
 from experiments.study import Study, study_of_size
+from experiments.trainings import training_folder
+from isvs_jax._files import read_json
 from isvs_jax.robustness import Report
 from isvs_jax.robustness.evaluation._summary import robust_label
 from isvs_jax.robustness.text import grouped, radius
+from isvs_jax.training.run import RESULT_FILE
 
 Reports = Mapping[Entrant, Sequence[Report]]
 """The reports of each entrant, one a seed."""
+
+PAIRED = (
+    "Differences are of the same test images and, training by training, of the same seed: ± half of the 95% interval "
+    "over trainings and test images, and where there is one training over test images alone."
+)
+"""What the interval of a difference is over."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,30 @@ def common_remarks(reports: Reports, study: Study, wanted: Sequence[Entrant] = (
         "means they are no generalisation. Methods have equal epochs, not equal work, and at small sizes they may not "
         "have converged; the best of many rows is flattered.",
         f"Judged at commit {', '.join(dict.fromkeys(_commits(every)))}; the command below drew it.",
+        *cost_remarks(reports, study),
         *starting_remarks(study),
         *_entrant_remarks(tuple(reports), study),
     )
+
+
+def cost_remarks(reports: Reports, study: Study) -> tuple[str, ...]:
+    """What the trainings and their tests took, by the clock and of processors, where it is known."""
+    every = [report for several in reports.values() for report in several]
+    kept = {
+        training_folder(study.root, entrant.training, int(report.name.rpartition(" ")[2])) / RESULT_FILE
+        for entrant, several in reports.items()
+        for report in several
+    }
+    said = []
+    for what, parts in (
+        ("trainings", [read_json(file) for file in sorted(kept) if file.exists()]),
+        ("tests", [{"processor_seconds": 0.0} | one for report in every for one in report.made.get("sessions", ())]),
+    ):
+        if parts:
+            clock, processor = (sum(part.get(name, 0.0) for part in parts) for name in ("seconds", "processor_seconds"))
+            of_processor = f" ({processor / 60:.0f} of the processor)" if processor else ""
+            said.append(f"{what} {clock / 60:.0f} minutes{of_processor}")
+    return (f"Cost by the clock: {', '.join(said)}.",) if said else ()
 
 
 def starting_remarks(study: Study) -> tuple[str, ...]:

@@ -23,16 +23,20 @@ from experiments.measures.entry_order import (
     straight_entry,
     stripe,
 )
+from experiments.measures.occlusion import evidence, occlusion_drops
 from experiments.section import Section, Table
 from experiments.study import Study, check_seeds
 from experiments.trainings import check_training, train_one, training_folder, trainings
 from isvs_jax import data
-from isvs_jax._checks import check_number
+from isvs_jax._checks import check_integer, check_number
 from isvs_jax.augment import View
 from isvs_jax.models import LogitsFn
-from isvs_jax.robustness.evaluation import wilson
+from isvs_jax.robustness.evaluation import mean_interval, wilson
 from isvs_jax.training import load_classifier
 from isvs_jax.training.run import RESULT_FILE
+
+# Along a side.
+_PATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Scales(Comparison):
         heights: The heights of the squares.
         ground: The height and width of the images with squares.
         stripe_nus: The values of ν of the paths on which a wide low stripe and a narrow high one enter.
+        occluded: The number of test images of which patches are covered, to see where networks find their evidence.
     """
 
     entrants: tuple[str, ...] = ()
@@ -56,6 +61,7 @@ class Scales(Comparison):
     heights: tuple[float, ...] = (0.25, 0.5, 1.0)
     ground: int = 48
     stripe_nus: tuple[float, ...] = (0.01, 0.02, 0.03, 0.1, 1.0)
+    occluded: int = 100
 
     usual: ClassVar = ("raw", "noise", "blur", "path", "mixed_noise")
     few: ClassVar = usual
@@ -67,6 +73,7 @@ class Scales(Comparison):
         for name in ("heights", "nus", "stripe_nus"):
             for number in getattr(self, name):
                 check_number(name, number, "(0, inf)")
+        check_integer("occluded", self.occluded, 2)
         # Raises a ValueError where a view or a side is wrong.
         for text in self.splits:
             View.parse(text)
@@ -84,9 +91,10 @@ def run(claim: Scales) -> Section:
     examples = referee_images(study)
     of = pairs(data.as_float(examples.images), examples.labels)
     made = dict(zip(claim.splits, hybrids(of, [View.parse(text) for text in claim.splits], solver), strict=True))
+    networks = _networks(names, study)
     seen = {
         name: {text: [decisions(network, hybrid.images, of) for network in several] for text, hybrid in made.items()}
-        for name, several in _networks(names, study).items()
+        for name, several in networks.items()
     }
     squares = square_entries(claim.nus, claim.sides, claim.heights, claim.ground)
     return Section(
@@ -94,7 +102,12 @@ def run(claim: Scales) -> Section:
         "Large scales first",
         "Large, high-contrast structures enter first, and a network that was trained along the path decides by the "
         "large scales of an image where these contradict the small ones.",
-        (*cue_tables(seen, made), squares_table(squares, claim), stripes_table(claim.stripe_nus)),
+        (
+            *cue_tables(seen, made),
+            evidence_table(networks, of, claim.occluded),
+            squares_table(squares, claim),
+            stripes_table(claim.stripe_nus),
+        ),
         scales_pictures.pictures(of, made, shape_shares(seen), squares, claim.sides, claim.heights),
         (
             *_remarks(of, {name: len(row[claim.splits[0]]) for name, row in seen.items()}, names, squares),
@@ -220,6 +233,24 @@ def _networks(names: Sequence[str], study: Study) -> dict[str, list[LogitsFn]]:
     return {name: found[name] for name in names if name in found}
 
 
+def evidence_table(networks: Mapping[str, Sequence[LogitsFn]], of: Pairs, count: int) -> Table:
+    """How the evidence of each training goes with contours and with texture, over the patches of an image."""
+    images, labels = of.large[:count], of.large_labels[:count]
+    patches = max(number for number in range(1, _PATCHES + 1) if not any(side % number for side in images.shape[1:3]))
+    rows = {}
+    for name, several in networks.items():
+        found = [evidence(occlusion_drops(network, images, labels, patches), images) for network in several]
+        each = [[one.contours, one.texture, one.contours - one.texture] for one in found]
+        rows[name] = tuple(_correlation([values[place] for values in each]) for place in range(3))
+    title = "rank correlation of evidence with what lies in a patch, times 100"
+    return Table(title, ("contours", "texture", "contours less texture"), rows)
+
+
+def _correlation(each: Sequence[np.ndarray]) -> Estimate:
+    """Student's interval over trainings; where there is one training, over images."""
+    return estimate([float(one.mean()) for one in each], mean_interval(each[0], -2.0, 2.0), least=-2.0)
+
+
 def _remarks(of: Pairs, counts: Mapping[str, int], names: Sequence[str], squares: SquareEntries) -> tuple[str, ...]:
     off = max(float(np.abs(squares.first[nu] / squares.predicted[nu] - 1).max()) for nu in squares.first)
     missing = [name for name in names if name not in counts]
@@ -233,6 +264,9 @@ def _remarks(of: Pairs, counts: Mapping[str, int], names: Sequence[str], squares
         "The large scales that a hybrid holds decide how much of A there is to see: columns are compared with care, "
         "rows within a column without. A training has seen the large scales of its own way to split: path those of "
         "dense, blur those of blur.",
+        "Evidence: by how much the logarithm of the probability of the class falls when a patch (an eighth of the "
+        "side) is covered by the mean colour of the image. Contours: the strongest tenth of its differences; texture: "
+        "the rest. Spearman's correlation over the patches of an image, the mean over images.",
         "Squares and stripes: Split LBI with κ = 5 by Euler steps at 95% of the stability bound. The first edge of a "
         f"square enters at t₁ = ν/max|Du₀|, off by at most {100 * off:.2g}%.",
         f"The two stripes change places at ν = {crossing():.3g}.",

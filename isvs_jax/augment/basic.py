@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from isvs_jax._checks import check_integer, check_number, example_keys
+from isvs_jax._checks import ArrayLike, check_integer, check_number, example_keys
 from isvs_jax._images import as_image
 
 
@@ -39,7 +39,9 @@ class Augmentation:
         check_number("noise", self.noise, "[0, inf)", unit="standard deviation")
 
 
-def augment(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
+def augment(
+    key: jax.Array, images: jax.Array, augmentation: Augmentation, *, noisy: ArrayLike | None = None
+) -> jax.Array:
     """Shift, mirror, lower the contrast of, and add noise to the images of a batch.
 
     All is drawn for each example: what becomes of it depends on its own key and images alone, so how a batch is divided
@@ -51,12 +53,13 @@ def augment(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> ja
         key: A PRNG key for each example, [B], or one, of which they are split off.
         images: float [B, H, W, C] in [0, 1], or [B, K, H, W, C] with K versions of each example.
         augmentation: What is done (static).
+        noisy: Who gets noise, bool [B] or [B, K], one for each image; None for all.
 
     Returns:
         Images of the same shape and dtype.
 
     Raises:
-        TypeError: `key` is no PRNG key, or `images` is not of a floating dtype.
+        TypeError: `key` is no PRNG key, `images` is not of a floating dtype, or `noisy` not of bool.
         ValueError: The shapes do not fit.
 
     Example:
@@ -69,10 +72,23 @@ def augment(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> ja
         raise ValueError(f"images must be [B, H, W, C] or [B, K, H, W, C]; got shape {images.shape}.")
     versions = images if images.ndim == 5 else images[:, None]
     keys = example_keys(key, len(images))
-    return jax.vmap(partial(_augment_example, augmentation=augmentation))(keys, versions).reshape(images.shape)
+    if noisy is not None:
+        noisy = _checked_noisy(noisy, images.shape[:-3]).reshape(versions.shape[:2])
+    return jax.vmap(partial(_augment_example, augmentation=augmentation))(keys, versions, noisy).reshape(images.shape)
 
 
-def _augment_example(key: jax.Array, versions: jax.Array, augmentation: Augmentation) -> jax.Array:
+def _checked_noisy(noisy: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
+    flags = jnp.asarray(noisy)
+    if flags.dtype != jnp.bool_:
+        raise TypeError(f"noisy must be bool; got dtype {flags.dtype}.")
+    if flags.shape != shape:
+        raise ValueError(f"noisy must have shape {shape}, one for each image; got shape {flags.shape}.")
+    return flags
+
+
+def _augment_example(
+    key: jax.Array, versions: jax.Array, noisy: jax.Array | None, augmentation: Augmentation
+) -> jax.Array:
     crop_key, flip_key, contrast_key, noise_key, level_key = jax.random.split(key, 5)
     if augmentation.crop:
         versions = _shifted(crop_key, versions, augmentation.crop)
@@ -83,11 +99,16 @@ def _augment_example(key: jax.Array, versions: jax.Array, augmentation: Augmenta
         mean = versions.mean((1, 2), keepdims=True)
         versions = mean + share * (versions - mean)
     if augmentation.noise:
-        shape = (len(versions), 1, 1, 1)
-        level = jax.random.uniform(level_key, shape, versions.dtype, maxval=augmentation.noise)
-        noise = jax.random.normal(noise_key, versions.shape, versions.dtype)
-        versions = jnp.clip(versions + level * noise, 0, 1)
+        with_noise = add_noise(noise_key, level_key, versions, augmentation.noise)
+        versions = with_noise if noisy is None else jnp.where(noisy[:, None, None, None], with_noise, versions)
     return versions
+
+
+def add_noise(noise_key: jax.Array, level_key: jax.Array, versions: jax.Array, most: float) -> jax.Array:
+    """Add Gaussian noise to images [K, H, W, C], to each its own at a deviation uniform in [0, most], and clip."""
+    level = jax.random.uniform(level_key, (len(versions), 1, 1, 1), versions.dtype, maxval=most)
+    noise = jax.random.normal(noise_key, versions.shape, versions.dtype)
+    return jnp.clip(versions + level * noise, 0, 1)
 
 
 def _shifted(key: jax.Array, versions: jax.Array, reach: int) -> jax.Array:

@@ -38,6 +38,8 @@ _ENTRIES: Mapping[str, _Entry] = MappingProxyType(
         "cnn": _Entry(CNN),
         **{f"resnet{depth}": _Entry(ResNet, {"depth": depth}) for depth in (20, 32, 44, 56)},
         "resnet18": _Entry(ResNet18),
+        # For photographs of 64 to 160 pixels on few cores.
+        "resnet18_slim": _Entry(ResNet18, {"width": 24, "stem": "photograph"}),
         **{
             f"wrn{depth}_{widen}": _Entry(WideResNet, {"depth": depth, "widen": widen})
             for depth, widen in ((16, 4), (16, 8), (28, 10), (34, 10), (40, 2), (40, 4))
@@ -51,6 +53,10 @@ _ENTRIES: Mapping[str, _Entry] = MappingProxyType(
         "resnet50": _Entry(ResNet50),
         "vit_tiny": _Entry(VisionTransformer, _TINY | _OF_32),
         "vit_small": _Entry(VisionTransformer, _SMALL | _OF_32),
+        # For photographs of 64 to 160 pixels on few cores, as "resnet18_slim".
+        "vit_slim": _Entry(
+            VisionTransformer, {"width": 128, "depth": 6, "heads": 4, "image_size": (128, 128), "patch": 16}
+        ),
         "vit_tiny_224": _Entry(VisionTransformer, _TINY | _OF_224),
         "vit_small_224": _Entry(VisionTransformer, _SMALL | _OF_224),
         "vit_base_224": _Entry(VisionTransformer, _BASE | _OF_224),
@@ -80,17 +86,19 @@ def build(
     Args:
         name: One of `MODELS`: "cnn"; "resnet20", 32, 44, 56 and "resnet18" for small images; "wrn28_10" and other wide
             residual networks, depth and widening; "preact_resnet18"; "wrn28_10_silu", "wrn34_10_silu", "wrn70_16_silu"
-            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs; "vit_tiny" and
-            "vit_small" with patches of 4 pixels, and with patches of 16 as "vit_tiny_224", "vit_small_224",
-            "vit_base_224".
+            and "preact_resnet18_silu", in the form of Gowal et al. (2020); "resnet50" for photographs, and for those of
+            64 to 160 pixels on few cores "resnet18_slim" (width 24, 1.6 million parameters); "vit_tiny" and "vit_small"
+            with patches of 4 pixels; with patches of 16 "vit_slim" (width 128, 6 blocks), for photographs on few cores,
+            "vit_tiny_224", "vit_small_224" and "vit_base_224".
         num_classes: The number of logits.
         channels: The number of channels of an image.
         dtype: The dtype of the computation, as a string or a type; parameters, batch statistics and logits are float32.
         axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
         precision: The precision of products, as in `jax.lax.Precision`; None takes what is fastest on the accelerator,
             which on GPUs rounds the factors of float32 products to TF32. "highest" does not.
-        image_size: The (H, W) of the images. The vision transformers belong to one size, by default that of their names
-            and 32×32; the others take any size, and this argument is without effect on them.
+        image_size: The (H, W) of the images. The vision transformers belong to one size, by default that of their
+            names, 128×128 for "vit_slim" and else 32×32; the others take any size, and this argument is without effect
+            on them.
 
     Returns:
         The module. Equal arguments give equal modules.

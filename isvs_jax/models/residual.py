@@ -5,13 +5,17 @@ fast in it; parameters, batch statistics and logits are float32. `precision` is 
 """
 
 from collections.abc import Iterator
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from isvs_jax._checks import check_choice
 from isvs_jax.models.layers import IMAGENET_MEAN, IMAGENET_STD, Layers
+
+Stem = Literal["small", "photograph"]
 
 
 class ResNet(nn.Module):
@@ -68,9 +72,9 @@ class ResNet(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 with a 3×3 stem and no pooling after it, the network of much of the robustness literature.
+    """ResNet-18, with the 3×3 stem of much of the robustness literature or the stem for photographs.
 
-    (x − mean)/std → conv 64 → 2 blocks of 64 → 2 of 128 ↓2 → 2 of 256 ↓2 → 2 of 512 ↓2 → mean over pixels → dense K,
+    (x − mean)/std → stem 64 → 2 blocks of 64 → 2 of 128 ↓2 → 2 of 256 ↓2 → 2 of 512 ↓2 → mean over pixels → dense K,
 
     with the block relu(s(x) + bn(conv(relu(bn(conv(x)))))). The shortcut s is the identity, or a 1×1 convolution with
     batch normalisation where the shape changes (option B).
@@ -85,6 +89,8 @@ class ResNet18(nn.Module):
         axis_name: The device axis over which batch statistics are averaged in training; None: each device its own.
         precision: The precision of products; None takes what is fastest on the accelerator.
         zero_init: Whether the last scale of each block starts at 0, so that the network starts as its shortcuts.
+        stem: "small" for a 3×3 convolution, which keeps the size of small images; "photograph" for conv 7×7 ↓2 and
+            max pool 3×3 ↓2, as the network was published for photographs.
 
     Example:
         >>> images = jax.ShapeDtypeStruct((4, 32, 32, 3), jnp.float32)
@@ -105,14 +111,14 @@ class ResNet18(nn.Module):
     axis_name: str | None = None
     precision: str | None = None
     zero_init: bool = False
+    stem: Stem = "small"
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
+        check_choice("stem", self.stem, get_args(Stem))
         layers = Layers(train, self.dtype, self.axis_name, self.precision)
-        hidden = layers.standardise(images, self.mean, self.std)
-        hidden = layers.convolution(self.width, 3, name="conv1")(hidden)
-        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+        hidden = _stem(layers, layers.standardise(images, self.mean, self.std), self.width, self.stem)
         for stage, number, width, stride in stages(self.blocks, self.width):
             block = _BasicBlock(width, stride, layers, self.zero_init, projects=True, name=f"layer{stage}_{number}")
             hidden = block(hidden)
@@ -165,13 +171,18 @@ class ResNet50(nn.Module):
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Logits [B, K] of images [B, H, W, C] in [0, 1]; `train` normalises by the batch itself."""
         layers = Layers(train, self.dtype, self.axis_name, self.precision)
-        hidden = layers.standardise(images, self.mean, self.std)
-        hidden = layers.convolution(self.width, 7, 2, name="conv1")(hidden)
-        hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
-        hidden = nn.max_pool(hidden, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        hidden = _stem(layers, layers.standardise(images, self.mean, self.std), self.width, "photograph")
         for stage, number, width, stride in stages(self.blocks, self.width):
             hidden = _Bottleneck(width, stride, layers, self.zero_init, name=f"layer{stage}_{number}")(hidden)
         return layers.pooled_logits(hidden, self.num_classes, name="fc")
+
+
+def _stem(layers: Layers, images: jax.Array, width: int, kind: Stem) -> jax.Array:
+    """The first convolution with what follows it, as a part of the network that calls."""
+    size, stride = (7, 2) if kind == "photograph" else (3, 1)
+    hidden = layers.convolution(width, size, stride, name="conv1")(images)
+    hidden = nn.relu(layers.batch_norm(name="bn1")(hidden))
+    return nn.max_pool(hidden, (3, 3), (2, 2), padding=((1, 1), (1, 1))) if kind == "photograph" else hidden
 
 
 class _BasicBlock(nn.Module):

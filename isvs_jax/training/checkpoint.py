@@ -3,11 +3,14 @@
 Checkpoints are written by Orbax; nothing else in the package knows that it is Orbax.
 """
 
+import logging
 import os
 import shutil
 import signal
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -58,6 +61,8 @@ class Checkpoints:
         if tested:
             kept.append(policies.BestN(get_metric_fn=_metric, n=1, keep_checkpoints_without_metrics=False))
         options = ocp.CheckpointManagerOptions(
+            # Every call of `save` saves; Orbax warns of a reader with an interval.
+            save_interval_steps=0 if read_only else 1,
             create=not read_only,
             read_only=read_only,
             enable_async_checkpointing=True,
@@ -69,7 +74,8 @@ class Checkpoints:
         self._tested = tested
         self._read_only = read_only
         self._folder = Path(folder).absolute()
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        with _unwarned() if read_only else nullcontext():
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -158,6 +164,18 @@ class Checkpoints:
             taken = len(list(aside.glob(f"{step}-*")))
             (self._folder / str(step)).rename(aside / f"{step}-{taken}")
         self._manager.reload()
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without the warning of Orbax that a folder which is asked for to be read is only read."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _metric(metrics: dict[str, float]) -> float:

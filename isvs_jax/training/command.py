@@ -17,6 +17,7 @@ _DESCRIPTION = """Train a classifier: one subcommand a method, every setting an 
     python -m isvs_jax.training raw --out results/train/raw --data.spec tfds:cifar10 --model.name resnet18
 
 A run that was stopped goes on when the same command is given again."""
+_PLACES = {"last": "", "first": " before the smoothing", "unsmoothed": " where nothing is smoothed"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +59,15 @@ def _defaults() -> dict[str, Run]:
 
 def _first_line(name: str) -> str:
     config = method_configs()[name]
-    views = " ".join(map(str, config.inputs.views))
+    inputs = config.inputs
+    views = " ".join(map(str, inputs.views))
     shown = " ".join(map(str, config.objective.augmix.views))
-    parts = [f"inputs {config.inputs.way} {views}".strip(), f"objective {config.objective.name} {shown}".strip()]
+    parts = [f"inputs {inputs.way} {views}".strip(), f"objective {config.objective.name} {shown}".strip()]
+    if inputs.unsmoothed == "augmix":
+        parts.insert(1, "AugMix of " + ("the others" if inputs.views else "all"))
     if config.objective.name.startswith("gaussian"):
         view = config.objective.noise.view
         parts.append(f"noise of {config.objective.noise.sigma:g}" + (f", then {view}" if view else ""))
     if config.augmentation.noise:
-        parts.append(f"Gaussian noise up to {config.augmentation.noise:g}")
+        parts.append(f"Gaussian noise up to {config.augmentation.noise:g}" + _PLACES[inputs.noise_place])
     return "; ".join(parts)

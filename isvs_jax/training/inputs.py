@@ -10,13 +10,17 @@ import jax.numpy as jnp
 
 from isvs_jax import SplitLBI
 from isvs_jax._checks import check_choice, check_integer, check_number
+from isvs_jax.augment._augmix import augmix
 from isvs_jax.augment._scale_mix import Bands, scale_mix
+from isvs_jax.augment.basic import add_noise
 from isvs_jax.augment.groups import in_groups
 from isvs_jax.augment.versions import draw_versions, show_versions
 from isvs_jax.augment.views import View
 from isvs_jax.solver.shrinkage import Penalty
 
 Way = Literal["raw", "fixed", "random", "coarse_to_fine", "several", "scale_mix"]
+Unsmoothed = Literal["raw", "augmix"]
+NoisePlace = Literal["last", "first", "unsmoothed"]
 
 # Kinds of view whose strengths are on one scale, the order in which they show finer and finer detail, and whether the
 # strength falls in it.
@@ -44,6 +48,14 @@ class Inputs:
       its views weighted at random (`isvs_jax.augment.scale_mix`): bands of the path for "dense" views, Gaussian bands
       for "blur" views, and either for as many of both.
 
+    Two more choices say what becomes of examples where they are shown in no view (`unsmoothed`), and where the Gaussian
+    noise of the augmentation goes (`noise_place`):
+
+    - "last": on every example, after all else.
+    - "first": on the image before it is smoothed, so that the network sees smoothed noisy images. Examples that are
+      shown in no view get it last.
+    - "unsmoothed": last, and only on the examples that are shown in no view.
+
     Attributes:
         way: One of the six ways.
         views: The smoothed versions in use: none for "raw", one for "fixed", one or more otherwise.
@@ -53,10 +65,13 @@ class Inputs:
         solver_penalty: The edges that enter together: "color", "anisotropic" or "isotropic".
         draws: The number K of versions of an example that are shown at once: 1, or for "several" from 2 to 1 + the
             number of views.
+        unsmoothed: What an example is shown as where it is shown in no view: "raw", as it is, or "augmix", mixed with
+            chains of simple operations (`isvs_jax.augment.augmix`, without the loss of the paper).
+        noise_place: Where noise goes: "last", "first" or "unsmoothed".
 
     Raises:
         TypeError: A number is none, or not an integer where one is asked for.
-        ValueError: The views or the draws do not fit the way, or a number is out of range.
+        ValueError: The views, the draws or another choice do not fit the way, or a number is out of range.
 
     Example:
         >>> inputs = Inputs("several", (View(2.0), View(4.0), View(8.0)), draws=2)
@@ -71,12 +86,15 @@ class Inputs:
     solver_nu: float = 0.1
     solver_penalty: Penalty = "color"
     draws: int = 1
+    unsmoothed: Unsmoothed = "raw"
+    noise_place: NoisePlace = "last"
 
     def __post_init__(self) -> None:
         check_choice("way", self.way, get_args(Way))
         check_number("raw_share", self.raw_share, "[0, 1]")
         self._check_views()
         self._check_draws()
+        self._check_unsmoothed()
         # A solver is made of any leaves, as they may be traced; these are numbers and can be checked.
         self.solver.check_numbers()
 
@@ -113,6 +131,14 @@ class Inputs:
             check_integer("draws", self.draws, 2, self.versions)
         elif self.draws != 1:
             raise ValueError(f"draws must be 1 for way {self.way!r}; got {self.draws}. Only 'several' shows more.")
+
+    def _check_unsmoothed(self) -> None:
+        mixtures, places = get_args(Unsmoothed), get_args(NoisePlace)
+        # The way "raw" smooths nobody, "fixed" everybody.
+        fitting = {"raw": (mixtures, ("last",)), "fixed": (("raw",), ("last", "first"))}
+        for_unsmoothed, for_noise = fitting.get(self.way, (mixtures, places))
+        check_choice(f"unsmoothed for way {self.way!r}", self.unsmoothed, for_unsmoothed)
+        check_choice(f"noise_place for way {self.way!r}", self.noise_place, for_noise)
 
     @property
     def solver(self) -> SplitLBI:
@@ -171,31 +197,56 @@ def choose(inputs: Inputs, key: jax.Array, count: int, step: jax.Array | int, nu
     return jnp.full((count, 1), version, jnp.int32)
 
 
-def show(inputs: Inputs, images: jax.Array, versions: jax.Array, keys: jax.Array) -> jax.Array:
+def noisy_last(inputs: Inputs, versions: jax.Array) -> jax.Array | None:
+    """Which of the versions [B, K] chosen by `choose` get noise after all else, bool [B, K]; None for all of them."""
+    return None if inputs.noise_place == "last" else versions == 0
+
+
+def show(inputs: Inputs, images: jax.Array, versions: jax.Array, keys: jax.Array, *, noise: float = 0.0) -> jax.Array:
     """Show examples in the versions chosen for them; other versions are not computed.
 
     Args:
         inputs: The way to use smoothed images (static).
         images: float [B, H, W, C] in [0, 1].
         versions: int32 [B, K], as of `choose`.
-        keys: A PRNG key for each example [B], from which "scale_mix" draws.
+        keys: A PRNG key for each example [B]: of its bands, its mixture and its noise.
+        noise: The largest standard deviation of the noise that comes before the smoothing where the inputs say "first"
+            (static).
 
     Returns:
         Images [B, K, H, W, C].
     """
     if not inputs.views:
-        return images[:, None]
+        return (images if inputs.unsmoothed == "raw" else augmix(keys, images))[:, None]
     count, draws = versions.shape
-    if inputs.way == "scale_mix":
-        return _mixed(inputs, images, versions[:, 0], keys)[:, None]
-    smoothed = {"random": count * (1 - inputs.raw_share), "several": count * (draws - 1)}.get(inputs.way)
-    size = count if smoothed is None else max(1, ceil(smoothed / len(inputs.views)))
-    repeated = jnp.repeat(images, draws, axis=0)
-    shown = show_versions(repeated, versions.reshape(-1), inputs.views, inputs.solver, group_size=size)
+    repeated, numbers = jnp.repeat(images, draws, axis=0), versions.reshape(-1)
+    if inputs.noise_place == "first" and noise:
+        keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        repeated = _noised(noise_keys, repeated, numbers, noise)
+    # Nobody draws twice from a key: of an example no more than one version has weighted bands or is a mixture.
+    smoothed = _bands_weighted if inputs.way == "scale_mix" else _viewed
+    shown = smoothed(inputs, repeated, numbers, keys)
+    if inputs.unsmoothed == "augmix":
+        shown = _others_mixed(inputs, shown, numbers, keys)
     return shown.reshape(count, draws, *images.shape[1:])
 
 
-def _mixed(inputs: Inputs, images: jax.Array, is_mixed: jax.Array, keys: jax.Array) -> jax.Array:
+def _noised(keys: jax.Array, repeated: jax.Array, numbers: jax.Array, noise: float) -> jax.Array:
+    """The images with noise where they are to be smoothed: rows of the versions of an example, one after another."""
+    images = repeated.reshape(len(keys), -1, *repeated.shape[1:])
+    pairs = jax.vmap(jax.random.split)(keys)
+    noisy = jax.vmap(partial(add_noise, most=noise))(pairs[:, 0], pairs[:, 1], images)
+    return jnp.where(numbers[:, None, None, None] > 0, noisy.reshape(repeated.shape), repeated)
+
+
+def _viewed(inputs: Inputs, images: jax.Array, numbers: jax.Array, keys: jax.Array) -> jax.Array:
+    count, total = len(keys), len(images)
+    smoothed = {"random": count * (1 - inputs.raw_share), "several": total - count}.get(inputs.way)
+    size = count if smoothed is None else max(1, ceil(smoothed / len(inputs.views)))
+    return show_versions(images, numbers, inputs.views, inputs.solver, group_size=size)
+
+
+def _bands_weighted(inputs: Inputs, images: jax.Array, numbers: jax.Array, keys: jax.Array) -> jax.Array:
     times, sigmas = inputs.band_ends
     bands: Bands = "path" if not sigmas else "either" if times else "blur"
     weighted = partial(scale_mix, solver=inputs.solver, bands=bands)
@@ -206,4 +257,16 @@ def _mixed(inputs: Inputs, images: jax.Array, is_mixed: jax.Array, keys: jax.Arr
     def of_group(examples: jax.Array) -> jax.Array:
         return weighted(keys[examples], images[examples])
 
-    return in_groups([of_group], is_mixed, images, max(1, ceil(len(images) * (1 - inputs.raw_share))))
+    return in_groups([of_group], numbers, images, max(1, ceil(len(images) * (1 - inputs.raw_share))))
+
+
+def _others_mixed(inputs: Inputs, shown: jax.Array, numbers: jax.Array, keys: jax.Array) -> jax.Array:
+    """What is shown, with the images that are shown in no view mixed by AugMix."""
+    count, draws = len(keys), len(shown) // len(keys)
+    # The way "several" leaves one version of each example, and a stage of "coarse_to_fine" everybody or nobody.
+    expected = count * inputs.raw_share if inputs.way in ("random", "scale_mix") else count
+
+    def of_group(rows: jax.Array) -> jax.Array:
+        return augmix(keys[rows // draws], shown[rows])
+
+    return in_groups([of_group], (numbers == 0).astype(jnp.int32), shown, max(1, ceil(expected)))

@@ -69,11 +69,11 @@ class RunLog:
         self._folder = folder
         self._waiting: list[Metrics] = []
         self._seen: list[Metrics] = []
-        self._earlier = 0.0
+        self._earlier = self._earlier_processor = 0.0
         self._writer: Any = None
         if folder is not None:
             self._take_up(folder)
-        self._began = time.monotonic()
+        self._began, self._processor_began = time.monotonic(), time.process_time()
         self._line_began = self.seconds
         self._bar = progress_bar(
             shown=progress,
@@ -90,7 +90,10 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         lines = [line for line in read_log(folder) if line["step"] <= self.done]
         write_atomically(folder / LOG_FILE, "".join(json.dumps(line) + "\n" for line in lines))
-        self._earlier = lines[-1]["seconds"] if lines else 0.0
+        if lines:
+            self._earlier = lines[-1]["seconds"]
+            # Versions before 0.2.0 did not measure it.
+            self._earlier_processor = lines[-1].get("processor_seconds", 0.0)
         self._writer = SummaryWriter(str(folder / TENSORBOARD_DIR), purge_step=self.done + 1)
 
     def __enter__(self) -> "RunLog":
@@ -105,6 +108,11 @@ class RunLog:
     def seconds(self) -> float:
         """The seconds that the run took until now, those before it was taken up included."""
         return self._earlier + time.monotonic() - self._began
+
+    @property
+    def processor_seconds(self) -> float:
+        """The seconds of all cores of this process, as `seconds`."""
+        return self._earlier_processor + time.process_time() - self._processor_began
 
     def add(self, metrics: Metrics) -> None:
         """Take the metrics of a step, which may not be done yet."""
@@ -150,7 +158,8 @@ class RunLog:
     def _write(self, values: dict[str, float | int]) -> None:
         if self._folder is None:
             return
-        line = {"step": self.done, **values, "seconds": round(self.seconds, 3)}
+        spent = {"seconds": round(self.seconds, 3), "processor_seconds": round(self.processor_seconds, 1)}
+        line = {"step": self.done, **values, **spent}
         with (self._folder / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         for name, value in values.items():

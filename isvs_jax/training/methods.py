@@ -24,7 +24,9 @@ _START: dict[FilterKind, tuple[float, ...]] = {
     "lowpass": (0.3, 0.5, 0.7),
     "rof": (0.2, 0.1, 0.05),
 }
-_NOISE = 0.1
+_BLURS = tuple(View(sigma, "blur") for sigma in _START["blur"])
+_BAND_BLURS = (View(2.5, "blur"), *_BLURS)
+_NOISY = Augmentation(crop=4, noise=0.1)
 # What noise of σ = 0.25 is smoothed to: t·σ = 0.8.
 _CERTIFIED = View(3.2)
 
@@ -42,18 +44,28 @@ def method_configs() -> dict[str, TrainConfig]:
     - "gaussian", "gaussian_consistency": for certificates, noise of σ = 0.25 in every step, without and with the loss
       of Jeong and Shin; "gaussian_path", "gaussian_consistency_path": the noisy images smoothed along their paths.
     - "augmix", "adversarial", "trades": the objectives of Hendrycks, Madry and Zhang et al.
-    - "path_noise", "path_augmix", "path_adversarial", "path_trades": these and the path together.
+    - "path_augmix", "path_adversarial", "path_trades": these and the path together.
+
+    Recipes, made of the path, noise, and AugMix without its loss; each with Gaussian blurs or bands in the place of the
+    path beside it:
+
+    - "path_noise", "blur_noise": as "path", then noise on every example.
+    - "noise_then_path", "noise_then_blur": the noise before the smoothing.
+    - "path_or_noise", "blur_or_noise": noise on the raw half of the batch alone.
+    - "augmix_noise": AugMix, then noise, on every example.
+    - "augmix_or_path_noise", "augmix_or_blur_noise": half of the batch by AugMix, the rest smoothed; then noise.
+    - "all_round", "all_round_blur", "all_round_either": half of the batch by AugMix with noise, the rest by "scale_mix"
+      with bands of the path, Gaussian ones, or for each example either.
 
     Example:
         >>> sorted(method_configs())[:4]
-        ['adversarial', 'augmix', 'augmix_blur', 'augmix_path']
+        ['adversarial', 'all_round', 'all_round_blur', 'all_round_either']
     """
     path = Inputs("random", PATH_VIEWS)
-    noisy = Augmentation(crop=4, noise=_NOISE)
     objectives = {name: Objective(name) for name in ("augmix", "adversarial", "trades")}
     configs = {
         "raw": _make(),
-        "noise": _make(augmentation=noisy),
+        "noise": _make(augmentation=_NOISY),
         "fixed": _make(Inputs("fixed", (View(4.0),))),
         "path": _make(path),
         "coarse_to_fine": _make(Inputs("coarse_to_fine", PATH_VIEWS)),
@@ -64,21 +76,40 @@ def method_configs() -> dict[str, TrainConfig]:
         for kind, start in _START.items()
     }
     bands = replace(path, way="scale_mix", views=BAND_VIEWS)
-    blurs = tuple(View(sigma, "blur") for sigma in _START["blur"])
     configs |= {
         "scale_mix": _make(bands),
-        "scale_mix_blur": _make(replace(bands, views=(View(2.5, "blur"), *blurs))),
+        "scale_mix_blur": _make(replace(bands, views=_BAND_BLURS)),
         "augmix_path": _make(objective=Objective("augmix", augmix=AugMixConfig(views=PATH_VIEWS))),
-        "augmix_blur": _make(objective=Objective("augmix", augmix=AugMixConfig(views=blurs))),
+        "augmix_blur": _make(objective=Objective("augmix", augmix=AugMixConfig(views=_BLURS))),
     }
     configs |= {name: _make(objective=objective) for name, objective in objectives.items()}
     certified: tuple[Name, ...] = ("gaussian", "gaussian_consistency")
     for name in certified:
         configs[name] = _make(objective=Objective(name))
         configs[f"{name}_path"] = _make(objective=Objective(name, noise=NoisyDraws(view=_CERTIFIED)))
-    configs["path_noise"] = _make(path, augmentation=noisy)
     configs |= {f"path_{name}": _make(path, objective) for name, objective in objectives.items()}
-    return configs
+    return configs | _recipes()
+
+
+def _recipes() -> dict[str, TrainConfig]:
+    """Smoothed images with noise, and with AugMix in the place of raw images."""
+    recipes = {"augmix_noise": Inputs(unsmoothed="augmix")}
+    for name, views in (("path", PATH_VIEWS), ("blur", _BLURS)):
+        plain = Inputs("random", views)
+        recipes |= {
+            f"{name}_noise": plain,
+            f"noise_then_{name}": replace(plain, noise_place="first"),
+            f"{name}_or_noise": replace(plain, noise_place="unsmoothed"),
+            f"augmix_or_{name}_noise": replace(plain, unsmoothed="augmix"),
+        }
+    # The bands bring noise of their own.
+    bands = Inputs("scale_mix", BAND_VIEWS, unsmoothed="augmix", noise_place="unsmoothed")
+    recipes |= {
+        "all_round": bands,
+        "all_round_blur": replace(bands, views=_BAND_BLURS),
+        "all_round_either": replace(bands, views=(*BAND_VIEWS, *_BAND_BLURS)),
+    }
+    return {name: _make(inputs, augmentation=_NOISY) for name, inputs in recipes.items()}
 
 
 def views_to_match(config: TrainConfig) -> tuple[View, ...]:
@@ -88,7 +119,7 @@ def views_to_match(config: TrainConfig) -> tuple[View, ...]:
         >>> [str(view) for view in views_to_match(method_configs()["blur"])]
         ['dense:2', 'dense:4', 'dense:8']
     """
-    if all(view.is_path for view in _views(config)):
+    if not _filters(config):
         return ()
     return BAND_VIEWS if config.inputs.way == "scale_mix" else PATH_VIEWS
 
@@ -97,28 +128,29 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
     """A configuration whose filters take away as much of the images as the given views of the path do.
 
     Each filter among the views of the inputs, or of AugMix, gets the strength at which the mean energy of what it takes
-    away equals that of the view of the path in the same place.
+    away equals that of the view of the path in the same place. Views of the path among them stay.
 
     Args:
-        config: A configuration whose views are filters, one for each of `views`.
+        config: A configuration with one filter for each of `views`.
         views: The views of the path.
         images: float32 [N, H, W, C] in [0, 1], on which energies are measured.
 
     Raises:
-        ValueError: The numbers of views differ, or a view of `config` is of the path itself.
+        ValueError: There are not as many filters as views.
     """
-    filters = _views(config)
-    if len(filters) != len(views) or any(view.is_path for view in filters):
+    filters = _filters(config)
+    if len(filters) != len(views):
         raise ValueError(
             f"views must hold one filter (blur, lowpass, rof) for each of {' '.join(map(str, views))}; got "
             f"{' '.join(map(str, filters)) or 'none'}."
         )
     solver = config.inputs.solver
     energies = np.mean((np.asarray(show_views(jnp.asarray(images), views, solver)) - images) ** 2, axis=(1, 2, 3, 4))
-    found = tuple(
-        View(matched_strength(cast(FilterKind, view.kind), images, float(energy)), view.kind)
+    strengths = (
+        matched_strength(cast(FilterKind, view.kind), images, float(energy))
         for view, energy in zip(filters, energies, strict=True)
     )
+    found = tuple(view if view.is_path else View(next(strengths), view.kind) for view in _views(config))
     if config.inputs.views:
         return replace(config, inputs=replace(config.inputs, views=found))
     objective = replace(config.objective, augmix=replace(config.objective.augmix, views=found))
@@ -128,6 +160,10 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
 def _views(config: TrainConfig) -> tuple[View, ...]:
     """The views of the inputs, or else of AugMix."""
     return config.inputs.views or config.objective.augmix.views
+
+
+def _filters(config: TrainConfig) -> tuple[View, ...]:
+    return tuple(view for view in _views(config) if not view.is_path)
 
 
 def _make(

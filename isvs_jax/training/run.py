@@ -21,6 +21,7 @@ from isvs_jax.data import DataChoice, load_data
 from isvs_jax.data.dataset import drawn_indices
 from isvs_jax.training.config import ModelChoice, Resources, TrainConfig
 from isvs_jax.training.devices import Distributed, agreed, chosen_devices
+from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import LOCK_FILE, check_trainable, only_run, train
 from isvs_jax.training.methods import matched
@@ -31,6 +32,8 @@ ENVIRONMENT_FILE = "environment.json"
 RESULT_FILE = "result.json"
 # How config.json notes that the versions come from the key of a step, which they did not before 0.2.0.
 _DRAWN = {"versions": "drawn in the step"}
+# Settings of the inputs that came later: config.json names them where they do something, so that older runs go on.
+_LATER = ("unsmoothed", "noise_place")
 # The number of images on which the energies of filters are matched.
 _MATCHING = 256
 
@@ -111,8 +114,10 @@ def execute(
         label="/".join(run.out.parts[-2:]),
         progress=progress,
     )
-    seconds = read_log(run.out)[-1]["seconds"] if first else round(time.monotonic() - began, 1)
-    return _result(run.out, model, state, dataset.test, seconds)
+    # Other processes than the first one have no log.
+    last = read_log(run.out)[-1] if first else {"seconds": round(time.monotonic() - began, 1)}
+    spent = {name: last[name] for name in ("seconds", "processor_seconds") if name in last}
+    return _result(run.out, model, state, dataset.test, spent)
 
 
 def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
@@ -144,8 +149,15 @@ def _fingerprint(
             "labels_sha256": _hash(dataset.train.labels),
         },
         "model": {"name": run.model.name, "dtype": run.model.dtype} | started,
-        "train": dataclasses.asdict(config),
+        "train": dataclasses.asdict(config) | {"inputs": _noted(config.inputs)},
     } | (_DRAWN if config.inputs.views else {})
+
+
+def _noted(inputs: Inputs) -> dict[str, Any]:
+    usual = dataclasses.asdict(Inputs())
+    return {
+        name: value for name, value in dataclasses.asdict(inputs).items() if name not in _LATER or value != usual[name]
+    }
 
 
 def _hash(array: np.ndarray) -> str:
@@ -181,7 +193,9 @@ def _note_session(folder: Path, devices: list[jax.Device]) -> None:
     write_json(file, sessions)
 
 
-def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split, seconds: float) -> dict[str, Any]:
+def _result(
+    folder: Path, model: nn.Module, state: TrainState, test: data.Split, spent: dict[str, float]
+) -> dict[str, Any]:
     """The content of result.json; the network is tested only where the file is not of these parameters and labels."""
     hashed = environment.parameters_hash(jax.device_get(state.variables))
     tested = {"parameters_sha256": hashed, "test_labels_sha256": _hash(test.labels)}
@@ -195,7 +209,7 @@ def _result(folder: Path, model: nn.Module, state: TrainState, test: data.Split,
         "parameters": models.count_parameters(state.variables),
         **tested,
         "steps": int(state.step),
-        "seconds": seconds,
+        **spent,
     }
     if jax.process_index() == 0:
         write_json(file, result)

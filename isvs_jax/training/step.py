@@ -15,7 +15,7 @@ from isvs_jax._checks import brief
 from isvs_jax.augment.basic import augment
 from isvs_jax.models import Variables, init
 from isvs_jax.training.config import TrainConfig
-from isvs_jax.training.inputs import choose, show
+from isvs_jax.training.inputs import choose, noisy_last, show
 from isvs_jax.training.objective import Apply, make_loss
 
 Array = jax.Array | np.ndarray
@@ -187,8 +187,10 @@ def make_train_step(
 
     def part(state: TrainState, batch_stats: Any, rows: _Rows, dropout_key: jax.Array) -> tuple[Any, Any, Metrics]:
         """Gradient, batch statistics and metrics of a part of a device's share."""
-        versions = show(config.inputs, _as_float(rows.batch.images), rows.versions, rows.version_keys)
-        images = augment(rows.augment_keys, versions, config.augmentation)
+        inputs, augmentation = config.inputs, config.augmentation
+        floats = _as_float(rows.batch.images)
+        shown = show(inputs, floats, rows.versions, rows.version_keys, noise=augmentation.noise)
+        images = augment(rows.augment_keys, shown, augmentation, noisy=noisy_last(inputs, rows.versions))
         labels, apply = rows.batch.labels, _apply(module, dropout_key)
 
         def loss(params: Any) -> tuple[jax.Array, Any]:

@@ -131,10 +131,16 @@ def test_views_are_one_more_operation_and_what_they_smooth_is_the_image(monkeypa
     module = importlib.import_module("isvs_jax.augment._augmix")
     monkeypatch.setattr(module, "apply_operation", lambda image, operation, level, sign: image - 1)
     config = AugMixConfig(width=1, depth=2, views=VIEWS)
-    images = jnp.tile(0.25 + 0.5 * IMAGES[:1], (64, 1, 1, 1))
+    images = np.tile(np.float32(0.25) + np.float32(0.5) * np.asarray(IMAGES)[:1], (64, 1, 1, 1))
     keys = jax.random.split(jax.random.key(5), 64)
-    chain_keys = jax.vmap(jax.random.split)(keys)[:, 1]
-    numbers = np.asarray(jax.vmap(lambda key: jax.random.uniform(key, (1, 7)))(chain_keys))[:, 0]
+
+    @jax.jit
+    @jax.vmap
+    def drawn(key):
+        return jax.random.uniform(jax.random.split(key)[1], (1, 7)), module._draw(key, config).share
+
+    numbers, share = (np.asarray(array) for array in drawn(keys))
+    numbers, share = numbers[:, 0], share[:, None, None, None]
     operations, strength = np.floor(10 * numbers[:, [1, 4]]).astype(int), numbers[:, [2, 5]]
     shows = operations == 9
     assert 3 < shows.any(1).sum() < 30
@@ -142,11 +148,10 @@ def test_views_are_one_more_operation_and_what_they_smooth_is_the_image(monkeypa
     starts = np.where(shows.any(1), 1 + np.floor(3 * first), 0).astype(int)
     assert set(starts) == {0, 1, 2, 3}
     solver = SplitLBI(kappa=1.0)
-    versions = np.concatenate([images[:1], show_views(images[:1], VIEWS, solver)[:, 0]])
+    versions = np.concatenate([images[:1], np.asarray(show_views(images[:1], VIEWS, solver))[:, 0]])
     levels = np.floor(versions * 255 + 0.5)[starts] - (~shows).sum(1)[:, None, None, None]
-    drawn = jax.vmap(lambda key: module._draw(key, config))(keys)
-    share = np.asarray(drawn.share)[:, None, None, None]
-    mixed = module._augmix.__wrapped__(keys, images, config, solver)
+    # Not `_augmix` itself, which would keep what is compiled here.
+    mixed = jax.jit(lambda keys, images: module._augmix.__wrapped__(keys, images, config, solver))(keys, images)
     np.testing.assert_allclose(mixed, (1 - share) * images + share * levels / 255, atol=2e-3)
     near = np.abs(mixed - ((1 - share) * images + share * levels / 255))
     assert near.mean() < 1e-5  # a grey level more or less only where a pixel lies between two

@@ -67,6 +67,19 @@ def test_noise_has_its_level_in_each_version_and_stays_in_the_box() -> None:
     assert bool((bright < 1).any())
 
 
+def test_noise_is_added_to_those_who_are_named() -> None:
+    images = jnp.full((400, 2, 16, 16, 1), 0.5)
+    moved, named = Augmentation(noise=0.1), np.arange(800).reshape(400, 2) % 3 == 0
+    expected = np.where(named[..., None, None, None], augment(KEYS, images, moved), images)
+    np.testing.assert_allclose(augment(KEYS, images, moved, noisy=named), expected, atol=1e-7)
+    one_version = jax.eval_shape(partial(eager, augmentation=moved), KEYS, images[:, 0], noisy=named[:, 0])
+    assert one_version.shape == (400, 16, 16, 1)
+    with pytest.raises(TypeError, match="noisy must be bool; got dtype int32"):
+        eager(KEYS, images, moved, noisy=named.astype(np.int32))
+    with pytest.raises(ValueError, match=r"noisy must have shape \(400, 2\), one for each image; got shape \(400,\)"):
+        eager(KEYS, images, moved, noisy=named[:, 0])
+
+
 def test_contrast_is_lowered_about_the_mean_of_each_channel() -> None:
     image = jax.random.uniform(jax.random.key(2), (8, 8, 3))
     images = jnp.broadcast_to(image, (400, 2, 8, 8, 3))

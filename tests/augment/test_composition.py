@@ -101,17 +101,18 @@ def pipeline():
 
 
 def test_with_a_key_for_each_example_it_depends_on_its_own_key_and_pixels_alone(pipeline) -> None:
-    together = np.asarray(jax.jit(pipeline)(KEYS, IMAGES))
+    compiled = jax.jit(pipeline)
+    together = np.asarray(compiled(KEYS, IMAGES))
     order = np.random.default_rng(0).permutation(16)
-    np.testing.assert_allclose(pipeline(KEYS[order], IMAGES[order]), together[order], atol=1e-6)
+    np.testing.assert_allclose(compiled(KEYS[order], IMAGES[order]), together[order], atol=1e-6)
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec("batch")
     divided = jax.jit(jax.shard_map(pipeline, mesh=mesh, in_specs=spec, out_specs=spec))(KEYS, IMAGES)
     np.testing.assert_allclose(divided, together, atol=1e-6)
-    bad = pipeline(KEYS, IMAGES.at[3, 0, 0, 0].set(jnp.nan))
+    bad = np.asarray(compiled(KEYS, IMAGES.at[3, 0, 0, 0].set(jnp.nan)))
     others = np.arange(16) != 3
     np.testing.assert_allclose(bad[others], together[others], atol=1e-6)
-    assert jnp.isnan(bad[3]).any()
+    assert np.isnan(bad[3]).any()
 
 
 def test_shares_by_chance_have_their_probabilities_and_the_functions_the_keys_of_their_examples(strict) -> None:

@@ -16,7 +16,9 @@ from experiments import demo, judging, trainings
 from experiments.demo import Demo, main
 from experiments.study import SIZES, study_of_size
 from isvs_jax.robustness import RESOLUTIONS
-from isvs_jax.training import TerminatedError
+from isvs_jax.training import ModelChoice, TerminatedError
+from isvs_jax.training.trained import build_model
+from tests.training.networks import build_minute
 
 TINY = replace(
     SIZES["demo"],
@@ -36,9 +38,17 @@ CLAIM = ["corruptions", "--size", "demo", *SMALL, "--entrants", "raw", "path"]
 WAYS = ["clean", "unrolled", "identity", "low_pass", "transfer", "square", "noise"]
 
 
+def build_small(choice: ModelChoice, num_classes: int, image_shape: tuple[int, int, int]) -> Any:
+    """The smallest network in the place of the usual one."""
+    build = build_minute if choice.name == "cnn" else build_model
+    return build(choice, num_classes, image_shape)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _minute() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        for module in ("isvs_jax.training.run", "isvs_jax.training.trained", "experiments.demo"):
+            patch.setattr(f"{module}.build_model", build_small)
         patch.setattr("experiments.study.SIZES", {"demo": TINY})
         patch.setattr(judging, "RESOLUTIONS", RESOLUTIONS[:1])
         yield

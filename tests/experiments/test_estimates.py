@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.estimates import difference, estimate, estimate_of_shares, figures, shares
+from experiments.estimates import crossed_estimate, difference, estimate, estimate_of_shares, figures, shares
 from isvs_jax.robustness.evaluation import summary, wilson
 from tests.experiments.reports import ATTACKED, COUNT, WARNING, fabricated
 
@@ -68,10 +68,36 @@ def test_columns_of_a_report_are_those_of_its_summary() -> None:
 
 
 @pytest.mark.parametrize("column", ["clean", "noise", "fog", "robust, L∞, ε = 2/255"])
-def test_differences_are_paired_by_seed(column: str) -> None:
+def test_differences_are_paired_by_seed_and_image(column: str) -> None:
     ours, theirs = ([fabricated(name, seed) for seed in range(3)] for name in ("path", "raw"))
-    found = difference(ours, theirs, column)
-    one, other = ([shares(report, column).mean() for report in several] for several in (ours, theirs))
-    ends = stats.ttest_rel(one, other).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
-    assert found.mean == pytest.approx(np.mean(one) - np.mean(other))
+    changes = [shares(one, column) - shares(other, column) for one, other in zip(ours, theirs, strict=True)]
+    assert difference(ours, theirs, column) == crossed_estimate(np.array(changes))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-0.3, 0.3), min_size=2, max_size=6).filter(lambda values: np.std(values) > 1e-3))
+def test_where_one_of_both_varies_the_crossed_interval_is_students(values: list[float]) -> None:
+    ends = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+    for axis in (0, 1):
+        found = crossed_estimate(np.repeat(np.expand_dims(values, axis), 5, axis))
+        assert (found.low, found.high) == pytest.approx(np.clip(ends, -1, 1), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("of_trainings", "of_images", "of_both"), [(0.01, 0.2, 0.2), (0, 0.05, 0.1), (0.05, 0, 0.1)])
+def test_the_crossed_interval_holds_the_mean_as_often_as_it_says(
+    of_trainings: float, of_images: float, of_both: float
+) -> None:
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(2000):
+        values = (
+            rng.normal(0, of_trainings, (3, 1)) + rng.normal(0, of_images, (1, 60)) + rng.normal(0, of_both, (3, 60))
+        )
+        found = crossed_estimate(values)
+        hits += found.low <= 0 <= found.high
+    # Three standard deviations of 2000 draws, 1.5 points; Satterthwaite's degrees of freedom err on the wide side.
+    assert 0.935 <= hits / 2000 <= 0.98
+
+
+def test_differences_that_are_all_equal_have_no_interval() -> None:
+    found = crossed_estimate(np.full((3, 4), 0.25))
+    assert (found.low, found.mean, found.high) == (0.25, 0.25, 0.25)

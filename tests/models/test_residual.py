@@ -56,7 +56,11 @@ def test_normalisation_is_inside() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [ResNet18(5, blocks=(1, 2), width=4), WideResNet(16, 2, num_classes=5), ResNet50(5, blocks=(2, 1), width=4)],
+    [
+        ResNet18(5, blocks=(1, 2), width=4, stem="photograph"),
+        WideResNet(16, 2, num_classes=5),
+        ResNet50(5, blocks=(2, 1), width=4),
+    ],
 )
 def test_weights_go_to_pytorch_s_names_and_back(model: ResidualNetwork) -> None:
     variables = drawn_of(model, (32, 32, 3))
@@ -77,6 +81,7 @@ def test_weights_go_to_pytorch_s_names_and_back(model: ResidualNetwork) -> None:
         (WideResNet(4), r"depth must be 10, 16, 22, .*; got 4"),
         (WideResNet(10, 0), "widen must be 1 or more; got 0"),
         (ResNet18(blocks=(2, 0)), r"blocks must hold .*; got \(2, 0\)"),
+        (ResNet18(stem="large"), "stem must be one of 'small', 'photograph'; got 'large'"),
         (ResNet18(num_classes=0), "num_classes must be 1 or more; got 0"),
         (ResNet50(width=0), "width must be 1 or more; got 0"),
     ],

@@ -44,7 +44,9 @@ class Reference:
 
 
 def resnet18(net: Reference, hidden: Any, model: ResNet18) -> Any:
-    hidden = torch.relu(net.norm(net.conv(hidden, "conv1"), "bn1"))
+    photograph = model.stem == "photograph"
+    hidden = torch.relu(net.norm(net.conv(hidden, "conv1", 2 if photograph else 1), "bn1"))
+    hidden = functional.max_pool2d(hidden, 3, 2, 1) if photograph else hidden
     for stage, count in enumerate(model.blocks, start=1):
         for number in range(count):
             name, stride = f"layer{stage}.{number}", 2 if stage > 1 and number == 0 else 1
@@ -87,6 +89,7 @@ def resnet50(net: Reference, hidden: Any, model: ResNet50) -> Any:
 # Blocks with and without a projection, of stride 1 and 2.
 CASES = [
     (ResNet18(5, blocks=(1, 2), width=4), resnet18, (9, 12)),
+    (ResNet18(5, blocks=(2,), width=4, stem="photograph"), resnet18, (37, 40)),
     (WideResNet(16, 2, num_classes=5), wide_resnet, (8, 9)),
     (ResNet50(5, blocks=(2, 1), width=4), resnet50, (37, 40)),
 ]

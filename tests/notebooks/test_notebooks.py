@@ -16,7 +16,7 @@ NAMES = [text.stem for text in TEXTS]
 # Asks for its devices before anything else does, so that it takes a process of its own.
 ALONE = "5_many_devices"
 
-NEEDED = ("equinox", "flax", "grain", "matplotlib", "optax", "skimage", "sklearn")
+NEEDED = ("equinox", "flax", "grain", "IPython", "matplotlib", "optax", "skimage", "sklearn")
 MISSING = [package for package in NEEDED if find_spec(package) is None]
 
 
@@ -43,8 +43,8 @@ def outcomes(tmp_path_factory):
     return ran(others, tmp_path_factory.mktemp("others")) | ran(alone, tmp_path_factory.mktemp("alone"))
 
 
-def test_there_are_six():
-    assert [name[0] for name in NAMES] == list("123456")
+def test_there_are_seven():
+    assert [name[0] for name in NAMES] == list("0123456")
 
 
 def test_the_code_of_the_page_on_loops_is_that_of_its_notebook():

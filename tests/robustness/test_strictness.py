@@ -1,4 +1,4 @@
-"""No dtype and no rank is promoted in silence by corruptions, low resolution and attacks: their programs are traced."""
+"""No dtype and no rank is promoted in silence by corruptions and low resolution: their programs are traced."""
 
 from functools import partial
 
@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from isvs_jax.robustness import CATEGORIES, apgd, corrupt, fab, fgsm, low_resolution, pgd, square
-from isvs_jax.robustness.attacks.noise import noise_report
+from isvs_jax.robustness import CATEGORIES, corrupt, low_resolution
 
 KEY = jax.random.key(0)
 
@@ -28,18 +27,3 @@ def test_low_resolution(quality):
     for down in ("area", "nearest", "bicubic"):
         made = jax.eval_shape(partial(low_resolution, factor=2, down=down, up=down, jpeg_quality=quality), images)
         assert (made.shape, made.dtype) == (images.shape, images.dtype)
-
-
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_attacks(patterns, norm):
-    network, images, labels = patterns
-    for attack, options in (
-        (fgsm, {}),
-        (pgd, {"num_steps": 2, "loss": "dlr", "restarts": 2}),
-        (apgd, {"num_steps": 2, "loss": "targeted_dlr"}),
-        (fab, {"num_steps": 2, "restarts": 2}),
-        (square, {"num_queries": 2}),
-    ):
-        run = partial(attack, network, epsilon=0.1, norm=norm, **options)
-        assert jax.eval_shape(run, images, labels, KEY).shape == images.shape
-    noise_report(network, images, labels, KEY, epsilon=0.1, norm=norm, num_draws=2)

@@ -10,8 +10,8 @@ from tests.reference import difference_matrices
 
 pytestmark = pytest.mark.usefixtures("strict")
 
-shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4))
-leading = st.lists(st.integers(1, 3), max_size=2).map(tuple)
+shapes = st.sampled_from([(1, 1, 1), (1, 6, 3), (7, 1, 4), (6, 5, 2)])
+leading = st.sampled_from([(), (2, 3)])
 
 
 @settings(max_examples=20, deadline=None)

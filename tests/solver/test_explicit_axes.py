@@ -26,9 +26,10 @@ def test_images_split_over_explicit_axes_give_what_one_device_gives(name: str) -
     mesh = jax.make_mesh((4, 2), ("data", "model"))
     assert set(mesh.axis_types) == {AxisType.Explicit}
     split = jax.device_put(IMAGES, NamedSharding(mesh, PartitionSpec("data")))
-    expected = FUNCTIONS[name](IMAGES)
+    function = jax.jit(FUNCTIONS[name])
+    expected = function(IMAGES)
     with jax.set_mesh(mesh):
-        found = jax.jit(FUNCTIONS[name])(split)
+        found = function(split)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-6)
     dense = found.dense if hasattr(found, "dense") else getattr(found, "image", found)

@@ -77,13 +77,15 @@ def test_tolerance_lowers_the_error_and_long_steps_beat_euler_steps(x64):
 
 
 def test_energy_falls_from_one_recorded_time_to_the_next(x64):
-    image = picture(dtype=np.float64)
-    flow = Flow(image)
+    image, times = picture(dtype=np.float64), np.arange(0.05, 4.0, 0.4)
+    path = np.asarray(isvs_jax.scale_space(image, times).dense)
     energies = []
-    for time in np.arange(0.05, 4.0, 0.4):
+    for number, time in enumerate(times):
         flow = Flow(image).path(time)
         energies.append(flow.energy())
-        np.testing.assert_allclose(isvs_jax.smooth(image, time), flow.dense(), atol=1e-10)
+        np.testing.assert_allclose(path[number], flow.dense(), atol=1e-10)
+        if number % 3 == 0:
+            np.testing.assert_allclose(isvs_jax.smooth(image, time), flow.dense(), atol=1e-10)
     assert np.diff(energies).max() <= 1e-12
     assert energies[-1] < 0.5 * energies[0]
 
@@ -94,25 +96,31 @@ def test_path_is_continuous_where_one_long_step_more_fits(x64):
     first = 1 / np.linalg.norm(Flow(image).d @ Flow(image).u / 0.1, axis=1).max()
     time = first + unit * (plan.finish_length + 3 * plan.long_length)
     times = time + np.array([-1e-4, -1e-5, 1e-5, 1e-4])
-    dense = isvs_jax.scale_space(image, times).dense
-    assert float(jnp.abs(jnp.diff(dense, axis=0)).max()) < 1e-4
+    dense = np.asarray(isvs_jax.scale_space(image, times).dense)
+    assert np.abs(np.diff(dense, axis=0)).max() < 1e-4
 
 
 def test_gradient_through_long_steps_is_that_of_finite_differences(x64):
-    image = jnp.asarray(picture((5, 6, 2), dtype=np.float64))
+    image = picture((5, 6, 2), dtype=np.float64)
     weights, direction = np.random.default_rng(1).normal(size=(2, *image.shape))
 
     def loss(image):
         return jnp.vdot(weights, isvs_jax.smooth(image, 3.0))
 
-    expected = (loss(image + 1e-6 * direction) - loss(image - 1e-6 * direction)) / 2e-6
-    np.testing.assert_allclose(jnp.vdot(jax.grad(loss)(image), direction), expected, rtol=1e-5)
+    at = jax.jit(jax.value_and_grad(loss))
+    expected = (at(image + 1e-6 * direction)[0] - at(image - 1e-6 * direction)[0]) / 2e-6
+    np.testing.assert_allclose(np.vdot(at(image)[1], direction), expected, rtol=1e-5)
 
 
 def test_an_image_without_contrast_stays_and_has_a_gradient():
-    flat = jnp.full((4, 5, 3), 0.3)
-    np.testing.assert_allclose(isvs_jax.smooth(flat, 4.0), flat, atol=1e-6)
-    gradient = jax.grad(lambda image: isvs_jax.smooth(image, 4.0).sum())(flat)
+    flat = np.full((4, 5, 3), 0.3, np.float32)
+
+    def total(image):
+        smoothed = isvs_jax.smooth(image, 4.0)
+        return smoothed.sum(), smoothed
+
+    (_, smoothed), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(flat)
+    np.testing.assert_allclose(smoothed, flat, atol=1e-6)
     np.testing.assert_allclose(gradient, 1, atol=1e-5)
 
 

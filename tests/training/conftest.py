@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
+import jax
 import pytest
+from jax.sharding import PartitionSpec
 
-from isvs_jax.training import run, trained
+from isvs_jax.training import AXIS, run, trained
 from isvs_jax.training.log import RunLog
 from tests.training.networks import build_minute
 
@@ -16,6 +18,18 @@ def minute_networks() -> Iterator[None]:
         for module in (run, trained):
             patch.setattr(module, "build_model", build_minute)
         yield
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+    """Maps a function of arrays over all devices, each with its share of every array."""
+    mesh = jax.make_mesh((jax.device_count(),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
+
+    def arrange(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        rows = PartitionSpec(AXIS)
+        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=rows, out_specs=rows))
+
+    return arrange
 
 
 @pytest.fixture

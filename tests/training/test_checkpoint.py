@@ -89,12 +89,15 @@ def test_where_none_can_be_read_all_stay_and_the_run_does_not_start_over(tmp_pat
     assert not (tmp_path / "kept-damaged").exists()
 
 
-def test_a_reader_leaves_alone_what_a_run_is_writing(tmp_path: Path) -> None:
+def test_a_reader_leaves_alone_what_a_run_is_writing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(Kept(state_at(1), {"next_step": 1}))
     writing = tmp_path / "2.orbax-checkpoint-tmp"
     shutil.copytree(tmp_path / "1", writing)
+    caplog.clear()
     with Checkpoints(tmp_path, tested=True, read_only=True) as checkpoints:
+        # To read is what was asked for, and no reason for a warning.
+        assert not [record for record in caplog.records if record.levelname == "WARNING"]
         found = checkpoints.restore(state_at(0))
         assert found is not None
         assert same(found.state, state_at(1))

@@ -1,7 +1,7 @@
 """The methods train: `make train-smoke` runs this file."""
 
-import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -24,7 +24,7 @@ from isvs_jax.training import (
     plain_batch,
     show_views,
 )
-from isvs_jax.training.command import parse
+from isvs_jax.training.command import _first_line, parse
 from isvs_jax.training.methods import PATH_VIEWS, views_to_match
 from tests.training.networks import Minute
 
@@ -39,17 +39,13 @@ TRAINED = ("noise", "fixed", "coarse_to_fine", "consistency", "rof", "path_augmi
 @pytest.mark.parametrize("name", TRAINED)
 def test_methods_take_a_few_steps(name: str, tmp_path: Path) -> None:
     run = parse([name, *SMALL, "--out", str(tmp_path / name)])
-    objective = dataclasses.replace(run.train.objective, attack_steps=1)
-    inputs = dataclasses.replace(
-        run.train.inputs, views=tuple(dataclasses.replace(v, strength=v.strength / 8) for v in run.train.inputs.views)
-    )
+    objective = replace(run.train.objective, attack_steps=1)
+    inputs = replace(run.train.inputs, views=tuple(replace(v, strength=v.strength / 8) for v in run.train.inputs.views))
     if run.matched_to:
         inputs = run.train.inputs
-    train = dataclasses.replace(run.train, epochs=1, batch_size=32, inputs=inputs, objective=objective)
+    train = replace(run.train, epochs=1, batch_size=32, inputs=inputs, objective=objective)
     resources = Resources(devices=1)
-    run = dataclasses.replace(
-        run, train=train, resources=resources, matched_to=tuple(View(v.strength / 8) for v in run.matched_to)
-    )
+    run = replace(run, train=train, resources=resources, matched_to=tuple(View(v.strength / 8) for v in run.matched_to))
     result = execute(run, progress=False, say=lambda text: None)
     assert result["steps"] == 2
     assert 0 <= result["clean_accuracy"] <= 1
@@ -74,11 +70,51 @@ def test_the_methods_differ_in_what_their_names_say() -> None:
     assert configs["raw"].inputs == Inputs()
     assert {config.epochs for config in configs.values()} == {20}
     assert {config.optimizer for config in configs.values()} == {configs["raw"].optimizer}
+    along = {"fixed", "coarse_to_fine", "consistency", "scale_mix", "all_round"}
     for name, config in configs.items():
         on_path = bool(config.inputs.views) and all(view.is_path for view in config.inputs.views)
-        along = ("fixed", "path", "coarse_to_fine", "consistency", "scale_mix")
-        assert on_path == (name.startswith("path_") or name in along)
+        is_said = "path" in name.split("_") and config.objective.name not in ("gaussian", "gaussian_consistency")
+        assert on_path == (name in along or (is_said and name != "augmix_path")), name
     assert configs["path_trades"].objective == configs["trades"].objective == Objective("trades")
+
+
+PLACES = {
+    "path_noise": ("raw", "last"),
+    "noise_then_path": ("raw", "first"),
+    "path_or_noise": ("raw", "unsmoothed"),
+    "augmix_or_path_noise": ("augmix", "last"),
+    "all_round": ("augmix", "unsmoothed"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_recipes_are_the_path_with_what_they_say_and_their_twins_differ_in_the_views_alone(name: str) -> None:
+    configs = method_configs()
+    recipe, base = configs[name], configs["scale_mix" if name == "all_round" else "path"]
+    unsmoothed, place = PLACES[name]
+    inputs = replace(base.inputs, unsmoothed=unsmoothed, noise_place=place)  # type: ignore[arg-type]
+    assert recipe == replace(base, inputs=inputs, augmentation=configs["noise"].augmentation)
+    twin = configs["all_round_blur" if name == "all_round" else name.replace("path", "blur")]
+    assert {view.kind for view in twin.inputs.views} == {"blur"}
+    assert len(twin.inputs.views) == len(recipe.inputs.views)
+    assert replace(twin, inputs=replace(twin.inputs, views=recipe.inputs.views)) == recipe
+    assert views_to_match(twin) == recipe.inputs.views
+
+
+def test_augmix_with_noise_is_what_the_recipes_have_beside_their_views() -> None:
+    configs = method_configs()
+    found = configs["augmix_noise"]
+    assert found == replace(configs["noise"], inputs=Inputs(unsmoothed="augmix"))
+    assert _first_line("augmix_noise") == (
+        "inputs raw; AugMix of all; objective cross_entropy; Gaussian noise up to 0.1"
+    )
+    assert _first_line("all_round") == (
+        "inputs scale_mix dense:1 dense:2 dense:4 dense:8; AugMix of the others; objective cross_entropy; "
+        "Gaussian noise up to 0.1 where nothing is smoothed"
+    )
+
+
+BLURS = method_configs()["blur"].inputs.views
 
 
 @pytest.mark.parametrize("kind", ["blur", "rof"])
@@ -98,6 +134,11 @@ def test_filters_take_away_as_much_as_the_path(kind: str) -> None:
     if kind == "blur":
         assert of_augmix.objective.augmix.views == found.inputs.views
         assert len(views_to_match(method_configs()["scale_mix_blur"])) == 4
+    if kind == "blur":
+        # Of the bands of both kinds those of the path stay.
+        either = replace(method_configs()["all_round_either"], inputs=Inputs("random", (*PATH_VIEWS, *BLURS)))
+        assert matched(either, views, images).inputs.views == (*PATH_VIEWS, *found.inputs.views)
+        assert len(views_to_match(method_configs()["all_round_either"])) == 4
     with pytest.raises(ValueError, match="views must hold one filter"):
         matched(method_configs()["path"], views, images)
     with pytest.raises(ValueError, match="views must hold one filter"):

@@ -204,6 +204,20 @@ def test_the_configuration_of_an_older_run_is_read(trained: Path, tmp_path: Path
         np.testing.assert_array_equal(load_classifier(older, view)(images), load_classifier(trained, view)(images))
 
 
+def test_a_setting_that_came_later_is_noted_where_it_is_in_use(tmp_path: Path) -> None:
+    """A folder of before goes on where the run is the same, and no further."""
+    run = parse(["path", *SMALL, *SHORT, "--out", str(tmp_path)])
+    dataset = load_data(run.data, progress=False)
+    older = _fingerprint(run, _resolved(run, dataset), dataset, None)
+    assert not {"unsmoothed", "noise_place"} & older["train"]["inputs"].keys()
+    claim(tmp_path, older)
+    other = parse(["augmix_or_path_noise", *SMALL, *SHORT, "--train.augmentation.noise", "0", "--out", str(tmp_path)])
+    with pytest.raises(ConfigurationChangedError) as caught:
+        execute(other, dataset=dataset, progress=False)
+    assert str(caught.value).count(" asked for") == 1
+    assert "train.inputs.unsmoothed: nothing there, augmix asked for" in str(caught.value)
+
+
 def test_a_run_whose_versions_were_drawn_otherwise_is_refused(tmp_path: Path) -> None:
     """A folder of 0.1.0 that was left in the middle does not go on with other draws."""
     run = parse(["path", *SMALL, *SHORT, "--out", str(tmp_path / "older")])

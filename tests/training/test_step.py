@@ -1,3 +1,5 @@
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import pytest
 
 from isvs_jax import smooth
 from isvs_jax.training import (
+    Augmentation,
     Batch,
     Inputs,
     OptimizerConfig,
@@ -96,6 +99,29 @@ def test_the_step_shows_the_path_to_anybody_and_compiles_once() -> None:
         np.testing.assert_allclose(seen, every[versions, np.arange(8)], atol=5e-6)
         assert np.bincount(versions).tolist() == [4, 2, 2]
     assert (chosen[0] != chosen[1]).any()
+
+
+@pytest.mark.parametrize("place", ["first", "unsmoothed"])
+def test_the_network_sees_noise_where_the_inputs_put_it(place: Literal["first", "unsmoothed"]) -> None:
+    """Grey images, half of them blurred: blurred noise is smooth, and noise that comes last is not."""
+    inputs = Inputs("random", (View(1.5, "blur"),), noise_place=place)
+    config = TrainConfig(inputs=inputs, augmentation=Augmentation(noise=0.2))
+    model, optimizer = Seeing(), optax.sgd(0.1)
+    state = init_state(model, optimizer, (16, 16, 1), seed=0)
+    jax.effects_barrier()
+    SEEN.clear()
+    batch = plain_batch(jnp.full((8, 16, 16, 1), 0.5), jnp.arange(8))
+    jax.jit(make_train_step(model, optimizer, config))(state, batch, jax.random.key(4))
+    jax.effects_barrier()
+    (seen,) = SEEN
+    deviation = seen.std((1, 2, 3))
+    # √2 between neighbours of white noise.
+    rough = np.diff(seen, axis=1).std((1, 2, 3)) > deviation
+    assert rough.sum() == 4
+    if place == "first":
+        assert (deviation[~rough] > 1e-4).all()
+    else:
+        np.testing.assert_allclose(seen[~rough], 0.5, atol=1e-6)
 
 
 BATCH = plain_batch(jnp.zeros((4, 8, 8, 1)), jnp.arange(4))

@@ -9,7 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from isvs_jax._checks import check_choice, check_integer
-from isvs_jax.robustness.attacks._apgd_step import Context, Point, Settings, Setup, State, advance, unfinished, view
+from isvs_jax.robustness.attacks._apgd_step import (
+    Context,
+    Point,
+    Schedule,
+    Settings,
+    Setup,
+    State,
+    Window,
+    advance,
+    schedule_of,
+    unfinished,
+    view,
+)
 from isvs_jax.robustness.attacks._ball import held_in_ball, start_of_run, uniform_on_sphere
 from isvs_jax.robustness.attacks._checks import check_classes, check_problem, check_targets
 from isvs_jax.robustness.attacks._loops import DEVICE, HOST, Loops, belongs_on_host
@@ -33,6 +45,7 @@ def _prepare(
     key: jax.Array,
     epsilon: jax.Array,
     active: jax.Array,
+    schedule: Schedule,
     settings: Settings,
 ) -> tuple[Setup, Found]:
     extra = () if settings.eot_samples is None else (jax.random.fold_in(key, 0),)
@@ -40,7 +53,7 @@ def _prepare(
     order = jnp.argsort(-logits, axis=1)
     lowest = jnp.full(labels.shape, -jnp.inf, images.dtype)
     found = Found(images, active & is_correct(logits, labels), lowest)
-    return Setup(model, images, labels, keys, key, epsilon, order), found
+    return Setup(model, images, labels, keys, key, epsilon, schedule, order), found
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -54,6 +67,7 @@ def _begin(run: jax.Array, begin: jax.Array, found: Found, setup: Setup, setting
     point, batch = Point(begin, verdict.loss, verdict.gradient), begin.shape[0]
     state = State(
         step=jnp.zeros((), jnp.int32),
+        window=Window(setup.schedule.first, setup.schedule.first),
         current=point,
         previous=begin,
         best=point,
@@ -96,7 +110,7 @@ _runs_on_device = jax.jit(functools.partial(_runs, DEVICE), static_argnums=(2, 3
 
 
 def apgd_runs(
-    problem: tuple[Model, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
+    problem: tuple[Model, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, Schedule],
     first: jax.Array | int,
     runs: int,
     settings: Settings,
@@ -107,7 +121,8 @@ def apgd_runs(
     logits of the clean image.
 
     Args:
-        problem: The model, images, labels, one key for each image, one for the batch, epsilon, and which are active.
+        problem: The model, images, labels, one key for each image, one for the batch, epsilon, which are active, and
+            the schedule.
         first: The number of the first run.
         runs: How many runs.
         settings: The static settings.
@@ -156,7 +171,7 @@ def apgd(
         epsilon: The radius of the ball, at least 0; it may be traced.
         norm: "linf" or "l2".
         loss: "cross_entropy", "margin", "dlr" (three classes or more) or "targeted_dlr" (four).
-        num_steps: The steps of a run (static).
+        num_steps: The steps of a run; another number compiles nothing anew.
         restarts: The random starts, of each target where there are targets (static).
         num_targets: The classes to try with "targeted_dlr"; None is 9, or K − 1 where that is less.
         gradient_fn: A differentiable function from images to logits that gives the gradients; None is logits_fn. The
@@ -198,6 +213,6 @@ def apgd(
     elif num_targets is not None:
         raise ValueError(f"num_targets must be None for the loss {loss!r}, which has no targets; got {num_targets}.")
     model, images, labels, key, keys, radius, _ = problem
-    given = (model, images, labels, keys, key, radius, jnp.ones(labels.shape, bool))
-    result = apgd_runs(given, 0, runs, Settings(norm, loss, num_steps, restarts, eot_samples))
+    given = (model, images, labels, keys, key, radius, jnp.ones(labels.shape, bool), schedule_of(num_steps))
+    result = apgd_runs(given, 0, runs, Settings(norm, loss, restarts, eot_samples))
     return held_in_ball(images, result, radius, norm)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from isvs_jax.robustness.attacks._ball import project, steepest
 from isvs_jax.robustness.attacks._model import Model, Verdict, look
@@ -24,9 +23,31 @@ class Settings(NamedTuple):
 
     norm: str
     loss: str
-    num_steps: int
     restarts: int
     eot_samples: int | None
+
+
+class Schedule(NamedTuple):
+    """How many steps a run has, and the windows between its checkpoints: 0-d int32 arrays, traced.
+
+    Attributes:
+        num_steps: The steps of a run.
+        first: The length of the first window.
+        decrease: How much shorter the next window is.
+        least: The length below which none falls.
+    """
+
+    num_steps: jax.Array
+    first: jax.Array
+    decrease: jax.Array
+    least: jax.Array
+
+
+class Window(NamedTuple):
+    """The window between two checkpoints that a step belongs to: its length, and the number of its last step."""
+
+    length: jax.Array
+    end: jax.Array
 
 
 class Setup(NamedTuple):
@@ -38,6 +59,7 @@ class Setup(NamedTuple):
     keys: jax.Array
     key: jax.Array
     epsilon: jax.Array
+    schedule: Schedule
     order: jax.Array
 
 
@@ -61,6 +83,7 @@ class State(NamedTuple):
     """What a run carries from step to step."""
 
     step: jax.Array
+    window: Window
     current: Point
     previous: jax.Array  # the iterate before the current one, for momentum
     best: Point  # of the highest loss so far
@@ -72,20 +95,17 @@ class State(NamedTuple):
     solved: jax.Array  # [B]
 
 
-def checkpoints(num_steps: int) -> np.ndarray:
-    """The length of the window that ends after each step, or 0 where none does: integers [num_steps].
+def schedule_of(num_steps: int) -> Schedule:
+    """The windows of so many steps: at first 22% of them, each shorter by 3%, down to 6%; a step at least."""
+    shares = (_FIRST_WINDOW, _WINDOW_DECREASE, _LEAST_WINDOW)
+    lengths = (num_steps, *(max(int(share * num_steps), 1) for share in shares))
+    return Schedule(*(jnp.asarray(length, jnp.int32) for length in lengths))
 
-    At the end of a window the step size is looked at. The windows shrink from 22% of the steps by 3% each, down to 6%.
-    """
-    window = max(int(_FIRST_WINDOW * num_steps), 1)
-    lengths = np.zeros(num_steps, np.int32)
-    end = window
-    while end <= num_steps:
-        lengths[end - 1] = window
-        shrunk = window - max(int(_WINDOW_DECREASE * num_steps), 1)
-        window = max(shrunk, max(int(_LEAST_WINDOW * num_steps), 1))
-        end += window
-    return lengths
+
+def next_window(window: Window, schedule: Schedule) -> Window:
+    """The window after one."""
+    length = jnp.maximum(window.length - schedule.decrease, schedule.least)
+    return Window(length, window.end + length)
 
 
 def view(x: jax.Array, step: jax.Array | int, context: Context, settings: Settings) -> Verdict:
@@ -109,13 +129,16 @@ def advance(state: State, context: Context, settings: Settings) -> State:
         found=jnp.where(newly[:, None, None, None], x, state.found),
         solved=state.solved | newly,
     )
-    window = jnp.asarray(checkpoints(settings.num_steps))[state.step]
-    return _adapt(moved, window)._replace(step=state.step + 1)
+    step, window = state.step + 1, state.window
+    at_check = step == window.end
+    following = next_window(window, context.setup.schedule)
+    window = jax.tree.map(lambda new, old: jnp.where(at_check, new, old), following, window)
+    return _adapt(moved, at_check)._replace(step=step, window=window)
 
 
 def unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
     """Whether a run has steps left and an example to solve."""
-    return (state.step < settings.num_steps) & ~jnp.all(state.solved)
+    return (state.step < context.setup.schedule.num_steps) & ~jnp.all(state.solved)
 
 
 def _propose(state: State, setup: Setup, norm: str) -> jax.Array:
@@ -129,14 +152,13 @@ def _propose(state: State, setup: Setup, norm: str) -> jax.Array:
     return project(mixed, setup.images, setup.epsilon, norm)
 
 
-def _adapt(state: State, window: jax.Array) -> State:
+def _adapt(state: State, at_check: jax.Array) -> State:
     """At a checkpoint, halve the step size of the examples that stall and send them back to their best images.
 
     An example stalls where the loss rose on no more than 75% of the steps of the window, or where neither the step size
-    nor the best loss changed since the last checkpoint. Between checkpoints the window is 0 and nothing changes.
+    nor the best loss changed since the last checkpoint. Between checkpoints nothing changes.
     """
-    at_check = window > 0
-    oscillates = state.rises.astype(jnp.float32) <= _RISING_SHARE * window.astype(jnp.float32)
+    oscillates = state.rises.astype(jnp.float32) <= _RISING_SHARE * state.window.length.astype(jnp.float32)
     # A step size that was halved at the last checkpoint is given a window to show what it can do.
     stuck = ~state.reduced & (state.best_at_check >= state.best.loss)
     halve = at_check & (oscillates | stuck)

@@ -12,12 +12,14 @@ import numpy as np
 from isvs_jax.robustness._batches import batches
 from isvs_jax.robustness.attacks._apgd import apgd_runs
 from isvs_jax.robustness.attacks._apgd_step import Settings as ApgdSettings
+from isvs_jax.robustness.attacks._apgd_step import schedule_of
 from isvs_jax.robustness.attacks._ball import check_ball, project
 from isvs_jax.robustness.attacks._checks import Problem
 from isvs_jax.robustness.attacks._fab import fab_runs
 from isvs_jax.robustness.attacks._fab_step import Settings as FabSettings
 from isvs_jax.robustness.attacks._model import is_correct, logits_of, look
 from isvs_jax.robustness.attacks._square import square_run
+from isvs_jax.robustness.attacks._square_moves import schedule_of as window_schedule
 
 APGD_LOSS = {
     "apgd-ce": "cross_entropy",
@@ -60,13 +62,14 @@ def _run_attack(
     given = (model, images, labels, keys)
     if attack in APGD_LOSS:
         loss, eot = APGD_LOSS[attack], settings.eot_samples
-        how = ApgdSettings(norm, loss, settings.num_steps, 1, eot)
-        return apgd_runs((*given, key, epsilon, active), run, 1, how)
+        given_too = (key, epsilon, active, schedule_of(settings.num_steps))
+        return apgd_runs((*given, *given_too), run, 1, ApgdSettings(norm, loss, 1, eot))
     if attack == "fab-t":
-        problem_given = (*given, epsilon, epsilon, active)
-        found = fab_runs(problem_given, run, 1, FabSettings(norm, settings.num_steps, 1))
+        steps = jnp.asarray(settings.num_steps, jnp.int32)
+        found = fab_runs((*given, epsilon, epsilon, active, steps), run, 1, FabSettings(norm, 1))
         return project(found.images, images, epsilon, norm)
-    return square_run(model, images, labels, keys, epsilon, active, norm, settings.num_queries, 0.8, False)[0]
+    windows = window_schedule(settings.num_queries, rescale=False)
+    return square_run(model, images, labels, keys, epsilon, active, windows, norm, 0.8)[0]
 
 
 class Judge:

@@ -37,11 +37,12 @@ def _prepare(
     epsilon: jax.Array,
     stop_at: jax.Array,
     active: jax.Array,
+    num_steps: jax.Array,
 ) -> tuple[Setup, FabResult]:
     logits = model.judge(images)
     order = jnp.argsort(-logits, axis=1)
     distance = jnp.where(is_correct(logits, labels), jnp.inf, 0.0).astype(images.dtype)
-    setup = Setup(model, images, labels, keys, epsilon, stop_at, active, order)
+    setup = Setup(model, images, labels, keys, epsilon, stop_at, active, num_steps, order)
     return setup, FabResult(images, distance)
 
 
@@ -71,7 +72,7 @@ _runs_on_device = jax.jit(functools.partial(_runs, DEVICE), static_argnums=(2, 3
 
 
 def fab_runs(
-    problem: tuple[Model, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
+    problem: tuple[Model, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
     first: jax.Array | int,
     runs: int,
     settings: Settings,
@@ -81,7 +82,8 @@ def fab_runs(
     Run r is restart r mod restarts towards the class of rank r // restarts + 2 among the logits of the clean image.
 
     Args:
-        problem: The model, images, labels, one key for each image, epsilon, stop_at, and which are active.
+        problem: The model, images, labels, one key for each image, epsilon, stop_at, which are active, and the
+            number of steps.
         first: The number of the first run.
         runs: How many runs.
         settings: The static settings.
@@ -102,7 +104,8 @@ def _run(
     runs = restarts * check_targets(num_targets, problem.num_classes)
     given = (problem.model, problem.images, problem.labels, problem.keys, problem.epsilon)
     stop, active = jnp.asarray(stop_at, problem.images.dtype), jnp.ones(problem.labels.shape, bool)
-    return fab_runs((*given, stop, active), 0, runs, Settings(norm, num_steps, restarts))
+    steps = jnp.asarray(num_steps, jnp.int32)
+    return fab_runs((*given, stop, active, steps), 0, runs, Settings(norm, restarts))
 
 
 def fab_minimal(
@@ -127,7 +130,7 @@ def fab_minimal(
         key: A PRNG key; only restarts beyond the first draw from it.
         epsilon: Twice the distance from which the second and later restarts start; it has no other use.
         norm: "linf" or "l2".
-        num_steps: The steps of a run (static).
+        num_steps: The steps of a run; another number compiles nothing anew.
         restarts: The starts of each target (static).
         num_targets: The classes to try; None is 9, or K − 1 where that is less.
         gradient_fn: The function that gives the gradients, as in `fab`.
@@ -184,7 +187,7 @@ def fab(
         key: A PRNG key; only restarts beyond the first draw from it.
         epsilon: The radius of the ball, at least 0; it may be traced.
         norm: "linf" or "l2".
-        num_steps: The steps of a run (static).
+        num_steps: The steps of a run; another number compiles nothing anew.
         restarts: The starts of each target (static).
         num_targets: The classes to try, in the order of the clean logits; None is 9, or K − 1 where that is less.
         gradient_fn: A differentiable function from images to logits that gives the gradients; None is logits_fn.

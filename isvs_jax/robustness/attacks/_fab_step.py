@@ -19,7 +19,6 @@ class Settings(NamedTuple):
     """The static settings: changing any of them compiles again."""
 
     norm: str
-    num_steps: int
     restarts: int
 
 
@@ -33,6 +32,7 @@ class Setup(NamedTuple):
     epsilon: jax.Array
     stop_at: jax.Array
     active: jax.Array
+    num_steps: jax.Array
     order: jax.Array
 
 
@@ -74,7 +74,7 @@ def advance(state: State, context: Context, settings: Settings) -> State:
 def unfinished(state: State, context: Context, settings: Settings) -> jax.Array:
     """Whether a run has steps left and an active example that is farther than it has to be."""
     setup = context.setup
-    return (state.step < settings.num_steps) & jnp.any(setup.active & (state.distance > setup.stop_at))
+    return (state.step < setup.num_steps) & jnp.any(setup.active & (state.distance > setup.stop_at))
 
 
 def towards_boundary(

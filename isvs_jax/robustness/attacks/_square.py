@@ -14,10 +14,12 @@ from isvs_jax.robustness.attacks._ball import held_in_ball, project
 from isvs_jax.robustness.attacks._checks import check_problem
 from isvs_jax.robustness.attacks._model import LogitsFn, Model, is_correct, margin
 from isvs_jax.robustness.attacks._square_moves import (
+    Schedule,
     bump_table,
     grid_of_bumps,
     propose_l2,
     propose_linf,
+    schedule_of,
     stripes,
     window_sides,
 )
@@ -40,10 +42,7 @@ def _judged(model: Model, images: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.where(jnp.all(jnp.isfinite(logits), axis=1), lead, -jnp.inf)
 
 
-_STATIC = ("norm", "num_queries", "share", "rescale")
-
-
-@functools.partial(jax.jit, static_argnames=_STATIC)
+@functools.partial(jax.jit, static_argnames=("norm", "share"))
 def square_run(
     model: Model,
     images: jax.Array,
@@ -51,14 +50,13 @@ def square_run(
     keys: jax.Array,
     epsilon: jax.Array,
     active: jax.Array,
+    schedule: Schedule,
     norm: str,
-    num_queries: int,
     share: float,
-    rescale: bool,
 ) -> tuple[jax.Array, jax.Array]:
     """Search from one start; the accepted images and their margins [B] come back."""
     height, width = images.shape[1:3]
-    sides = window_sides(num_queries, height, width, norm, share, rescale)
+    sides = window_sides(height, width, norm, share)
     table, rows = bump_table(sides) if norm == "l2" else (np.zeros((1, 1, 1)), sides * 0)
     tiles, tile_of = jnp.asarray(table, images.dtype), jnp.asarray(rows)
     side_of = jnp.asarray(sides)
@@ -67,11 +65,12 @@ def square_run(
     # larger one and no image depends on its neighbours.
     def propose(query: jax.Array, current: jax.Array) -> jax.Array:
         query_keys = jax.vmap(lambda k: jax.random.fold_in(k, query + 1))(keys)
-        side = side_of[query]
+        level = schedule.level(query)
+        side = side_of[level]
         if norm == "linf":
             make = functools.partial(propose_linf, epsilon=epsilon, side=side)
         else:
-            tile = tiles[tile_of[query]]
+            tile = tiles[tile_of[level]]
             make = functools.partial(propose_l2, epsilon=epsilon, side=side, tile=tile)
         proposed = jax.vmap(make)(query_keys, current, images)
         return project(proposed, images, epsilon, norm)
@@ -94,7 +93,9 @@ def square_run(
     # A clean image that is misclassified already stays as it is.
     begin = jnp.where((clean_loss > 0)[:, None, None, None], begin, images)
     state = State(jnp.zeros((), jnp.int32), begin, _judged(model, begin, labels))
-    state = jax.lax.while_loop(lambda s: (s.query < num_queries) & jnp.any(active & (s.loss > 0)), advance, state)
+    state = jax.lax.while_loop(
+        lambda s: (s.query < schedule.num_queries) & jnp.any(active & (s.loss > 0)), advance, state
+    )
     return state.images, state.loss
 
 
@@ -128,7 +129,7 @@ def square(
         key: A PRNG key; each image draws from its own, by its place in the batch.
         epsilon: The radius of the ball, at least 0; it may be traced.
         norm: "linf" or "l2", which needs images of at least 3×3 pixels.
-        num_queries: How many windows are tried (static); the start is one query more.
+        num_queries: How many windows are tried; the start is one query more. Another number compiles nothing anew.
         share: The share of the pixels in the first windows, in (0, 1] (static).
         rescale_schedule: Whether to stretch the schedule, made for 10,000 queries, to num_queries. False, as in
             AutoAttack, keeps it and stops early in it.
@@ -165,10 +166,9 @@ def square(
         problem.keys,
         problem.epsilon,
         jnp.ones(problem.labels.shape, bool),
+        schedule_of(num_queries, bool(rescale_schedule)),
         norm,
-        num_queries,
         share,
-        bool(rescale_schedule),
     )
     return held_in_ball(problem.images, result, problem.epsilon, norm)
 

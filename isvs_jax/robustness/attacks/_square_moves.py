@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,12 +13,34 @@ import numpy as np
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
-def window_sides(num_queries: int, height: int, width: int, norm: str, share: float, rescale: bool) -> np.ndarray:
-    """The side of the square window of each query, integers [num_queries]."""
+class Schedule(NamedTuple):
+    """How many windows are tried and when they shrink; traced, so that another budget compiles nothing anew.
+
+    Attributes:
+        num_queries: The budget, a 0-d int32 array.
+        halvings: The queries from which on the share of pixels in the window is halved once more, int32 [9].
+    """
+
+    num_queries: jax.Array
+    halvings: jax.Array
+
+    def level(self, query: jax.Array) -> jax.Array:
+        """How often the share has been halved at a query."""
+        return jnp.sum(query >= self.halvings, dtype=jnp.int32)
+
+
+def schedule_of(num_queries: int, rescale: bool) -> Schedule:
+    """The published schedule, or that stretched to the budget."""
     queries = np.arange(num_queries)
     if rescale:
         queries = (queries / num_queries * 10000).astype(int)
-    shares = share / 2.0 ** np.searchsorted(_HALVINGS, queries, side="left")
+    halvings = np.searchsorted(queries, _HALVINGS, side="right")
+    return Schedule(jnp.asarray(num_queries, jnp.int32), jnp.asarray(halvings, jnp.int32))
+
+
+def window_sides(height: int, width: int, norm: str, share: float) -> np.ndarray:
+    """The side of the square window after no halving of its share, one, and so on, integers [10]."""
+    shares = share / 2.0 ** np.arange(len(_HALVINGS) + 1)
     sides = np.round(np.sqrt(shares * height * width)).astype(int)
     if norm == "l2":
         # The sides are odd and three at least, so that a bump has a middle.
@@ -46,7 +70,7 @@ def bump(side: int) -> np.ndarray:
 
 
 def bump_table(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bumps of all sides, padded to the largest, and the row of the table for each query."""
+    """The bumps of all sides, padded to the largest, and the row of the table for each side."""
     distinct, rows = np.unique(sides, return_inverse=True)
     table = np.zeros((len(distinct), int(distinct[-1]), int(distinct[-1])))
     for row, side in enumerate(distinct):

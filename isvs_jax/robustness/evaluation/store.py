@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Store(Mapping[str, Cell]):
         fingerprint: What the cells depend on: settings, data, parameters, versions.
         probe: Logits [n, K] of a few images, which tell networks apart whose parameters are not known.
         session: Who makes cells from here on: command, machine, commit, date. `sessions` lists those that made the
-            cells, in order, each with its number of cells and seconds.
+            cells, in order, each with its number of cells, their seconds by the clock, and the seconds of all cores.
 
     Raises:
         ValueError: The folder holds the cells of another evaluation; the differences are listed.
@@ -48,7 +49,8 @@ class Store(Mapping[str, Cell]):
         self._probe = np.asarray(probe, np.float64)
         self._cells: dict[str, Cell] = {}
         self._examples: tuple[ShownExample, ...] | None = None
-        self._session: dict[str, Any] = {**(session or {}), "cells": 0, "seconds": 0.0}
+        self._session: dict[str, Any] = {**(session or {}), "cells": 0, "seconds": 0.0, "processor_seconds": 0.0}
+        self._processor_began = time.process_time()
         self.sessions: list[dict[str, Any]] = []
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +79,7 @@ class Store(Mapping[str, Cell]):
             self.sessions.append(self._session)
         self._session["cells"] += 1
         self._session["seconds"] += cell.seconds
+        self._session["processor_seconds"] = round(time.process_time() - self._processor_began, 1)
         self._write()
 
     def examples(self, make: Callable[[], tuple[ShownExample, ...]]) -> tuple[ShownExample, ...]:

@@ -97,12 +97,6 @@ def test_several_trainings_are_compared_seed_by_seed() -> None:
     base = replace(better, clean=cell(1, 0, 0, 0))
     found = difference([better, base], [base, replace(base, clean=same)], "clean")
     assert found.values == (0.5, 0.25)
-    # Student's quantile for one degree of freedom, 12.706, cut at 1.
-    assert (found.low, found.high) == (-1.0, 1.0)
-    third = difference([better, base, better], [base, replace(base, clean=same), base], "clean")
-    # Student's quantile for two degrees of freedom.
-    reach = 4.3027 * np.std(third.values, ddof=1) / np.sqrt(3)
-    assert third.high == pytest.approx(third.mean + reach, abs=1e-4)
     with pytest.raises(ValueError, match="as many as base; got 2 and 1"):
         difference([better, base], [base], "clean")
 

@@ -172,6 +172,8 @@ def test_other_data_have_their_own_size() -> None:
     assert study_of_size(data="digits") == study_of_size()
     assert study_of_size(data="tfds:cifar10").data.image_size is None
     assert usual_study(["methods", "--data", "tfds:cifar10"], "smoke").data.image_size is None
+    photographs = usual_study(["sizes", "--size", "photographs", "--data", "folder:clothes"], "smoke").data
+    assert (photographs.spec, photographs.image_size) == ("folder:clothes", 128)
 
 
 def test_the_size_says_what_is_usual_for_all_else() -> None:

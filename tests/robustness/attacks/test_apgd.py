@@ -4,39 +4,51 @@ import numpy as np
 import pytest
 
 from isvs_jax.robustness.attacks import apgd, pgd
-from isvs_jax.robustness.attacks._apgd_step import checkpoints
+from isvs_jax.robustness.attacks._apgd_step import Window, next_window, schedule_of
 
 KEY = jax.random.key(4)
 
 
-def _linear(seed=0, classes=2):
-    weights = jax.random.normal(jax.random.key(seed), (48, classes))
+@pytest.fixture(scope="module")
+def linear():
+    """The weights of two classes, and their logits."""
+    weights = jax.random.normal(jax.random.key(0), (48, 2))
     return weights, lambda images: images.reshape(len(images), -1) @ weights
+
+
+def checkpoints(num_steps):
+    """The windows of a run one after another: the steps at which they end, and their lengths."""
+    schedule, following = schedule_of(num_steps), jax.jit(next_window)
+    window, ends, lengths = Window(schedule.first, schedule.first), [], []
+    while window.end <= num_steps:
+        ends.append(int(window.end))
+        lengths.append(int(window.length))
+        window = following(window, schedule)
+    return ends, lengths
 
 
 @pytest.mark.parametrize("num_steps", [1, 5, 10, 37, 100, 250])
 def test_checkpoints_equal_the_recursion_of_the_paper(num_steps):
     # p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j − p_{j−1} − 0.03, 0.06), in whole steps.
-    window, left, want = max(int(0.22 * num_steps), 1), 0, []
-    for _ in range(num_steps):
+    window, left, ends, lengths = max(int(0.22 * num_steps), 1), 0, [], []
+    for step in range(1, num_steps + 1):
         left += 1
         if left == window:
-            want.append(window)
+            ends.append(step)
+            lengths.append(window)
             window = max(window - max(int(0.03 * num_steps), 1), max(int(0.06 * num_steps), 1))
             left = 0
-        else:
-            want.append(0)
-    assert checkpoints(num_steps).tolist() == want
+    assert checkpoints(num_steps) == (ends, lengths)
 
 
 def test_checkpoints_of_a_hundred_steps():
     # The published schedule: 22, 41, 57, 70, 80, 87, 93, 99.
-    assert (np.flatnonzero(checkpoints(100)) + 1).tolist() == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert checkpoints(100)[0] == [22, 41, 57, 70, 80, 87, 93, 99]
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_optimum_of_a_linear_model_is_reached(norm):
-    weights, logits_fn = _linear()
+def test_the_optimum_of_a_linear_model_is_reached(linear, norm):
+    weights, logits_fn = linear
     direction = np.asarray(weights[:, 1] - weights[:, 0], np.float64)
     images = 0.3 + 0.4 * jax.random.uniform(jax.random.key(1), (6, 4, 4, 3))
     clean = np.asarray(images, np.float64).reshape(6, -1) @ direction
@@ -50,8 +62,8 @@ def test_the_optimum_of_a_linear_model_is_reached(norm):
     np.testing.assert_allclose(got, want, atol=2e-5 * dual)
 
 
-def test_the_box_is_part_of_the_optimum():
-    weights, logits_fn = _linear()
+def test_the_box_is_part_of_the_optimum(linear):
+    weights, logits_fn = linear
     direction = np.asarray(weights[:, 1] - weights[:, 0], np.float64)
     images = jax.random.uniform(jax.random.key(1), (6, 4, 4, 3))
     x = np.asarray(images, np.float64).reshape(6, -1)
@@ -113,6 +125,7 @@ def test_each_image_by_itself_jit_vmap_and_no_second_compilation(case):
     whole = attack(case.images, case.labels, 0.02)
     before = len(traces)
     other = attack(case.images, case.labels, 0.03)
+    apgd(counted, case.images, case.labels, KEY, epsilon=0.02, num_steps=24)
     assert len(traces) == before
     # Matrix products of other shapes round differently; the sign turns that into whole steps only
     # where a gradient is nearly zero.

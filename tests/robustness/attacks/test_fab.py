@@ -144,6 +144,7 @@ def test_jit_and_no_second_compilation(case):
     eager = attack(case.images, 0.02)
     before = len(traces)
     attack(case.images, 0.03)
+    fab(counted, case.images, case.labels, KEY, epsilon=0.02, num_steps=20)
     assert len(traces) == before
     np.testing.assert_allclose(jax.jit(attack)(case.images, 0.02), eager, atol=1e-5)
 

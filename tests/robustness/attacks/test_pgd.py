@@ -1,4 +1,5 @@
 import importlib
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -200,10 +201,11 @@ def test_constants_under_jit_are_checked_like_arguments(case):
 
 
 def test_dtypes_are_kept(case, x64):
-    images = jnp.asarray(case.images, jnp.float64)
     for name in (fgsm, pgd):
-        assert name(case.logits_fn, images, case.labels, KEY, epsilon=0.04).dtype == jnp.float64
-        assert name(case.logits_fn, case.images, case.labels, KEY, epsilon=0.04).dtype == np.float32
+        for dtype in (jnp.float64, jnp.float32):
+            images = jax.ShapeDtypeStruct(case.images.shape, dtype)
+            attack = partial(name, case.logits_fn, labels=case.labels, key=KEY, epsilon=0.04)
+            assert jax.eval_shape(attack, images).dtype == dtype
 
 
 def test_a_surrogate_gives_the_gradient_and_the_model_decides(case, rounding, accuracy):

@@ -7,7 +7,7 @@ import pytest
 
 from isvs_jax.robustness.attacks import square
 from isvs_jax.robustness.attacks._ball import check_ball
-from isvs_jax.robustness.attacks._square_moves import bump, window_sides
+from isvs_jax.robustness.attacks._square_moves import bump, schedule_of, window_sides
 
 KEY = jax.random.key(6)
 RADII = {"linf": 0.03, "l2": 0.3}
@@ -25,15 +25,18 @@ def _share(query):
 
 
 def test_window_sides_follow_the_published_schedule():
-    linf = window_sides(10000, 32, 32, "linf", 0.8, False)
-    l2 = window_sides(10000, 32, 32, "l2", 0.8, False)
+    def sides(num_queries, norm, rescale=False):
+        level = jax.vmap(schedule_of(num_queries, rescale).level)
+        return window_sides(32, 32, norm, 0.8)[np.asarray(level(np.arange(num_queries, dtype=np.int32)))]
+
+    linf, l2 = sides(10000, "linf"), sides(10000, "l2")
     for query in (0, 10, 11, 50, 51, 200, 201, 501, 1001, 2001, 4001, 6001, 8001, 9999):
         side = max(round(math.sqrt(_share(query) * 1024)), 1)
         assert linf[query] == side
         side = max(side, 3)
         assert l2[query] == side + (side % 2 == 0)
-    stretched = window_sides(100, 32, 32, "linf", 0.8, True)
-    assert (stretched == linf[::100]).all()
+    assert (sides(100, "linf", rescale=True) == linf[::100]).all()
+    assert (sides(300, "linf") == linf[:300]).all()
 
 
 @pytest.mark.parametrize("side", [3, 4, 5, 9, 12])
@@ -112,6 +115,7 @@ def test_each_image_by_itself_jit_and_no_second_compilation(case):
     whole = attack(case.images, case.labels, 0.02)
     before = len(traces)
     attack(case.images, case.labels, 0.03)
+    square(counted, case.images, case.labels, KEY, epsilon=0.02, num_queries=80)
     assert len(traces) == before
     np.testing.assert_allclose(attack(case.images[:5], case.labels[:5], 0.02), whole[:5], atol=1e-6)
     np.testing.assert_allclose(jax.jit(attack)(case.images, case.labels, 0.02), whole, atol=1e-6)
