@@ -67,5 +67,8 @@ def test_who_is_swept(monkeypatch):
     assert is_swept(4, 3, 64, 64)
     assert not is_swept(4, 3, 63, 64)
     assert not is_swept(3, 64, 64)
+    mesh = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
+    share = jax.shard_map(lambda b: cosine.solve(b, 0.1), mesh=mesh, in_specs=jax.P("data"), out_specs=jax.P("data"))
+    assert "linear_solve" not in str(jax.make_jaxpr(share)(jnp.zeros((8, 3, 64, 64))))
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     assert not is_swept(4, 3, 64, 64)
