@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -42,7 +43,7 @@ _SHOW = (
 def path_slider(
     image: ArrayLike,
     path: ScaleSpace,
-    outputs: tuple[Output, ...] = ("dense", "sparse"),
+    outputs: Sequence[Output] = ("dense", "sparse"),
     *,
     blur: bool = True,
     name: str = "image",
@@ -59,7 +60,7 @@ def path_slider(
     Args:
         image: The image x, float [H, W, C] with C = 1 or 3.
         path: The path `scale_space(image, times)`, recorded at T times.
-        outputs: "dense", "sparse" or both.
+        outputs: "dense", "sparse" or both, in the order of the columns.
         blur: Whether to show the blur.
         name: The name of the image, for those who cannot see it.
         limits: The values shown as black and white; values beyond them are shown as these.
