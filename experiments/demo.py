@@ -139,6 +139,9 @@ def _recorded(study: Study) -> dict[str, Any]:
     for name in ("size", "out", "seeds", "ablation_count", "finished_only", "progress"):
         del chosen[name]
     del chosen["data"]["data_dir"]
+    # Folders of before do not name it.
+    if study.kappa == Study.kappa:
+        del chosen["kappa"]
     chosen["corrupted_count"] = chosen["data"].pop("limit_test")
     chosen["data"]["limit_test"] = None
     for name, before in (

@@ -109,9 +109,7 @@ def cost_remarks(reports: Reports, study: Study) -> tuple[str, ...]:
     """What the trainings and their tests took, by the clock and of processors, where it is known."""
     every = [report for several in reports.values() for report in several]
     kept = {
-        training_folder(study.root, entrant.training, int(report.name.rpartition(" ")[2])) / RESULT_FILE
-        for entrant, several in reports.items()
-        for report in several
+        training_folder(study.root, entrant.training, seed) / RESULT_FILE for entrant in reports for seed in study.seeds
     }
     said = []
     for what, parts in (

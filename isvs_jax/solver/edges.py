@@ -106,4 +106,5 @@ def forward_differences_adjoint(edges: Edges, row_axis: int, column_axis: int) -
 def _forward_adjoint(edge: jax.Array, axis: int) -> jax.Array:
     widths = [(0, 0)] * edge.ndim
     widths[axis] = (1, 1)
-    return -jnp.diff(jnp.pad(edge, widths), axis=axis)
+    padded, size = jnp.pad(edge, widths), edge.shape[axis] + 2
+    return jax.lax.slice_in_dim(padded, 0, size - 1, axis=axis) - jax.lax.slice_in_dim(padded, 1, size, axis=axis)

@@ -26,9 +26,9 @@ def solve_rows(right_side: jax.Array, shift: jax.Array) -> jax.Array:
         Golub, Van Loan, "Matrix computations", 4th edition, section 4.3.6 (2013).
     """
     height = right_side.shape[-2]
-    inverse = inverse_pivots(shift, height)
+    inverse = jnp.expand_dims(inverse_pivots(shift, height), tuple(range(right_side.ndim - 2)))
     # What goes down past a row; nothing comes to the first.
-    passed = jnp.concatenate([jnp.zeros_like(inverse[:1]), inverse[:-1]])
+    passed = jnp.concatenate([jnp.zeros_like(inverse[..., :1, :]), inverse[..., :-1, :]], axis=-2)
     nothing = jnp.zeros_like(right_side[..., :1, :])
 
     def down(row: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -54,13 +54,13 @@ def inverse_pivots(shift: jax.Array, height: int) -> jax.Array:
     With 2 cosh r = 2 + a, dᵢ = cosh((i + ½)r)/cosh((i − ½)r) for i = 1, ..., H − 1, and the last is smaller by 1,
     2 sinh(Hr) sinh(r/2)/cosh((H − ½)r).
     """
-    root = jnp.sqrt(shift)
+    root = jnp.sqrt(shift)[None]
     rate = 2 * jnp.arcsinh(root / 2)
     rows = jnp.arange(1, height, dtype=shift.dtype)[:, None]
     decay, square = jnp.exp(-(2 * rows - 1) * rate), jnp.exp(-2 * rate)
     inner = jnp.exp(-rate) * (1 + decay) / (1 + decay * square)
     end = jnp.exp(-rate / 2) * (1 + jnp.exp(-(2 * height - 1) * rate)) / (-jnp.expm1(-2 * height * rate) * root)
-    return jnp.concatenate([inner, end[None]])
+    return jnp.concatenate([inner, end])
 
 
 def _row(rows: jax.Array, number: jax.Array) -> jax.Array:
