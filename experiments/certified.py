@@ -19,7 +19,7 @@ from experiments.estimates import Estimate, estimate
 from experiments.section import Section, Table, write_section
 from isvs_jax import SplitLBI
 from isvs_jax._checks import check_integer
-from isvs_jax._command import exit_status
+from isvs_jax._command import exit_status, keep_compiled
 from isvs_jax._files import read_json, write_json
 from isvs_jax.augment import View
 from isvs_jax.data import DataChoice, Split, as_float, load_data
@@ -255,4 +255,5 @@ def _remarks(
 
 
 if __name__ == "__main__":
+    keep_compiled()
     sys.exit(main())

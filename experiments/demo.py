@@ -25,7 +25,7 @@ from experiments.section import Section, Table, write_section
 from experiments.study import SIZES, Study, study_of_size, usual_study
 from experiments.trainings import trainings
 from isvs_jax import SplitLBI, data, environment, scale_space
-from isvs_jax._command import exit_status
+from isvs_jax._command import exit_status, keep_compiled
 from isvs_jax.data import Dataset, load_data
 from isvs_jax.robustness import RESOLUTIONS
 from isvs_jax.training import claim
@@ -216,4 +216,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     # Orbax warns of every checkpoint that is read only to be read.
     logging.getLogger("absl").setLevel(logging.ERROR)
+    keep_compiled()
     sys.exit(main())

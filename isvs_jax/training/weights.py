@@ -17,7 +17,7 @@ import tyro
 
 from isvs_jax import data, environment, models
 from isvs_jax._checks import check_number
-from isvs_jax._command import exit_status
+from isvs_jax._command import exit_status, keep_compiled
 from isvs_jax._files import write_json
 from isvs_jax.data import DataChoice, as_float, load_data
 from isvs_jax.models import LogitsFn, Variables
@@ -201,4 +201,5 @@ def _judge(
 
 
 if __name__ == "__main__":
+    keep_compiled()
     sys.exit(main())
