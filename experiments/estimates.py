@@ -76,6 +76,12 @@ def estimate_of_shares(each: Sequence[np.ndarray], cells: int = 1) -> Estimate:
     return estimate([float(shares.mean()) for shares in each], interval)
 
 
+def estimate_over_images(values: np.ndarray, low: float, high: float) -> Estimate:
+    """The mean of values [N] of test images, which lie from `low` to `high`, with the 95% interval over images."""
+    mean = float(values.mean())
+    return Estimate(mean, *mean_interval(values, low, high), (mean,))
+
+
 def figures(reports: Sequence[Report]) -> dict[str, Estimate]:
     """Every figure of `summary` that all reports of one entrant have, by its label."""
     tables = [{figure.label: figure for figure in summary(report)} for report in reports]
@@ -170,8 +176,7 @@ def difference(reports: Sequence[Report], base: Sequence[Report], column: str) -
     each = np.array([shares(one, column) - shares(other, column) for one, other in zip(reports, base, strict=True)])
     if len(each) > 1:
         return crossed_estimate(each)
-    mean = float(each.mean())
-    return Estimate(mean, *mean_interval(each[0], -1.0, 1.0), (mean,))
+    return estimate_over_images(each[0], -1.0, 1.0)
 
 
 def differences(

@@ -1,6 +1,5 @@
 """Claim 7: the path adds to other defences."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from experiments.claims.ablation import dot_plot
@@ -9,12 +8,13 @@ from experiments.claims.comparison import (
     accuracy_columns,
     accuracy_table,
     common_remarks,
+    difference_table,
     first_report,
     warning_remarks,
 )
-from experiments.estimates import Estimate, differences
+from experiments.estimates import differences
 from experiments.judging import Entrant, judged
-from experiments.section import Section, Table
+from experiments.section import Section
 from experiments.study import Study, study_of_size
 from isvs_jax.robustness.evaluation._summary import robust_label
 
@@ -63,7 +63,7 @@ def run(claim: Additions) -> Section:
         "additions",
         "In addition to other defences",
         "Images along the path add to what other defences give: the same training, without them and with them.",
-        (accuracy_table(reports, columns), _differences(changes, columns)),
+        (accuracy_table(reports, columns), difference_table(changes, columns)),
         {"differences": (dot_plot(changes, drawn), "With the path less without, in points, with 95% intervals.")}
         if changes
         else {},
@@ -73,10 +73,3 @@ def run(claim: Additions) -> Section:
             *warning_remarks(reports),
         ),
     )
-
-
-def _differences(changes: Mapping[str, Mapping[str, Estimate]], columns: tuple[str, ...]) -> Table:
-    rows: dict[str, tuple[Estimate | str, ...]] = {
-        name: (str(len(row[columns[0]].values)), *(row[column] for column in columns)) for name, row in changes.items()
-    }
-    return Table("difference in points", ("n", *columns), rows)

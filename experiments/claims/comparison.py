@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from experiments.estimates import figures
+from experiments.estimates import Estimate, figures
 from experiments.judging import Entrant, judged
 from experiments.section import Table
 from experiments.study import Study, study_of_size
@@ -70,6 +70,14 @@ def accuracy_table(reports: Reports, columns: Sequence[str]) -> Table:
     found = {str(entrant): figures(several) for entrant, several in reports.items()}
     rows = {name: tuple(values[column] for column in columns) for name, values in found.items()}
     return Table("accuracy in %", tuple(columns), rows, best=(1,) * len(columns))
+
+
+def difference_table(changes: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> Table:
+    """A row for each pair, with the number of trainings that it rests on."""
+    rows: dict[str, tuple[Estimate | str, ...]] = {
+        name: (str(len(row[columns[0]].values)), *(row[column] for column in columns)) for name, row in changes.items()
+    }
+    return Table("difference in points", ("n", *columns), rows)
 
 
 def common_remarks(reports: Reports, study: Study, wanted: Sequence[Entrant] = ()) -> tuple[str, ...]:

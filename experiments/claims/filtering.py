@@ -16,7 +16,7 @@ from experiments.claims.comparison import (
     first_report,
     warning_remarks,
 )
-from experiments.estimates import Estimate
+from experiments.estimates import Estimate, estimate_over_images
 from experiments.judging import referee_images
 from experiments.measures.smoothing import FILTERS, Kept, energy_taken, equals, kept, shown
 from experiments.section import Section, Table
@@ -232,8 +232,7 @@ def _energy(one: Kept, noisy: bool) -> np.ndarray:
 
 
 def _share(values: np.ndarray) -> Estimate:
-    mean = float(values.mean())
-    return Estimate(mean, *mean_interval(values, high=float("inf")), (mean,))
+    return estimate_over_images(values, 0.0, float("inf"))
 
 
 def _decibels(values: np.ndarray) -> str:

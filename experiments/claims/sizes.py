@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from experiments.claims.ablation import dot_plot
-from experiments.claims.comparison import PAIRED, common_remarks
-from experiments.estimates import Estimate, difference, differences, estimate, figures
+from experiments.claims.comparison import PAIRED, common_remarks, difference_table
+from experiments.estimates import Estimate, difference, differences, estimate, estimate_over_images, figures
 from experiments.judging import Entrant, NothingFinishedError, judged, referee_images
 from experiments.measures.smoothing import FILTERS, contour_error, equals, shown
 from experiments.section import Section, Table
@@ -16,7 +16,6 @@ from experiments.trainings import trainings
 from isvs_jax._checks import check_integer
 from isvs_jax.data import as_float
 from isvs_jax.robustness import Report
-from isvs_jax.robustness.evaluation import mean_interval
 from isvs_jax.robustness.evaluation.classes import class_figures, class_names
 from isvs_jax.training.methods import PATH_VIEWS
 
@@ -83,7 +82,7 @@ class Sizes:
 def run(claim: Sizes) -> Section:
     """Train and judge what is missing; tables and a picture."""
     wanted = tuple(dict.fromkeys(entrant for pair in claim.compared for entrant in pair))
-    found = _judged(claim, wanted)
+    studies, found = _judged(claim, wanted)
     first = next(iter(next(iter(next(iter(found.values())).values())).values()))
     columns = tuple(column for column in _COLUMNS if column in figures([first]))
     changes = {
@@ -99,10 +98,10 @@ def run(claim: Sizes) -> Section:
         "At several sizes of image",
         "Where contours are wider than a pixel, a network trained along the path is more robust than one trained on "
         "filters that take away as much energy.",
-        (_change_table(changes, columns), _accuracies(found, columns), *_details(pair, found), *_contours(claim)),
+        (difference_table(changes, columns), _accuracies(found, columns), *_details(pair, found), *_contours(claim)),
         {"differences": (dot_plot(changes, drawn), "Differences in points, with 95% intervals.")} if changes else {},
         (
-            *_remarks(found, claim.study, wanted),
+            *_remarks(found, studies, wanted),
             f"{PAIRED} n: trainings.",
             *((_CONTOURS.format(count=claim.images),) if claim.images else ()),
             f"Each filter takes away as much energy as the path in its place, on the training images of its size; κ = "
@@ -111,8 +110,12 @@ def run(claim: Sizes) -> Section:
     )
 
 
-def _judged(claim: Sizes, wanted: Sequence[Entrant]) -> dict[str, BySeed]:
-    """By image size what there is of those wanted; of a look at what is finished, sizes with nothing are left out."""
+def _judged(claim: Sizes, wanted: Sequence[Entrant]) -> tuple[dict[str, Study], dict[str, BySeed]]:
+    """By image size the study, and what there is of those wanted.
+
+    Of a look at what is finished, sizes with nothing are left out.
+    """
+    studies: dict[str, Study] = {}
     found: dict[str, BySeed] = {}
     for study in claim.studies:
         try:
@@ -120,21 +123,15 @@ def _judged(claim: Sizes, wanted: Sequence[Entrant]) -> dict[str, BySeed]:
         except NothingFinishedError:
             continue
         height, width, _ = next(iter(next(iter(reports.values())).values())).image_shape
-        found[f"{height}×{width}"] = reports
+        label = f"{height}×{width}"
+        studies[label], found[label] = study, reports
     if not found:
         raise NothingFinishedError(f"finished_only is set, but {claim.study.root} holds no finished report.")
-    return found
+    return studies, found
 
 
 def _row(base: Entrant, other: Entrant, label: str) -> str:
     return f"{base} → {other}, {label}"
-
-
-def _change_table(changes: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str]) -> Table:
-    rows: dict[str, tuple[Estimate | str, ...]] = {
-        name: (str(len(row[columns[0]].values)), *(row[column] for column in columns)) for name, row in changes.items()
-    }
-    return Table("difference in points", ("n", *columns), rows)
 
 
 def _accuracies(found: Mapping[str, BySeed], columns: Sequence[str]) -> Table:
@@ -197,15 +194,18 @@ def _contours(claim: Sizes) -> tuple[Table, ...]:
             errors = [contour_error(images, smoothed) for smoothed in every]
             change = errors[0] - errors[1]
             values = tuple(Estimate(float(each.mean()), None, None, (float(each.mean()),)) for each in errors)
-            paired = Estimate(float(change.mean()), *mean_interval(change, -1.0, 1.0), (float(change.mean()),))
+            paired = estimate_over_images(change, -1.0, 1.0)
             rows[f"{view}, {images.shape[1]}×{images.shape[2]}"] = (*values, paired)
     return (Table("contour error in %", ("path", *FILTERS, "path less blur"), rows),) if rows else ()
 
 
-def _remarks(found: Mapping[str, BySeed], study: Study, wanted: Sequence[Entrant]) -> tuple[str, ...]:
-    """Each thing that must be known of one size or another, once."""
-    said = [
-        common_remarks({entrant: tuple(of.values()) for entrant, of in reports.items()}, study, wanted)
-        for reports in found.values()
-    ]
-    return tuple(dict.fromkeys(remark for remarks in said for remark in remarks))
+def _remarks(found: Mapping[str, BySeed], studies: Mapping[str, Study], wanted: Sequence[Entrant]) -> tuple[str, ...]:
+    """What must be known of all sizes, once; what is of some alone, with their names."""
+    places: dict[str, list[str]] = {}
+    for label, reports in found.items():
+        trained = {entrant: tuple(of.values()) for entrant, of in reports.items()}
+        for remark in common_remarks(trained, studies[label], wanted):
+            places.setdefault(remark, []).append(label)
+    return tuple(
+        remark if len(labels) == len(found) else f"{', '.join(labels)}: {remark}" for remark, labels in places.items()
+    )

@@ -5,6 +5,7 @@ As shape against texture in the cue-conflict images of Geirhos et al., with scal
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from experiments.measures.smoothing import shown
 from isvs_jax import SplitLBI
 from isvs_jax.augment import View
 from isvs_jax.models import LogitsFn
-from isvs_jax.training.trained import padded
+from isvs_jax.training.trained import as_partial, in_batches
 
 _BATCH = 100
 
@@ -130,10 +131,7 @@ def decisions(logits_fn: LogitsFn, images: np.ndarray, of: Pairs) -> Decisions:
         images: The hybrids [N, H, W, C].
         of: The pairs that the hybrids were made of.
     """
-    function = logits_fn if isinstance(logits_fn, jax.tree_util.Partial) else jax.tree_util.Partial(logits_fn)
-    starts = range(0, len(images), _BATCH)
-    chosen = np.concatenate([np.asarray(_predicted(function, padded(images[i : i + _BATCH], _BATCH))) for i in starts])
-    chosen = chosen[: len(images)]
+    chosen = in_batches(partial(_predicted, as_partial(logits_fn)), (images,), _BATCH)
     return Decisions(int((chosen == of.large_labels).sum()), int((chosen == of.small_labels).sum()), len(images))
 
 

@@ -14,7 +14,7 @@ from scipy import stats
 from experiments.measures.smoothing import contours, differences
 from isvs_jax._checks import check_integer
 from isvs_jax.models import LogitsFn
-from isvs_jax.training.trained import padded
+from isvs_jax.training.trained import as_partial, in_batches
 
 _BATCH = 50
 
@@ -58,20 +58,9 @@ def occlusion_drops(logits_fn: LogitsFn, images: np.ndarray, labels: np.ndarray,
     height, width = images.shape[1:3]
     if height % patches or width % patches:
         raise ValueError(f"patches must divide the sides of the images, {height} and {width}; got {patches}.")
-    function = logits_fn if isinstance(logits_fn, jax.tree_util.Partial) else jax.tree_util.Partial(logits_fn)
-    size = min(_BATCH, len(images))
-    found = [
-        np.asarray(
-            _drops(
-                function,
-                padded(images[start : start + size], size),
-                padded(labels[start : start + size], size),
-                patches,
-            )
-        )
-        for start in range(0, len(images), size)
-    ]
-    return np.concatenate(found)[: len(images)].reshape(-1, patches, patches)
+    function = as_partial(logits_fn)
+    drops = in_batches(lambda *batch: _drops(function, *batch, patches), (images, labels), _BATCH)
+    return drops.reshape(-1, patches, patches)
 
 
 def evidence(drops: np.ndarray, images: np.ndarray) -> Evidence:

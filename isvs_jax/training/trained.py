@@ -1,6 +1,7 @@
 """A trained classifier: from the folder of its run, as weights to start from, and its accuracy."""
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,21 +192,41 @@ def correct(
     if labels.shape != images.shape[:1]:
         raise ValueError(f"labels must have shape {images.shape[:1]}, one label an image; got shape {labels.shape}.")
     check_integer("batch_size", batch_size)
-    function = logits_fn if isinstance(logits_fn, jax.tree_util.Partial) else jax.tree_util.Partial(logits_fn)
-    batch_size = min(batch_size, len(images))
-    shape = jax.ShapeDtypeStruct((batch_size, *images.shape[1:]), jnp.float32)
+    function = as_partial(logits_fn)
+    shape = jax.ShapeDtypeStruct((min(batch_size, len(images)), *images.shape[1:]), jnp.float32)
     check_labels("labels", labels, jax.eval_shape(function, shape).shape[-1])
-    found = []
-    for start in range(0, len(images), batch_size):
-        batch = as_float(images[start : start + batch_size])
-        found.append(np.asarray(_predicted(function, padded(batch, batch_size)))[: len(batch)])
-    return np.concatenate(found) == labels
+    return in_batches(lambda batch: _predicted(function, as_float(batch)), (images,), batch_size) == labels
 
 
-def padded(batch: np.ndarray, batch_size: int) -> np.ndarray:
-    """A batch filled up with zeros to `batch_size`, so that the last one compiles nothing anew."""
-    missing = batch_size - len(batch)
-    return np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))
+def as_partial(logits_fn: LogitsFn) -> jax.tree_util.Partial:
+    """A function as a pytree, which a jitted function may be given."""
+    return logits_fn if isinstance(logits_fn, jax.tree_util.Partial) else jax.tree_util.Partial(logits_fn)
+
+
+def in_batches(
+    function: Callable[..., jax.Array | np.ndarray], arrays: Sequence[np.ndarray], batch_size: int
+) -> np.ndarray:
+    """What a function gives for arrays of N examples, a batch at a time.
+
+    The last batch is filled up with zeros, so that it compiles nothing anew.
+
+    Args:
+        function: From arrays [B, ...], one for each of `arrays`, to an array [B, ...].
+        arrays: One or more, each [N, ...] with N ≥ 1.
+        batch_size: The largest B.
+
+    Returns:
+        An array [N, ...].
+    """
+    count = len(arrays[0])
+    size = min(batch_size, count)
+
+    def batch(array: np.ndarray, start: int) -> np.ndarray:
+        part = array[start : start + size]
+        return np.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1))
+
+    found = [np.asarray(function(*(batch(array, start) for array in arrays))) for start in range(0, count, size)]
+    return np.concatenate(found)[:count]
 
 
 def evaluate(

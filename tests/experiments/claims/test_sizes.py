@@ -35,6 +35,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             for seed in range(seeds):
                 folder = report_folder(root / str(height), Entrant(name), seed, attacked=False)
                 write_report(made(name, seed, height), folder)
+    trained = root / "128" / "trainings" / "path" / "0"
+    trained.mkdir(parents=True)
+    (trained / "result.json").write_text('{"seconds": 180, "processor_seconds": 360}')
     return study_of_size(out=root, seeds=(0, 1, 2), finished_only=True)
 
 
@@ -56,6 +59,9 @@ def test_each_size_has_its_own_difference_over_the_seeds_that_both_have(study: S
         difference(ours, theirs, "all corruptions").mean
     )
     assert "differences" in section.pictures
+    # What a study cost lies in the folder of its size.
+    (cost,) = [remark for remark in section.remarks if "Cost" in remark]
+    assert cost == "128×128: Cost by the clock: trainings 3 minutes (6 of the processor)."
 
 
 def test_one_size_is_that_of_the_study(study: Study) -> None:
