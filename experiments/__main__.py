@@ -1,6 +1,5 @@
 """`python -m experiments CLAIM`: an experiment from training to table and picture, or all of them."""
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -106,7 +105,5 @@ def _run_all(study: Study) -> None:
 
 
 if __name__ == "__main__":
-    # Orbax warns of every checkpoint that is read only to be read.
-    logging.getLogger("absl").setLevel(logging.ERROR)
     keep_compiled()
     sys.exit(main())

@@ -1,6 +1,5 @@
 """The demo: a network trained on raw images and one trained along the path, judged side by side."""
 
-import logging
 import math
 import os
 import re
@@ -214,7 +213,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # Orbax warns of every checkpoint that is read only to be read.
-    logging.getLogger("absl").setLevel(logging.ERROR)
     keep_compiled()
     sys.exit(main())
