@@ -33,7 +33,8 @@ def matched_strength(kind: FilterKind, images: ArrayLike, energy: float) -> floa
         energy: The energy > 0 of the view to be matched.
 
     Returns:
-        The sigma, cut-off or weight, with six digits.
+        The sigma or weight with four digits, or the cut-off with six. More would differ from machine to machine, by
+        the rounding of the images, and a run that is gone on with on another would look like one of other settings.
 
     Raises:
         TypeError: `images` is not of a floating dtype, or `energy` is no number.
@@ -55,14 +56,14 @@ def matched_strength(kind: FilterKind, images: ArrayLike, energy: float) -> floa
         return float(np.mean(residual**2))
 
     if kind == "lowpass":
-        strength = _nearest_cutoff(taken, energy, height, width)
-    elif kind == "blur":
+        return float(f"{_nearest_cutoff(taken, energy, height, width):.6g}")
+    if kind == "blur":
         # From a kernel of one pixel to one so wide that it leaves the mean alone.
         strength = _bisected(taken, energy, kind, 0.1, 4.0 * max(height, width))
     else:
         # From no change to be seen to a weight that leaves the mean alone.
         strength = _bisected(taken, energy, kind, 1e-6, float(height * width))
-    return float(f"{strength:.6g}")
+    return float(f"{strength:.4g}")
 
 
 def _bisected(taken: Callable[[float], float], energy: float, kind: str, low: float, high: float) -> float:

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_tv_chambolle
 
 from isvs_jax.filters import gaussian_blur, gaussian_matrix, low_pass, matched_strength, rof
+from isvs_jax.filters.matching import FilterKind
 
 RNG = np.random.default_rng(0)
 
@@ -112,6 +113,13 @@ def test_matched_strength_finds_the_strength_of_an_energy() -> None:
     # Between two frequencies the nearer energy is taken.
     between = 0.9 * energy(low_pass(IMAGES, 0.43)) + 0.1 * energy(low_pass(IMAGES, 0.40))
     assert matched_strength("lowpass", IMAGES, between) == cutoff
+
+
+@pytest.mark.parametrize("kind", ["blur", "lowpass", "rof"])
+def test_a_matched_strength_is_the_same_where_energies_differ_by_rounding(kind: FilterKind) -> None:
+    energy = float(np.mean((IMAGES - gaussian_blur(IMAGES, 0.9)) ** 2))
+    strengths = {matched_strength(kind, IMAGES, energy * (1 + part)) for part in (-3e-6, 0.0, 3e-6)}
+    assert len(strengths) == 1
 
 
 @pytest.mark.parametrize("kind", ["blur", "lowpass", "rof"])
