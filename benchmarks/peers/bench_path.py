@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import errors
-from benchmarks.peers.peers import CASES, PEERS, Call, Case, Peer, timed
+from benchmarks.peers.cases import CASES, Call, Case, Peer, timed
+from benchmarks.peers.peers import PEERS
 
 TURNS = 2
 # Seconds and rounds that a turn of a peer may take after the first call.

@@ -44,7 +44,9 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     """What every report of this repository says."""
     session = environment.session(jax.devices())
     session["command"] = shlex.join(["python", "-m", "pytest", *config.invocation_params.args])
-    session["versions"] = environment.versions("torch", "scikit-image", "scipy", "pytest-benchmark")
+    session["versions"] = environment.versions(
+        "torch", "deepinv", "kornia", "scikit-image", "scipy", "pytest-benchmark"
+    )
     session["data"] = config.getoption("--tfds-name") or "photographs of scikit-image"
     session["load"] = os.getloadavg()[0]
     machine_info["session"] = session

@@ -1,13 +1,12 @@
-"""Who is timed, on what: a `Case` is images and a time, a `Peer` makes a `Call` of a case."""
+"""Who is timed: how each peer makes a `Call` of a `Case`."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import shutil
-import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,75 +14,14 @@ import numpy as np
 
 import isvs_jax
 from benchmarks.peers import textbook, total_variation
+from benchmarks.peers.cases import CASES, Call, Case, Peer, Seconds, share_of
+from isvs_jax.augment import along_path
 from isvs_jax.solver.integrator import choose_integrator
 
 # Recorded times of a whole path: up to the cartoon, and up to where noise enters.
 TO_4, TO_16 = (0.5, 1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 4.0, 8.0, 16.0)
 # Images of a batch that a peer is timed on where it takes them one by one.
 ONE_BY_ONE = 4
-
-
-class Case(NamedTuple):
-    """What is smoothed.
-
-    Attributes:
-        name: The name of the case, as in the names of the tests.
-        size: The number of pixels a side.
-        batch: The number of images.
-        time: The time t.
-        heavy: Whether a call takes half a minute: then it is made once a turn, by few peers.
-    """
-
-    name: str
-    size: int
-    batch: int
-    time: float = 4.0
-    heavy: bool = False
-
-
-CASES = (
-    Case("cifar-128", 32, 128),
-    Case("cifar-1", 32, 1),
-    Case("imagenet-1", 224, 1),
-    Case("imagenet-128", 224, 128, heavy=True),
-    Case("photograph-1", 1024, 1, heavy=True),
-)
-
-
-class Call(NamedTuple):
-    """What is timed.
-
-    Attributes:
-        run: The call, which waits for its outcome [B, H, W, C], and may come with its own seconds.
-        images: The number of images that it treats.
-        steps: What it does for each image, in words.
-        share: The part of the steps that is run; the time is divided by it.
-        limit: The image that the outcome tends to with more iterations, where that is not the flow's.
-        note: What else must be known.
-    """
-
-    run: Callable[[], np.ndarray | jax.Array | Seconds]
-    images: int
-    steps: str
-    share: float = 1.0
-    limit: Callable[[], np.ndarray] | None = None
-    note: str = ""
-
-
-class Seconds(NamedTuple):
-    """An outcome with seconds counted elsewhere."""
-
-    outcome: np.ndarray
-    counted: float
-
-
-class Peer(NamedTuple):
-    """A name, the kind of outcome, the cases and how a call is made; or the reason why there is none."""
-
-    name: str
-    kind: str
-    cases: tuple[str, ...]
-    prepare: Callable[[np.ndarray, Case], Call | str]
 
 
 def library(output: str = "dense", **options: float) -> Callable[[np.ndarray, Case], Call]:
@@ -113,6 +51,13 @@ def whole_path(times: tuple[float, ...], **options: float) -> Callable[[np.ndarr
     return prepare
 
 
+def training_batch(images: np.ndarray, case: Case) -> Call:
+    """`isvs_jax.augment.along_path` at its defaults: half of the batch raw, a sixth at each of t = 2, 4 and 8."""
+    on_device, key = jnp.asarray(images), jax.random.key(0)
+    augment = jax.jit(along_path)
+    return Call(lambda: augment(key, on_device), len(images), "half raw, a sixth each to t = 2, 4, 8")
+
+
 def explicit(*, fewest: bool) -> Callable[[np.ndarray, Case], Call]:
     """`SplitLBI(scheme="explicit")`, at its default steps or at the fewest that are stable."""
 
@@ -124,7 +69,7 @@ def explicit(*, fewest: bool) -> Callable[[np.ndarray, Case], Call]:
             else choose_integrator(solver, on_device, case.time, None).num_steps
         )
         # A hundred steps say what a thousand cost.
-        share = _share(100 if case.heavy else steps, steps)
+        share = share_of(100 if case.heavy else steps, steps)
         count, until = round(share * steps), share * case.time
         return Call(
             lambda: isvs_jax.smooth(on_device, until, solver, num_steps=count),
@@ -146,7 +91,7 @@ def plain_jax(images: np.ndarray, case: Case) -> Call:
 def numpy_one_by_one(images: np.ndarray, case: Case) -> Call:
     """The textbook in NumPy."""
     steps = textbook.fewest_steps(case.time)
-    share = _share({32: steps, 224: 200}.get(case.size, 10), steps)
+    share = share_of({32: steps, 224: 200}.get(case.size, 10), steps)
     some = images[:ONE_BY_ONE]
 
     def run() -> np.ndarray:
@@ -159,10 +104,10 @@ def pytorch(*, compiled: bool) -> Callable[[np.ndarray, Case], Call | str]:
     """The textbook in PyTorch, on all cores."""
 
     def prepare(images: np.ndarray, case: Case) -> Call | str:
-        try:
-            import torch
-        except ModuleNotFoundError:
-            return "PyTorch is not installed"
+        if reason := missing("torch"):
+            return reason
+        import torch
+
         if compiled and shutil.which(os.environ.get("CXX", "g++")) is None:
             return "PyTorch compiles with a C++ compiler, and there is none"
         torch.set_num_threads(cores())
@@ -171,7 +116,7 @@ def pytorch(*, compiled: bool) -> Callable[[np.ndarray, Case], Call | str]:
         step = torch.compile(textbook.torch_step, dynamic=False) if compiled else textbook.torch_step
         taken = 20 if case.heavy else 100
         run = functools.partial(textbook.with_torch, images, case.time, steps, step, taken=taken)
-        return Call(run, len(images), f"{steps} steps", _share(taken, steps))
+        return Call(run, len(images), f"{steps} steps", share_of(taken, steps))
 
     return prepare
 
@@ -189,6 +134,39 @@ def skimage(function: Callable, *, iterations: int | None = None) -> Callable[[n
         return Call(lambda: function(some, **options), len(some), steps, limit=limit, note="total variation")
 
     return prepare
+
+
+def deepinv(images: np.ndarray, case: Case) -> Call | str:
+    """TVDenoiser of deepinv, on all cores; it stops where the whole batch hardly moves."""
+    limit = functools.partial(total_variation.chambolle, images[:ONE_BY_ONE], eps=0.0, max_num_iter=20000)
+    return missing("deepinv.models") or Call(
+        lambda: total_variation.deepinv(images),
+        len(images),
+        "1000 iterations at most",
+        limit=limit if case.size == 32 else None,
+        note="total variation",
+    )
+
+
+def kornia(images: np.ndarray, case: Case) -> Call | str:
+    """Gradient descent on kornia's total variation, on all cores."""
+    steps, taken = 500, 50
+    return missing("kornia.losses") or Call(
+        lambda: total_variation.kornia(images, taken),
+        len(images),
+        f"{steps} steps",
+        share_of(taken, steps),
+        note="anisotropic total variation",
+    )
+
+
+def missing(module: str) -> str | None:
+    """Why a package cannot be timed: it is not installed, or does not fit the PyTorch that is."""
+    try:
+        importlib.import_module(module)
+    except (ImportError, RuntimeError) as error:
+        return f"{module} cannot be imported: {error}"
+    return None
 
 
 def scico(images: np.ndarray, case: Case) -> Call | str:
@@ -229,10 +207,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _share(taken: int, steps: int) -> float:
-    return min(taken, steps) / steps
-
-
 SMALL = ("cifar-128", "cifar-1")
 SINGLE = ("cifar-1", "imagenet-1", "photograph-1")
 ALL = tuple(case.name for case in CASES)
@@ -242,6 +216,9 @@ PEERS = (
     Peer("isvs_jax, tolerance 0.006", "flow", (*SMALL, "imagenet-1"), library(tolerance=0.006)),
     Peer("isvs_jax, Euler steps", "flow", (*SMALL, "imagenet-1"), library(step_size=0.038)),
     Peer("isvs_jax, sparse", "sparse", (*SMALL, "imagenet-1", "photograph-1"), library(output="sparse")),
+    Peer("isvs_jax, in one piece", "flow", ("photograph-1",), library(tiles=False)),
+    Peer("isvs_jax, in tiles", "flow", ("photograph-1",), library(tiles=True)),
+    Peer("isvs_jax, along_path", "batch", ("cifar-128", "imagenet-128"), training_batch),
     Peer("isvs_jax, five times to 4", "path", (*SMALL, "imagenet-1"), whole_path(TO_4)),
     Peer("isvs_jax, five times to 4, tolerance 0.006", "path", SMALL, whole_path(TO_4, tolerance=0.006)),
     Peer("isvs_jax, five times to 4, Euler steps", "path", SMALL, whole_path(TO_4, step_size=0.038)),
@@ -257,13 +234,7 @@ PEERS = (
     # As near to their limit as `SplitLBI()` is to the flow.
     Peer("denoise_tv_chambolle, longer", "other", ("cifar-128",), skimage(total_variation.chambolle, iterations=500)),
     Peer("denoise_tv_bregman, longer", "other", ("cifar-128",), skimage(total_variation.bregman, iterations=25)),
+    Peer("deepinv, TVDenoiser", "other", ("cifar-128", "imagenet-1"), deepinv),
+    Peer("kornia, gradient descent", "other", ("cifar-128", "imagenet-1"), kornia),
     Peer("SCICO, ADMM", "other", ("cifar-128", "imagenet-1"), scico),
 )
-
-
-def timed(call: Call) -> tuple[np.ndarray | jax.Array, float]:
-    """One run: its outcome and its seconds, those counted elsewhere where there are some."""
-    began = time.perf_counter()
-    outcome = jax.block_until_ready(call.run())
-    seconds = time.perf_counter() - began
-    return (outcome.outcome, outcome.counted) if isinstance(outcome, Seconds) else (outcome, seconds)

@@ -143,6 +143,10 @@ def aims_of(table: Table, fits: dict[str, growth.Exponent], memory: dict[str, di
             aims.append(
                 _at_least(f"`denoise_tv_chambolle` at its defaults over {name}", 1, chambolle, small[name].fastest)
             )
+    photograph = table.get("photograph-1", {})
+    for ours in ("isvs_jax", "isvs_jax, in one piece"):
+        what = f"{ours} over `denoise_tv_chambolle` at its defaults, a photograph of 1024×1024×3"
+        aims.append(_at_most(what, 2.5, _fastest(photograph, ours), _fastest(photograph, "denoise_tv_chambolle")))
     for axis in ("batch", "t", "pixels × log pixels"):
         fit = fits.get(axis)
         aims.append(
@@ -164,6 +168,12 @@ def _at_least(what: str, aim: float, peer: float | None, ours: float | None) -> 
     if peer is None or ours is None:
         return Aim(what, f"{aim:g} or more", "–", None)
     return Aim(what, f"{aim:g} or more", f"{peer / ours:.3g}", peer / ours >= aim)
+
+
+def _at_most(what: str, aim: float, ours: float | None, peer: float | None) -> Aim:
+    if peer is None or ours is None:
+        return Aim(what, f"{aim:g} or less", "–", None)
+    return Aim(what, f"{aim:g} or less", f"{ours / peer:.3g}", ours / peer <= aim)
 
 
 def section(

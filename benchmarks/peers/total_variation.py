@@ -2,7 +2,7 @@
 
     argmin_u ½‖u − x‖² + λ·TV(u)
 
-scikit-image and SCICO take images one by one.
+scikit-image and SCICO take images one by one, deepinv and kornia whole batches.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 SCICO_ITERATIONS = 100
+WEIGHT = 0.1
 
 
 def chambolle(images: np.ndarray, **options: float) -> np.ndarray:
@@ -28,6 +29,31 @@ def bregman(images: np.ndarray, **options: float) -> np.ndarray:
     from skimage.restoration import denoise_tv_bregman
 
     return np.stack([denoise_tv_bregman(image, channel_axis=-1, **options) for image in images])
+
+
+def deepinv(images: np.ndarray, **options: float) -> np.ndarray:
+    """`TVDenoiser` of deepinv, for a batch [B, H, W, C], its defaults: stop at 1e-5, at most 1000 iterations."""
+    import torch
+    from deepinv.models import TVDenoiser
+
+    with torch.no_grad():
+        outcome = TVDenoiser(**options)(torch.from_numpy(images).permute(0, 3, 1, 2), WEIGHT)
+    return outcome.permute(0, 2, 3, 1).numpy()
+
+
+def kornia(images: np.ndarray, iterations: int) -> np.ndarray:
+    """Gradient descent on kornia's loss `total_variation` and half the squared distance: kornia has no solver."""
+    import torch
+    from kornia.losses import total_variation
+
+    noisy = torch.from_numpy(images).permute(0, 3, 1, 2)
+    shown = noisy.clone().requires_grad_()
+    optimizer = torch.optim.SGD([shown], lr=0.1, momentum=0.9)
+    for _ in range(iterations):
+        optimizer.zero_grad()
+        (0.5 * ((shown - noisy) ** 2).sum() + WEIGHT * total_variation(shown).sum()).backward()
+        optimizer.step()
+    return shown.detach().permute(0, 2, 3, 1).numpy()
 
 
 def iterations_taken(function: Callable, image: np.ndarray, most: int = 200) -> int:

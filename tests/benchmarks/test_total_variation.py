@@ -18,3 +18,12 @@ def test_iterations_taken_are_the_fewest_with_the_same_outcome(function) -> None
     )
     np.testing.assert_array_equal(stopped, last)
     assert not np.array_equal(stopped, before)
+
+
+def test_deepinv_solves_the_same_problem() -> None:
+    pytest.importorskip(
+        "deepinv.models", reason="deepinv is timed where it is installed", exc_type=(ImportError, RuntimeError)
+    )
+    images = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+    limit = total_variation.chambolle(images, eps=0.0, max_num_iter=5000)
+    assert np.abs(total_variation.deepinv(images) - limit).max() < 2e-3
