@@ -3,6 +3,7 @@
 Arrays are planar here: an image is [..., C, H, W], its edges [..., C, H, W-1] and [..., C, H-1, W].
 """
 
+from functools import reduce
 from typing import Literal, get_args
 
 import jax
@@ -14,6 +15,9 @@ Penalty = Literal["anisotropic", "color", "isotropic"]
 PENALTIES: tuple[str, ...] = get_args(Penalty)
 
 _CHANNEL_AXIS = -3
+# Up to so many channels, and from so many pixels on, the channels are added one by one.
+_FEW_CHANNELS = 4
+_MANY_PIXELS = 96 * 96
 
 
 def shrink(z: Edges, penalty: Penalty) -> Edges:
@@ -28,7 +32,7 @@ def shrink(z: Edges, penalty: Penalty) -> Edges:
         Edges of the same shapes; zero exactly where the group has |z| ≤ 1, with zero derivative there.
     """
     squares = squared_norm(z, penalty)
-    return Edges(*(edge * shrinkage_factor(square) for edge, square in zip(z, squares, strict=True)))
+    return Edges(*(_scaled(edge, shrinkage_factor(square)) for edge, square in zip(z, squares, strict=True)))
 
 
 def support(z: Edges, penalty: Penalty) -> Edges:
@@ -42,10 +46,33 @@ def squared_norm(z: Edges, penalty: Penalty) -> Edges:
     squares = Edges(z.horizontal**2, z.vertical**2)
     if penalty == "anisotropic":
         return squares
-    squares = Edges(*(edge.sum(_CHANNEL_AXIS, keepdims=True) for edge in squares))
+    squares = Edges(*map(_sum_of_channels, squares))
     if penalty == "color":
         return squares
     return _sum_of_pixel(squares)
+
+
+def _sum_of_channels(planar: jax.Array) -> jax.Array:
+    """The sum over the channels, [..., 1, H, W]."""
+    return reduce(jnp.add, (part.sum(_CHANNEL_AXIS, keepdims=True) for part in _parts(planar)))
+
+
+def _scaled(edges: jax.Array, factor: jax.Array) -> jax.Array:
+    """Edges times a factor for each of them or one for all channels; its derivative is a sum over the channels."""
+    if factor.shape[_CHANNEL_AXIS] == edges.shape[_CHANNEL_AXIS]:
+        return edges * factor
+    return jnp.concatenate([part * factor for part in _parts(edges)], _CHANNEL_AXIS)
+
+
+def _parts(planar: jax.Array) -> list[jax.Array]:
+    """Few channels of large images one by one, else all together.
+
+    XLA shares a sum over the channels of fewer than four images among the cores in a way that takes ten times as long
+    as sums of slices; small images are faster by the one sum (benchmarks/channels.py).
+    """
+    count, height, width = planar.shape[_CHANNEL_AXIS:]
+    apart = count <= _FEW_CHANNELS and height * width >= _MANY_PIXELS
+    return jnp.split(planar, count, _CHANNEL_AXIS) if apart else [planar]
 
 
 def _sum_of_pixel(squares: Edges) -> Edges:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from isvs_jax.solver import shrinkage
 from isvs_jax.solver.edges import Edges
 from isvs_jax.solver.shrinkage import PENALTIES, shrink, support
 
@@ -71,3 +72,17 @@ def test_not_a_number_stays_in_its_group():
     shrunk = jax.device_get(jax.jit(lambda z: shrink(z, "color"))(z))
     assert np.isnan(shrunk.horizontal).sum() == 2
     assert not np.isnan(shrunk.vertical).any()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_large_images_whose_channels_are_added_one_by_one_give_the_same(x64, penalty, monkeypatch):
+    z, of = planar_edges(3, 0.8, (3, 4, 5)), planar_edges(4, 1.0, (3, 4, 5))
+    z.horizontal[1, 0, 0] = np.nan
+
+    def values() -> tuple[Edges, Edges, Edges]:
+        shrunk, pulled = jax.vjp(lambda z: shrink(z, penalty), z)
+        return shrunk, pulled(of)[0], support(z, penalty)
+
+    by_one_sum = values()
+    monkeypatch.setattr(shrinkage, "_MANY_PIXELS", 1)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15), values(), by_one_sum)
