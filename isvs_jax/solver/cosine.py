@@ -15,10 +15,12 @@ from isvs_jax.solver.edges import forward_differences, forward_differences_adjoi
 from isvs_jax.solver.tridiagonal import solve_rows
 
 # Up to this side a transform is a product with its matrix, beyond it an FFT. On a CPU, with three channels, the two are
-# about level from 64 to 160 pixels; at 224 the FFT takes a quarter less time (benchmarks/transforms.py). Elsewhere not
-# measured.
+# about level from 64 to 160 pixels (benchmarks/transforms.py). Elsewhere not measured.
 CPU_MATRIX_SIDE = 128
 MATRIX_SIDE = 512
+# On a CPU, from the first to the last of these an even side is transformed by two matrices of a quarter of the size. On
+# one core an FFT is level from 160 pixels on, but it uses one core alone, and a product all of them.
+HALVED_SIDES = (64, 224)
 # On a CPU, elimination takes less time than transforms along the columns from so many rows on, and from so many numbers
 # on that stand in one row of all planes: each row is a step of a loop (benchmarks/transforms.py).
 SWEPT_ROWS = 64
@@ -59,8 +61,8 @@ def _is_eliminated(right_side: jax.Array) -> bool:
 def _by_transforms(right_side: jax.Array, nu: jax.Array) -> jax.Array:
     """Transforms along both axes."""
     height, width = right_side.shape[-2:]
-    rows = jnp.asarray(eigenvalues(height), right_side.dtype)[None, :]
-    columns = jnp.asarray(eigenvalues(width), right_side.dtype)[:, None]
+    rows = jnp.asarray(_in_order(eigenvalues(height)), right_side.dtype)[None, :]
+    columns = jnp.asarray(_in_order(eigenvalues(width)), right_side.dtype)[:, None]
     # Transforms run along the last axis, where products with a matrix are one large product and FFTs find their
     # numbers in a row: the middle part is turned, once there and once back.
     spectrum = jnp.expand_dims(1 + (columns + rows) / nu, tuple(range(right_side.ndim - 2)))
@@ -70,7 +72,7 @@ def _by_transforms(right_side: jax.Array, nu: jax.Array) -> jax.Array:
 
 def _by_elimination(right_side: jax.Array, nu: jax.Array) -> jax.Array:
     """Transforms along the rows, elimination along the columns: (ν + λₖ + L) u = νb for each frequency k."""
-    shift = nu + jnp.asarray(eigenvalues(right_side.shape[-1]), right_side.dtype)
+    shift = nu + jnp.asarray(_in_order(eigenvalues(right_side.shape[-1])), right_side.dtype)
     return _inverse(solve_rows(nu * _transform(right_side), shift))
 
 
@@ -137,15 +139,40 @@ def _twiddles(size: int, of: jax.Array) -> jax.Array:
 
 
 def _transform(array: jax.Array) -> jax.Array:
-    """The DCT-II along the last axis."""
+    """The DCT-II along the last axis, its frequencies as `_in_order` has them."""
     size = array.shape[-1]
-    return dct(array) if size > matrix_side() else _product(array, dct_matrix(size).T)
+    if not _is_halved(size):
+        return dct(array) if size > matrix_side() else _product(array, dct_matrix(size).T)
+    # Cosines of even frequencies are symmetric about the middle, those of odd ones antisymmetric.
+    left, right = jnp.split(array, 2, axis=-1)
+    even, odd = _half_matrices(size)
+    mirrored = right[..., ::-1]
+    return jnp.concatenate([_product(left + mirrored, even.T), _product(left - mirrored, odd.T)], axis=-1)
 
 
-def _inverse(array: jax.Array) -> jax.Array:
-    """The inverse along the last axis."""
-    size = array.shape[-1]
-    return idct(array) if size > matrix_side() else _product(array, dct_matrix(size))
+def _inverse(coefficients: jax.Array) -> jax.Array:
+    """The inverse of `_transform`."""
+    size = coefficients.shape[-1]
+    if not _is_halved(size):
+        return idct(coefficients) if size > matrix_side() else _product(coefficients, dct_matrix(size))
+    symmetric, antisymmetric = map(_product, jnp.split(coefficients, 2, axis=-1), _half_matrices(size))
+    return jnp.concatenate([symmetric + antisymmetric, (symmetric - antisymmetric)[..., ::-1]], axis=-1)
+
+
+def _is_halved(size: int) -> bool:
+    shortest, longest = HALVED_SIDES
+    return jax.default_backend() == "cpu" and size % 2 == 0 and shortest <= size <= longest
+
+
+def _half_matrices(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The left halves of the cosines of even frequencies and of odd ones, [size/2, size/2] each."""
+    left = dct_matrix(size)[:, : size // 2]
+    return left[::2], left[1::2]
+
+
+def _in_order(values: np.ndarray) -> np.ndarray:
+    """Values of each frequency in the order of `_transform`: the even ones first where a side is halved."""
+    return np.concatenate([values[::2], values[1::2]]) if _is_halved(values.size) else values
 
 
 def _product(array: jax.Array, matrix: np.ndarray) -> jax.Array:

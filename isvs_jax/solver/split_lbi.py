@@ -47,8 +47,8 @@ class SplitLBI:
             wherever no derivative is taken, by an interpreter where there is no such GPU, which is slow.
         tiles: Whether stabilised steps follow a large image tile by tile, each with a border of its neighbours, which
             differs from the image in one piece by about a third of the tolerance; static. None: on a CPU, where it is
-            faster: for images of more than 256 pixels a side, unless nu is small. True: on every platform. False:
-            never.
+            faster: for images of half a million pixels and more, unless nu is small. True: on every platform, for
+            images of more than 256 pixels a side. False: never.
 
     Raises:
         TypeError: A number is no number, or `on_chip` or `tiles` is no bool.

@@ -26,10 +26,12 @@ from isvs_jax.solver.stabilised import Stabilised
 # (ν = 0.02), see benchmarks/tiles.py. A border is wide enough that a third of the tolerance is left of it.
 _AT_NO_BORDER = 0.08
 _SHARE = 1 / 3
-# What a pixel of a large image costs on a CPU, beside one of a tile, which stays in the caches (benchmarks/tiles.py).
-_WHOLE_COST = 1.5
-# The sides of tiles that are tried. An image of no longer sides than the longest is not divided.
-_SIDES = range(64, 257)
+# From so many pixels on, a pixel of a whole image costs so many times what one of a tile does, which stays in the
+# caches of a CPU (benchmarks/tiles.py).
+_LARGE, _WHOLE_COST = 2**19, 1.4
+# The sides that tiles have, of no prime factor above 7: at 178 = 2·89 an FFT takes four times as long as at 180
+# (benchmarks/transforms.py). An image of no longer sides than the longest is not divided.
+_SIDES = tuple(side for side in range(64, 257) if 210**8 % side == 0)
 
 
 class Cuts(NamedTuple):
@@ -64,7 +66,8 @@ def cut(size: int, border: int, longest: int) -> Cuts:
         longest: The greatest length of a tile, more than twice the border.
     """
     count = 1 if size <= longest else ceil((size - 2 * border) / (longest - 2 * border))
-    length = ceil((size + 2 * border * (count - 1)) / count)
+    least = ceil((size + 2 * border * (count - 1)) / count)
+    length = size if count == 1 else next((side for side in _SIDES if least <= side <= longest), least)
     starts = np.rint(np.linspace(0, size - length, count)).astype(int)
     # Between two tiles, the middle of what both hold parts their pixels.
     parts = (starts[1:] + starts[:-1] + length + 1) // 2
@@ -168,7 +171,7 @@ def longest_side(height: int, width: int, border: int, *, at_any_cost: bool = Fa
         rows, columns = cut(height, border, longest), cut(width, border, longest)
         return rows.starts.size * rows.length * columns.starts.size * columns.length / (height * width)
 
-    if max(height, width) < _SIDES.stop:
+    if max(height, width) <= _SIDES[-1] or (height * width < _LARGE and not at_any_cost):
         return None
     best = min((side for side in _SIDES if side > 2 * border), key=cost, default=None)
     return best if best is not None and (at_any_cost or cost(best) < _WHOLE_COST) else None

@@ -31,11 +31,12 @@ def compiled_solve():
     return jax.jit(lambda right, nu: cosine.solve(right, nu))
 
 
-@pytest.mark.parametrize("side", [0, 10, 512])
+@pytest.mark.parametrize(("side", "halved"), [(0, (0, 0)), (10, (0, 0)), (512, (0, 0)), (0, (2, 6)), (0, (1, 512))])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (7, 1), (12, 9)])
-def test_solve_inverts_the_sparse_matrix(monkeypatch, x64, shape, side):
-    """By FFTs, by one FFT and one matrix, and by matrices."""
+def test_solve_inverts_the_sparse_matrix(monkeypatch, x64, shape, side, halved):
+    """By FFTs, by one FFT and one matrix, by matrices, by halves of matrices along one axis or both."""
     monkeypatch.setattr(cosine, "CPU_MATRIX_SIDE", side)
+    monkeypatch.setattr(cosine, "HALVED_SIDES", halved)
     solve = compiled_solve()
     horizontal, vertical = difference_matrices(*shape)
     right = np.random.default_rng(0).normal(size=(2, 3, *shape))
@@ -45,10 +46,8 @@ def test_solve_inverts_the_sparse_matrix(monkeypatch, x64, shape, side):
         np.testing.assert_allclose(solve(right, nu), expected.reshape(right.shape), atol=1e-11)
 
 
-@pytest.mark.parametrize(
-    "shape", [(cosine.CPU_MATRIX_SIDE, 3), (cosine.CPU_MATRIX_SIDE + 1, 3), (3, cosine.CPU_MATRIX_SIDE + 8)]
-)
-def test_both_transforms_on_either_side_of_the_switch(shape):
+@pytest.mark.parametrize("shape", [(cosine.HALVED_SIDES[1] + 2, 3), (3, cosine.HALVED_SIDES[1]), (129, 64)])
+def test_all_transforms_on_either_side_of_the_switches(shape):
     right = np.random.default_rng(0).random((1, *shape)).astype(np.float32)
     eigenvalues = np.add.outer(cosine.eigenvalues(shape[0]), cosine.eigenvalues(shape[1]))
     spectrum = scipy.fft.dctn(right.astype(np.float64), axes=(-2, -1), norm="ortho") / (1 + eigenvalues / 0.1)
@@ -58,7 +57,8 @@ def test_both_transforms_on_either_side_of_the_switch(shape):
     np.testing.assert_allclose(solved, expected, atol=2e-6)
 
 
-def test_derivative_by_ffts_is_that_by_matrices(monkeypatch, x64):
+@pytest.mark.parametrize(("side", "halved"), [(0, (0, 0)), (0, (2, 16))])
+def test_derivative_by_ffts_and_halves_is_that_by_matrices(monkeypatch, x64, side, halved):
     """Of the image and of ν, forward and reverse."""
     right, weights, direction = np.random.default_rng(0).normal(size=(3, 2, 9, 12))
 
@@ -70,7 +70,8 @@ def test_derivative_by_ffts_is_that_by_matrices(monkeypatch, x64):
         return jax.jit(lambda: (jax.grad(loss, argnums=(0, 1))(*point), jax.jvp(loss, point, along)))()
 
     by_matrices = derivatives()
-    monkeypatch.setattr(cosine, "CPU_MATRIX_SIDE", 0)
+    monkeypatch.setattr(cosine, "CPU_MATRIX_SIDE", side)
+    monkeypatch.setattr(cosine, "HALVED_SIDES", halved)
     jax.tree.map(
         lambda ours, expected: np.testing.assert_allclose(ours, expected, rtol=1e-10), derivatives(), by_matrices
     )

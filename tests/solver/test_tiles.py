@@ -32,6 +32,8 @@ def photograph():
 def small_tiles(monkeypatch):
     """Tiles of up to 128 pixels, so that a small image has some."""
     monkeypatch.setattr("isvs_jax.solver.tiles._SIDES", range(64, 129))
+    monkeypatch.setattr("isvs_jax.solver.tiles._LARGE", 1)
+    monkeypatch.setattr("isvs_jax.solver.tiles._WHOLE_COST", 9.0)
 
 
 @given(st.integers(1, 300), st.integers(1, 20), st.integers(1, 60))
@@ -148,14 +150,19 @@ def test_bands_are_the_rows_of_the_path(photograph):
 
 @pytest.mark.parametrize(
     ("shape", "nu", "is_divided"),
-    [((256, 256), 0.1, False), ((257, 64), 1.0, True), ((1024, 1024), 0.1, True), ((1024, 1024), 0.01, False)],
+    [
+        ((250, 5000), 1.0, True),
+        ((512, 512), 1.0, False),
+        ((1024, 1024), 0.1, True),
+        ((1024, 1024), 0.02, False),
+    ],
 )
 def test_who_is_divided(shape, nu, is_divided):
     border = border_width(nu, None)
     assert (longest_side(*shape, border) is not None) == is_divided
     assert border_width(nu, 0.03) < border < border_width(nu, 0.0003)
-    if max(shape) > 256:
-        assert longest_side(*shape, border, at_any_cost=True) > 2 * border
+    assert longest_side(*shape, border, at_any_cost=True) > 2 * border
+    assert longest_side(256, 256, border, at_any_cost=True) is None
 
 
 def test_wrong_choices():
