@@ -127,7 +127,7 @@ def cost_remarks(reports: Reports, study: Study) -> tuple[str, ...]:
         if parts:
             clock, processor = (sum(part.get(name, 0.0) for part in parts) for name in ("seconds", "processor_seconds"))
             of_processor = f" ({processor / 60:.0f} of the processor)" if processor else ""
-            said.append(f"{what} {clock / 60:.0f} minutes{of_processor}")
+            said.append(f"{what} {clock / 60:.0f} min{of_processor}")
     return (f"Cost by the clock: {', '.join(said)}.",) if said else ()
 
 

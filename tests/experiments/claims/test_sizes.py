@@ -61,7 +61,7 @@ def test_each_size_has_its_own_difference_over_the_seeds_that_both_have(study: S
     assert "differences" in section.pictures
     # What a study cost lies in the folder of its size.
     (cost,) = [remark for remark in section.remarks if "Cost" in remark]
-    assert cost == "128×128: Cost by the clock: trainings 3 minutes (6 of the processor)."
+    assert cost == "128×128: Cost by the clock: trainings 3 min (6 of the processor)."
 
 
 def test_one_size_is_that_of_the_study(study: Study) -> None:
