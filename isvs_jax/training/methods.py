@@ -1,7 +1,8 @@
 """The methods of training that are compared, each a configuration with its own defaults."""
 
 from dataclasses import replace
-from typing import cast
+from math import isclose
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +28,8 @@ _START: dict[FilterKind, tuple[float, ...]] = {
 _BLURS = tuple(View(sigma, "blur") for sigma in _START["blur"])
 _BAND_BLURS = (View(2.5, "blur"), *_BLURS)
 _NOISY = Augmentation(crop=4, noise=0.1)
+# Strengths that differ by no more were matched to the same energies.
+_ROUNDING = 1e-3
 # What noise of σ = 0.25 is smoothed to: t·σ = 0.8.
 _CERTIFIED = View(3.2)
 
@@ -150,11 +153,37 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
         matched_strength(cast(FilterKind, view.kind), images, float(energy))
         for view, energy in zip(filters, energies, strict=True)
     )
-    found = tuple(view if view.is_path else View(next(strengths), view.kind) for view in _views(config))
+    return _with_views(
+        config, tuple(view if view.is_path else View(next(strengths), view.kind) for view in _views(config))
+    )
+
+
+def as_noted(config: TrainConfig, noted: Any) -> TrainConfig:
+    """A configuration with the strengths that the folder of a run has noted, where they are the same to rounding.
+
+    Other machines and versions measure energies that differ by rounding; a run goes on with what it began with.
+
+    Args:
+        config: A configuration with matched filters.
+        noted: The content of the folder's config.json; where it does not fit, `config` stays as it is.
+    """
+    try:
+        train = noted["train"]
+        kept = tuple(View(**view) for view in train["inputs"]["views"] or train["objective"]["augmix"]["views"])
+    except (KeyError, TypeError, ValueError):
+        return config
+    views = _views(config)
+    same = len(kept) == len(views) and all(
+        one.kind == other.kind and isclose(one.strength, other.strength, rel_tol=_ROUNDING)
+        for one, other in zip(kept, views, strict=True)
+    )
+    return _with_views(config, kept) if same else config
+
+
+def _with_views(config: TrainConfig, views: tuple[View, ...]) -> TrainConfig:
     if config.inputs.views:
-        return replace(config, inputs=replace(config.inputs, views=found))
-    objective = replace(config.objective, augmix=replace(config.objective.augmix, views=found))
-    return replace(config, objective=objective)
+        return replace(config, inputs=replace(config.inputs, views=views))
+    return replace(config, objective=replace(config.objective, augmix=replace(config.objective.augmix, views=views)))
 
 
 def _views(config: TrainConfig) -> tuple[View, ...]:

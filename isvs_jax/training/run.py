@@ -24,7 +24,7 @@ from isvs_jax.training.devices import Distributed, agreed, chosen_devices
 from isvs_jax.training.inputs import Inputs
 from isvs_jax.training.log import read_log
 from isvs_jax.training.loop import LOCK_FILE, check_trainable, only_run, train
-from isvs_jax.training.methods import matched
+from isvs_jax.training.methods import as_noted, matched
 from isvs_jax.training.step import TrainState
 from isvs_jax.training.trained import CONFIG_FILE, build_model, check_labels, evaluate, starting_weights
 
@@ -129,7 +129,9 @@ def _resolved(run: Run, dataset: data.Dataset) -> TrainConfig:
         return config
     count = min(_MATCHING, len(dataset.train))
     chosen = drawn_indices(len(dataset.train), count, run.data.draw_seed)
-    return matched(config, run.matched_to, data.as_float(dataset.train.images[chosen]))
+    found = matched(config, run.matched_to, data.as_float(dataset.train.images[chosen]))
+    noted = Path(run.out) / CONFIG_FILE
+    return as_noted(found, read_json(noted)) if noted.exists() else found
 
 
 def _fingerprint(

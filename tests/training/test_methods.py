@@ -1,7 +1,7 @@
 """The methods train: `make train-smoke` runs this file."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jax
@@ -14,6 +14,7 @@ from isvs_jax.training import (
     Inputs,
     Objective,
     Resources,
+    TrainConfig,
     View,
     execute,
     init_state,
@@ -25,7 +26,7 @@ from isvs_jax.training import (
     show_views,
 )
 from isvs_jax.training.command import _first_line, parse
-from isvs_jax.training.methods import PATH_VIEWS, views_to_match
+from isvs_jax.training.methods import PATH_VIEWS, as_noted, views_to_match
 from tests.training.networks import Minute
 
 SMALL = ["--data.image-size", "8", "--data.limit-train", "64", "--data.limit-test", "20"]
@@ -115,6 +116,24 @@ def test_augmix_with_noise_is_what_the_recipes_have_beside_their_views() -> None
 
 
 BLURS = method_configs()["blur"].inputs.views
+
+
+@pytest.mark.parametrize("name", ["blur", "augmix_blur"])
+def test_a_run_goes_on_with_the_strengths_that_its_folder_has_noted(name: str) -> None:
+    config = method_configs()[name]
+
+    def noted(factor: float) -> TrainConfig:
+        def scaled(views: tuple[View, ...]) -> tuple[View, ...]:
+            return tuple(replace(view, strength=view.strength * factor) for view in views)
+
+        augmix = replace(config.objective.augmix, views=scaled(config.objective.augmix.views))
+        inputs = replace(config.inputs, views=scaled(config.inputs.views))
+        return replace(config, inputs=inputs, objective=replace(config.objective, augmix=augmix))
+
+    close, far = ({"train": asdict(noted(factor))} for factor in (1.0005, 1.002))
+    assert as_noted(config, close) == noted(1.0005) != config
+    for other in (far, {"train": asdict(method_configs()["path"])}, {}, {"train": None}):
+        assert as_noted(config, other) == config
 
 
 @pytest.mark.parametrize("kind", ["blur", "rof"])

@@ -227,3 +227,13 @@ def test_a_run_whose_versions_were_drawn_otherwise_is_refused(tmp_path: Path) ->
     claim(run.out, older | {"views_from": "cache"})
     with pytest.raises(ConfigurationChangedError, match="versions: nothing there, drawn in the step asked for"):
         execute(run, dataset=dataset, progress=False)
+
+
+def test_a_folder_goes_on_with_the_strengths_of_its_filters(tmp_path: Path) -> None:
+    run = parse(["blur", "--out", str(tmp_path / "blur"), *SMALL])
+    digits = load_data(run.data)
+    config = _resolved(run, digits)
+    views = tuple(dataclasses.replace(view, strength=view.strength * 1.0001) for view in config.inputs.views)
+    of_another_machine = dataclasses.replace(config, inputs=dataclasses.replace(config.inputs, views=views))
+    assert not claim(run.out, _fingerprint(run, of_another_machine, digits, None))
+    assert claim(run.out, _fingerprint(run, _resolved(run, digits), digits, None))
