@@ -145,7 +145,7 @@ def dot_plot(rows: Mapping[str, Mapping[str, Estimate]], columns: Sequence[str])
         ax.set_xlabel("points")
         ax.grid(alpha=0.3)
     axes[0].set_yticks(places, list(rows), fontsize=8)
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(rows) - 0.5, -0.5)
     return figure
 
 
