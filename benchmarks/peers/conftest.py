@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.common import photographs
 from benchmarks.peers import peers
-from benchmarks.regions import photographs
 from isvs_jax import environment
 
 jax.config.update("jax_platforms", "cpu")
