@@ -1,5 +1,6 @@
 """From rounds to figures: ratios, shares of steps, exponents, the place in the page."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,8 @@ def test_the_picture_is_written(tmp_path: Path) -> None:
     points = {axis: [(4.0, 1.0), (16.0, 4.0), (64.0, 17.0)] for axis in ("pixels", "batch", "t")}
     growth.plot(points, growth.exponents(points), tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("room", ["conftest", "peers", "bench_growth", "bench_memory", "bench_path"])
+def test_what_make_bench_runs_can_be_imported_from_the_root(room: str) -> None:
+    importlib.import_module(f"benchmarks.peers.{room}")
