@@ -46,7 +46,15 @@ def test_solve_inverts_the_sparse_matrix(monkeypatch, x64, shape, side, halved):
         np.testing.assert_allclose(solve(right, nu), expected.reshape(right.shape), atol=1e-11)
 
 
-@pytest.mark.parametrize("shape", [(cosine.HALVED_SIDES[1] + 2, 3), (3, cosine.HALVED_SIDES[1]), (129, 64)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (cosine.HALVED_SIDES[1] + 2, 3),
+        (3, cosine.HALVED_SIDES[1]),
+        (cosine.CPU_MATRIX_SIDE + 1, cosine.HALVED_SIDES[0]),
+        (cosine.CPU_MATRIX_SIDE - 1, cosine.HALVED_SIDES[0] - 2),
+    ],
+)
 def test_all_transforms_on_either_side_of_the_switches(shape):
     right = np.random.default_rng(0).random((1, *shape)).astype(np.float32)
     eigenvalues = np.add.outer(cosine.eigenvalues(shape[0]), cosine.eigenvalues(shape[1]))

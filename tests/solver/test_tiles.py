@@ -155,6 +155,7 @@ def test_bands_are_the_rows_of_the_path(photograph):
         ((512, 512), 1.0, False),
         ((1024, 1024), 0.1, True),
         ((1024, 1024), 0.02, False),
+        ((1024, 1024), 0.01, False),
     ],
 )
 def test_who_is_divided(shape, nu, is_divided):

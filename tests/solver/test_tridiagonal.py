@@ -32,11 +32,14 @@ def test_pivots_are_those_of_the_elimination(x64):
     np.testing.assert_allclose(short, 1 / np.array(pivots), rtol=1e-5)
 
 
-@pytest.mark.parametrize("halved", [(0, 0), (2, 512)])
-def test_a_solve_by_elimination_and_its_derivatives_are_those_by_transforms(monkeypatch, x64, halved):
+@pytest.mark.parametrize(("matrix_side", "halved", "width"), [(0, (0, 0), 7), (512, (0, 0), 7), (0, (2, 512), 8)])
+def test_a_solve_by_elimination_and_its_derivatives_are_those_by_transforms(
+    monkeypatch, x64, matrix_side, halved, width
+):
     """Of the image and of ν, forward and reverse, and mapped over images that differ in ν."""
+    monkeypatch.setattr(cosine, "CPU_MATRIX_SIDE", matrix_side)
     monkeypatch.setattr(cosine, "HALVED_SIDES", halved)
-    right, weights, direction = np.random.default_rng(0).normal(size=(3, 2, 9, 8))
+    right, weights, direction = np.random.default_rng(0).normal(size=(3, 2, 9, width))
 
     def results(rows):
         monkeypatch.setattr(cosine, "SWEPT_ROWS", rows)
