@@ -161,7 +161,8 @@ def matched(config: TrainConfig, views: tuple[View, ...], images: np.ndarray) ->
 def as_noted(config: TrainConfig, noted: Any) -> TrainConfig:
     """A configuration with the strengths that the folder of a run has noted, where they are the same to rounding.
 
-    Other machines and versions measure energies that differ by rounding; a run goes on with what it began with.
+    Other machines and versions measure energies that differ by rounding; a run goes on with what it began with. Views
+    of the path are asked for, not measured, and must be equal.
 
     Args:
         config: A configuration with matched filters.
@@ -174,8 +175,8 @@ def as_noted(config: TrainConfig, noted: Any) -> TrainConfig:
         return config
     views = _views(config)
     same = len(kept) == len(views) and all(
-        one.kind == other.kind and isclose(one.strength, other.strength, rel_tol=_ROUNDING)
-        for one, other in zip(kept, views, strict=True)
+        there.kind == view.kind and isclose(there.strength, view.strength, rel_tol=0 if view.is_path else _ROUNDING)
+        for there, view in zip(kept, views, strict=True)
     )
     return _with_views(config, kept) if same else config
 

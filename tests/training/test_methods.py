@@ -134,6 +134,12 @@ def test_a_run_goes_on_with_the_strengths_that_its_folder_has_noted(name: str) -
     assert as_noted(config, close) == noted(1.0005) != config
     for other in (far, {"train": asdict(method_configs()["path"])}, {}, {"train": None}):
         assert as_noted(config, other) == config
+    # A time of the path is no measurement.
+    either = method_configs()["all_round_either"]
+    first, *others = either.inputs.views
+    later = replace(first, strength=first.strength * 1.0005)
+    noted_later = replace(either, inputs=replace(either.inputs, views=(later, *others)))
+    assert as_noted(either, {"train": asdict(noted_later)}) == either
 
 
 @pytest.mark.parametrize("kind", ["blur", "rof"])
